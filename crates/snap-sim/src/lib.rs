@@ -1,0 +1,1 @@
+//! A SNAP BI provider with a ledger and a fault script, for the demo and the tests.

@@ -1,0 +1,1 @@
+//! The worker: RabbitMQ in, account inquiry and top-up, outcomes out.
