@@ -1,0 +1,144 @@
+//! Money as an integer of minor units. Knows no currency but its two decimals.
+
+use std::fmt;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+/// An amount of money in minor units (sen), at most sixteen digits before the point.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Amount(u64);
+
+/// Why a text is no amount.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum AmountError {
+    /// Not digits, a point and decimals.
+    #[error("not an amount with two decimals, such as 10000.00")]
+    Form,
+    /// More than sixteen digits before the point.
+    #[error("more than 16 digits before the point")]
+    TooLarge,
+}
+
+const MAX_WHOLE_DIGITS: usize = 16;
+
+impl Amount {
+    /// Nothing.
+    pub const ZERO: Self = Self(0);
+    /// `9999999999999999.99`. Source: seed 002, `String(16,2)`.
+    pub const MAX: Self = Self(999_999_999_999_999_999);
+
+    /// From minor units; none above [`Amount::MAX`].
+    pub const fn from_minor(minor: u64) -> Option<Self> {
+        if minor <= Self::MAX.0 {
+            Some(Self(minor))
+        } else {
+            None
+        }
+    }
+
+    /// The minor units.
+    pub const fn minor(self) -> u64 {
+        self.0
+    }
+
+    /// Whether it is nothing.
+    pub const fn is_zero(self) -> bool {
+        self.0 == 0
+    }
+
+    /// The sum; none above [`Amount::MAX`].
+    pub const fn checked_add(self, other: Self) -> Option<Self> {
+        match self.0.checked_add(other.0) {
+            Some(minor) => Self::from_minor(minor),
+            None => None,
+        }
+    }
+
+    /// Reads the form we write and demand of producers: exactly two decimals, no sign, no leading zeros, `0.50`.
+    ///
+    /// # Errors
+    /// [`AmountError::Form`] for any other form, [`AmountError::TooLarge`] beyond sixteen digits.
+    pub fn parse_strict(text: &str) -> Result<Self, AmountError> {
+        let (whole, decimals) = text.split_once('.').ok_or(AmountError::Form)?;
+        if decimals.len() != 2 {
+            return Err(AmountError::Form);
+        }
+        from_parts(whole, decimals)
+    }
+
+    /// Reads the forms seen in providers' answers: `0`, `10000`, `10000.0`, `10000.00`; more decimals only if zero.
+    /// Source: Finpay topup-status and Midtrans notification samples.
+    ///
+    /// # Errors
+    /// [`AmountError::Form`] for any other form, [`AmountError::TooLarge`] beyond sixteen digits.
+    pub fn parse_lenient(text: &str) -> Result<Self, AmountError> {
+        match text.split_once('.') {
+            None => from_parts(text, ""),
+            Some((_, "")) => Err(AmountError::Form),
+            Some((whole, decimals)) => from_parts(whole, decimals),
+        }
+    }
+}
+
+fn from_parts(whole: &str, decimals: &str) -> Result<Amount, AmountError> {
+    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    if whole.is_empty()
+        || !digits(whole)
+        || !digits(decimals)
+        || (whole.len() > 1 && whole.starts_with('0'))
+    {
+        return Err(AmountError::Form);
+    }
+    if whole.len() > MAX_WHOLE_DIGITS {
+        return Err(AmountError::TooLarge);
+    }
+    let mut sen = decimals.bytes().chain(*b"00");
+    let (tenths, hundredths) = (sen.next().unwrap_or(b'0'), sen.next().unwrap_or(b'0'));
+    if decimals.bytes().skip(2).any(|byte| byte != b'0') {
+        return Err(AmountError::Form);
+    }
+    // Eighteen digits at most, so this cannot overflow a u64.
+    let minor = whole
+        .bytes()
+        .chain([tenths, hundredths])
+        .fold(0, |sum, byte| sum * 10 + u64::from(byte - b'0'));
+    Ok(Amount(minor))
+}
+
+impl fmt::Display for Amount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{:02}", self.0 / 100, self.0 % 100)
+    }
+}
+
+impl std::str::FromStr for Amount {
+    type Err = AmountError;
+
+    fn from_str(text: &str) -> Result<Self, AmountError> {
+        Self::parse_strict(text)
+    }
+}
+
+impl Serialize for Amount {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Amount {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Strict;
+        impl de::Visitor<'_> for Strict {
+            type Value = Amount;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an amount as a string with two decimals, such as \"10000.00\"")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Amount, E> {
+                Amount::parse_strict(text).map_err(E::custom)
+            }
+        }
+        deserializer.deserialize_str(Strict)
+    }
+}
