@@ -1,1 +1,41 @@
-//! The durable store: idempotency keys, jobs, attempts, history, outcomes, dead letters, audit. SQLite.
+//! The durable store of the worker: idempotency keys, jobs, attempts, history, outcomes, dead letters, lanes, audit.
+//!
+//! [`Store`] is a cheap handle. Every write goes to one writer thread, which takes whatever is waiting, commits it as
+//! one group, and only then answers: an `Ok` means that it is on disk, synced (M1). Reads run on a few connections of
+//! their own and see what is committed. No SQLite type leaves this crate.
+//!
+//! What the callers may rely on:
+//! - A future that is dropped does not undo its command: the writer has it and commits it.
+//! - A job is changed only by who knows its `version`; everyone else is [`StoreError::Fenced`] and has changed nothing (M10).
+//! - State, history, attempts, outcomes, dead letter and audit row of one [`Record`] are one transaction.
+//! - [`StoreError::Full`] means that nothing was written (M12). [`StoreError::Failed`] means that nobody knows: end the
+//!   process and let recovery decide from what is on disk.
+//!
+//! This crate must not know HTTP, AMQP, or what an event body looks like; the state machine it knows only as a value.
+
+mod accept;
+mod audit;
+mod claim;
+mod dead_letters;
+mod error;
+mod lanes;
+mod outcomes;
+mod queries;
+mod record;
+mod store;
+mod types;
+
+pub use accept::{Accepted, Duplicate, NewJob, OnConflict};
+pub use audit::{AuditFault, AuditHead, AuditRow, NewAudit};
+pub use claim::{RecoverScope, RecoveryReport};
+pub use dead_letters::{
+    CloseDeadLetter, ClosedAs, DeadLetter, DeadLetterFilter, DeadLetterGroup, Delivered,
+    NewDeadLetter, Refusal,
+};
+pub use error::{OpenError, StoreError};
+pub use lanes::{Lane, LanePause, PauseCause, Resume};
+pub use outcomes::{NewOutcome, OutboxBacklog, OutboxCursor, OutboxRow, Outcome};
+pub use queries::{JobFilter, Page, StateTotal, Timeline};
+pub use record::{AnswerFields, Attempt, AttemptEnd, HistoryEntry, NewAttempt, Record, Recorded};
+pub use store::{CommitObserver, CommitSample, Health, OpenOptions, Opened, Reconcile, Store};
+pub use types::{Carried, DeadLetterId, JobId, JobRequest, OutcomeId, StoredJob, Total};

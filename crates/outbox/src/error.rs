@@ -1,0 +1,149 @@
+//! What can go wrong, one variant per thing a caller can do something about.
+
+use std::path::PathBuf;
+
+use snap_core::Timestamp;
+
+use crate::{DeadLetterId, JobId};
+
+/// Why a command was not carried out.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// Somebody else has changed the job since it was read. Nothing was written: drop the result, never repeat the write.
+    #[error("job {id} has version {found}, not {expected}")]
+    Fenced {
+        /// The job.
+        id: JobId,
+        /// The caller's version.
+        expected: i64,
+        /// The version on disk.
+        found: i64,
+    },
+    /// There is no such job.
+    #[error("there is no job {0}")]
+    UnknownJob(JobId),
+    /// There is no such dead letter.
+    #[error("there is no dead letter {0}")]
+    UnknownDeadLetter(DeadLetterId),
+    /// The dead letter is closed already, or not closed where it had to be, or belongs to a job that must be recorded.
+    #[error("dead letter {id} {why}")]
+    DeadLetterState {
+        /// The dead letter.
+        id: DeadLetterId,
+        /// What stands against it.
+        why: &'static str,
+    },
+    /// There is no room. Nothing was written; intents are refused until there is room again (M12).
+    #[error("no room left in the store")]
+    Full,
+    /// Another process kept the store locked for too long. Nothing was written.
+    #[error("the store is locked by another process")]
+    Busy,
+    /// The command breaks a rule of the schema: a fault in the program. Nothing was written.
+    #[error("the store refuses the row: {0}")]
+    Refused(String),
+    /// A row cannot be read back: written by newer code, or damaged.
+    #[error("row {row} cannot be read: {why}")]
+    Unreadable {
+        /// Table and number.
+        row: String,
+        /// What is wrong with it, without its content.
+        why: String,
+    },
+    /// A write ended in an unknown state, or the file is damaged: end the process and let recovery decide (M12).
+    #[error("the store has failed: {0}")]
+    Failed(String),
+    /// The store was opened for reading only.
+    #[error("the store is open for reading only")]
+    ReadOnly,
+    /// The store was closed.
+    #[error("the store is closed")]
+    Closed,
+}
+
+/// Why a store was not opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another worker has it.
+    #[error("{} is held by {}", path.display(), holder(*pid))]
+    Locked {
+        /// The store.
+        path: PathBuf,
+        /// The process that holds it, where it could be read.
+        pid: Option<u32>,
+        /// When that process opened it.
+        since: Option<Timestamp>,
+    },
+    /// There is no file, and none may be made.
+    #[error("there is no store at {}", .0.display())]
+    Missing(PathBuf),
+    /// The file is not one of ours.
+    #[error("{} is not a store of this program", .0.display())]
+    Foreign(PathBuf),
+    /// The file was written by a newer version of this program.
+    #[error("{} has schema {found}; this program knows up to {known}", path.display())]
+    TooNew {
+        /// The store.
+        path: PathBuf,
+        /// Its schema version.
+        found: i64,
+        /// The newest version this program knows.
+        known: i64,
+    },
+    /// The file has an older schema, and was opened for reading only.
+    #[error("{} has schema {found}; open it once for writing to bring it to {known}", path.display())]
+    TooOld {
+        /// The store.
+        path: PathBuf,
+        /// Its schema version.
+        found: i64,
+        /// The version this program needs.
+        known: i64,
+    },
+    /// SQLite did not take a setting the store's promises rest on.
+    #[error("{} cannot be used safely: {setting} is {found}, not {wanted}", path.display())]
+    Setting {
+        /// The store.
+        path: PathBuf,
+        /// The pragma.
+        setting: &'static str,
+        /// What it reads back.
+        found: String,
+        /// What it has to be.
+        wanted: String,
+    },
+    /// The file is damaged. It is left as it is.
+    #[error("{} is damaged: {detail}", path.display())]
+    Damaged {
+        /// The store.
+        path: PathBuf,
+        /// What the check says first.
+        detail: String,
+    },
+    /// The operating system refused a file beside the store.
+    #[error("failed to {what} {}", path.display())]
+    Io {
+        /// What was tried.
+        what: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// SQLite refused.
+    #[error("failed to open {}: {detail}", path.display())]
+    Sqlite {
+        /// The store.
+        path: PathBuf,
+        /// SQLite's words.
+        detail: String,
+    },
+}
+
+fn holder(pid: Option<u32>) -> String {
+    pid.map_or_else(
+        || "another process".to_owned(),
+        |pid| format!("process {pid}"),
+    )
+}
