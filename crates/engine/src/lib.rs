@@ -1,1 +1,22 @@
-//! What to do next about a top-up, and what is known of it. Pure.
+//! What to do next about a top-up, and what is known of it.
+//!
+//! Two pure functions: [`apply`] says what is known after an event, [`next_step`] what to do about it. Live runs and
+//! recovery use the same two. This crate must not know HTTP, SQLite, AMQP, a clock, randomness or async: the time and
+//! the jitter come in as numbers.
+
+mod apply;
+mod event;
+mod policy;
+mod reason;
+mod state;
+mod step;
+
+pub use apply::apply;
+pub use event::{Answer, Event, IllegalEvent, Retry, StatusAnswer};
+pub use policy::{Backoff, Jitter, Policy};
+pub use reason::{DeadReason, MoneyState, RejectReason};
+pub use state::{Budget, Evidence, Job, Refusal, State};
+pub use step::{Step, next_step};
+
+#[cfg(test)]
+mod tests;

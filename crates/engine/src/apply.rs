@@ -1,0 +1,280 @@
+//! What is known after an event. The money rules M2 to M8 live here.
+
+use snap_core::Timestamp;
+
+use crate::{
+    Answer, Budget, DeadReason, Event, IllegalEvent, Jitter, Job, MoneyState, Policy, Refusal, RejectReason, Retry,
+    State, StatusAnswer,
+};
+
+/// What is known of `job` after `event`, which was noticed at `at`.
+///
+/// # Errors
+/// [`IllegalEvent`] where the event cannot happen in this state; nothing is changed then.
+pub fn apply(job: &Job, policy: &Policy, event: &Event, at: Timestamp, jitter: Jitter) -> Result<Job, IllegalEvent> {
+    let mut next = Next { job: job.clone(), policy, at, jitter };
+    let legal = match (&job.state, event) {
+        (State::Ready { .. } | State::Inquired { .. }, event) => next.before_sending(event),
+        (State::Sending { before }, Event::TopUp(answer)) => next.attempt_ended(*before, *answer),
+        (State::Sending { .. }, Event::Restarted) => {
+            next.job.evidence.last_ended_at = Some(at);
+            next.in_doubt(None);
+            true
+        }
+        (State::Unconfirmed { not_found, refusal, .. }, Event::Checked { asked_at, answer }) => {
+            next.checked(*not_found, *refusal, *asked_at, *answer);
+            true
+        }
+        (State::Unconfirmed { .. }, Event::Restarted | Event::StoreRestored) => true,
+        (State::Dead { reason }, event) => next.operator(*reason, event),
+        (State::Discarded { reason }, Event::Restored) => {
+            next.job.state = State::Dead { reason: *reason };
+            true
+        }
+        _ => false,
+    };
+    if legal { Ok(next.job) } else { Err(IllegalEvent { state: job.state.name(), event: event.name() }) }
+}
+
+struct Next<'a> {
+    job: Job,
+    policy: &'a Policy,
+    at: Timestamp,
+    jitter: Jitter,
+}
+
+impl Next<'_> {
+    /// Nothing of the present attempt has left yet.
+    fn before_sending(&mut self, event: &Event) -> bool {
+        match event {
+            Event::Inquired { customer_name, fee, min, max } => {
+                let amount = self.job.amount;
+                if min.is_some_and(|min| amount < min) || max.is_some_and(|max| amount > max) {
+                    self.refuse(Refusal::Reject(RejectReason::AmountOutOfRange));
+                } else {
+                    self.job.state = State::Inquired { at: self.at, customer_name: customer_name.clone(), fee: *fee };
+                }
+            }
+            Event::InquiryFailed(Retry::Free) => self.job.state = State::Ready { at: self.at },
+            Event::InquiryFailed(Retry::Counted(wish)) => {
+                let used = self.policy.attempts.saturating_sub(self.job.budget.inquiries);
+                self.job.budget.inquiries = self.job.budget.inquiries.saturating_sub(1);
+                if self.job.budget.inquiries == 0 {
+                    self.dead(DeadReason::RetriesExhausted);
+                } else {
+                    self.job.state = State::Ready { at: self.policy.retry_at(self.at, used, *wish, self.jitter) };
+                }
+            }
+            Event::InquiryRefused => self.refuse(Refusal::Reject(RejectReason::Business)),
+            Event::InquiryWrong => self.refuse(Refusal::Request),
+            Event::SendStarted => return self.send_started(),
+            Event::Expired => {
+                if !self.job.is_expired(self.at) {
+                    return false;
+                }
+                self.refuse(Refusal::Reject(RejectReason::Expired));
+            }
+            Event::Restarted => {}
+            Event::StoreRestored => {
+                // M12: intents may have been forgotten, so this one may have been sent. Ask before anything is sent.
+                let evidence = &mut self.job.evidence;
+                evidence.first_sent_at.get_or_insert(self.at);
+                evidence.last_ended_at = Some(self.at);
+                evidence.money = MoneyState::MaybeSent;
+                self.in_doubt(None);
+            }
+            _ => return false,
+        }
+        true
+    }
+
+    fn send_started(&mut self) -> bool {
+        let inquiry_missing = matches!(self.job.state, State::Ready { .. }) && self.policy.wants_inquiry(&self.job);
+        if inquiry_missing || self.job.budget.attempts == 0 || self.job.is_expired(self.at) {
+            return false;
+        }
+        self.job.budget.attempts -= 1;
+        let evidence = &mut self.job.evidence;
+        evidence.first_sent_at.get_or_insert(self.at);
+        self.job.state = State::Sending { before: evidence.money };
+        evidence.money = MoneyState::MaybeSent;
+        true
+    }
+
+    fn attempt_ended(&mut self, before: MoneyState, answer: Answer) -> bool {
+        self.job.evidence.last_ended_at = Some(self.at);
+        match answer {
+            Answer::Paid => self.succeeded(),
+            Answer::Accepted => {
+                self.job.evidence.accepted = true;
+                self.in_doubt(None);
+            }
+            Answer::Inconsistent => {
+                // It has taken something: whatever it was, it must not be sent again.
+                self.job.evidence.accepted = true;
+                self.job.evidence.mismatch = true;
+                self.in_doubt(None);
+            }
+            Answer::Unknown => self.in_doubt(None),
+            Answer::Refused => self.not_executed(before, true, Some(Refusal::Reject(RejectReason::Business)), None),
+            Answer::Wrong => self.not_executed(before, true, Some(Refusal::Request), None),
+            Answer::NotExecuted { sent, retry } => self.not_executed(before, sent, None, Some(retry)),
+        }
+        true
+    }
+
+    /// The attempt that just ended was provably not executed.
+    fn not_executed(&mut self, before: MoneyState, sent: bool, refusal: Option<Refusal>, retry: Option<Retry>) {
+        if retry == Some(Retry::Free) {
+            self.job.budget.attempts = self.job.budget.attempts.saturating_add(1);
+        }
+        // M3: a refusal proves only its own attempt. Where an earlier one was in doubt, the provider is asked again.
+        if sent && self.job.evidence.doubted {
+            self.in_doubt(refusal);
+            return;
+        }
+        let evidence = &mut self.job.evidence;
+        evidence.money = if sent { MoneyState::ProvenUnpaid } else { before };
+        if !evidence.doubted {
+            evidence.first_sent_at = None;
+        }
+        match (refusal, retry) {
+            (Some(refusal), _) => self.conclude(refusal),
+            (None, Some(Retry::Counted(_))) if self.job.budget.attempts == 0 => self.dead(DeadReason::RetriesExhausted),
+            (None, Some(Retry::Counted(wish))) => {
+                let used = self.policy.attempts.saturating_sub(self.job.budget.attempts).saturating_sub(1);
+                self.job.state = State::Ready { at: self.policy.retry_at(self.at, used, wish, self.jitter) };
+            }
+            (None, _) => self.job.state = State::Ready { at: self.at },
+        }
+    }
+
+    fn checked(&mut self, not_found: u32, refusal: Option<Refusal>, asked_at: Timestamp, answer: StatusAnswer) {
+        if answer == StatusAnswer::Nothing(Retry::Free) {
+            self.job.state = State::Unconfirmed { at: self.at, not_found, refusal };
+            return;
+        }
+        let asked = self.policy.checks().saturating_sub(self.job.budget.checks);
+        self.job.budget.checks = self.job.budget.checks.saturating_sub(1);
+        let quiet_end = self.job.evidence.last_ended_at.unwrap_or(self.at).plus(self.policy.quiet_period);
+        let not_found = match answer {
+            StatusAnswer::Paid { amount_seen } if amount_seen || !self.job.evidence.mismatch => {
+                return self.succeeded();
+            }
+            StatusAnswer::Paid { .. } | StatusAnswer::Inconsistent => {
+                self.job.evidence.accepted = true;
+                self.job.evidence.mismatch = true;
+                return self.dead(DeadReason::InconsistentAnswer);
+            }
+            StatusAnswer::Refunded => {
+                self.job.evidence.money = MoneyState::Returned;
+                return self.dead(DeadReason::Refunded);
+            }
+            StatusAnswer::Cancelled => return self.settled_unpaid(RejectReason::Cancelled),
+            StatusAnswer::Failed => return self.settled_unpaid(RejectReason::Business),
+            StatusAnswer::NotFound if self.job.evidence.last_ended_at.is_some_and(|ended| asked_at < ended) => {
+                not_found
+            }
+            StatusAnswer::NotFound => not_found.saturating_add(1),
+            StatusAnswer::Pending => {
+                self.job.evidence.accepted = true;
+                0
+            }
+            // An unanswered question breaks the row: "two in a row" stays the strict reading.
+            StatusAnswer::Nothing(_) => 0,
+        };
+        if answer == StatusAnswer::NotFound && not_found >= 2 && asked_at >= quiet_end {
+            return self.not_found_is_proof(refusal);
+        }
+        if self.job.budget.checks == 0 {
+            return self.unresolved();
+        }
+        let at = self.policy.next_check(self.at, asked.saturating_add(1), quiet_end, self.jitter);
+        self.job.state = State::Unconfirmed { at, not_found, refusal };
+    }
+
+    /// M4: asked twice, late enough, and the provider does not know it.
+    fn not_found_is_proof(&mut self, refusal: Option<Refusal>) {
+        let evidence = &self.job.evidence;
+        let too_old = evidence.first_sent_at.is_none_or(|first| self.at.since(first) > self.policy.uniqueness_window);
+        if evidence.accepted || too_old {
+            return self.unresolved();
+        }
+        self.job.evidence.money = MoneyState::ProvenUnpaid;
+        if let Some(refusal) = refusal {
+            self.conclude(refusal);
+        } else if self.job.is_expired(self.at) {
+            self.conclude(Refusal::Reject(RejectReason::Expired));
+        } else if self.job.budget.attempts == 0 {
+            self.dead(DeadReason::RetriesExhausted);
+        } else {
+            self.job.state = State::Ready { at: self.at };
+        }
+    }
+
+    fn operator(&mut self, reason: DeadReason, event: &Event) -> bool {
+        match event {
+            Event::Replayed if reason == DeadReason::Refunded => return false,
+            Event::Replayed => {
+                self.job.budget = Budget::full(self.policy);
+                self.job.state = match self.job.evidence.money {
+                    MoneyState::NeverSent | MoneyState::ProvenUnpaid => State::Ready { at: self.at },
+                    MoneyState::MaybeSent => State::Unconfirmed { at: self.at, not_found: 0, refusal: None },
+                    MoneyState::ProvenPaid | MoneyState::Returned => return false,
+                };
+            }
+            Event::Discarded => self.job.state = State::Discarded { reason },
+            _ => return false,
+        }
+        true
+    }
+
+    /// The provider's word that this top-up will not be paid, where no earlier attempt speaks against it.
+    fn refuse(&mut self, refusal: Refusal) {
+        if self.job.evidence.doubted {
+            self.job.evidence.last_ended_at.get_or_insert(self.at);
+            self.in_doubt(Some(refusal));
+        } else {
+            self.conclude(refusal);
+        }
+    }
+
+    fn conclude(&mut self, refusal: Refusal) {
+        match refusal {
+            Refusal::Reject(reason) => self.job.state = State::Rejected { reason },
+            Refusal::Request => self.dead(DeadReason::RequestRefused),
+        }
+    }
+
+    /// M2: the money may have moved; ask.
+    fn in_doubt(&mut self, refusal: Option<Refusal>) {
+        self.job.evidence.doubted = true;
+        self.job.evidence.money = MoneyState::MaybeSent;
+        if self.job.budget.checks == 0 {
+            return self.unresolved();
+        }
+        let at = self.policy.first_check(self.at, self.jitter);
+        self.job.state = State::Unconfirmed { at, not_found: 0, refusal };
+    }
+
+    fn succeeded(&mut self) {
+        self.job.evidence.money = MoneyState::ProvenPaid;
+        self.job.evidence.mismatch = false;
+        self.job.state = State::Succeeded;
+    }
+
+    fn settled_unpaid(&mut self, reason: RejectReason) {
+        self.job.evidence.money = MoneyState::ProvenUnpaid;
+        self.job.state = State::Rejected { reason };
+    }
+
+    /// M6: doubt never times out into "failed".
+    fn unresolved(&mut self) {
+        let mismatch = self.job.evidence.mismatch;
+        self.dead(if mismatch { DeadReason::InconsistentAnswer } else { DeadReason::Unresolved });
+    }
+
+    fn dead(&mut self, reason: DeadReason) {
+        self.job.state = State::Dead { reason };
+    }
+}

@@ -1,0 +1,156 @@
+//! What happened to a top-up.
+
+use std::time::Duration;
+
+use snap_core::{Amount, Private, Timestamp};
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// The inquiry was answered.
+    Inquired {
+        /// The provider's name of the customer.
+        customer_name: Option<Private>,
+        /// The provider's fee.
+        fee: Option<Amount>,
+        /// The least that may be topped up.
+        min: Option<Amount>,
+        /// The most that may be topped up.
+        max: Option<Amount>,
+    },
+    /// The inquiry gave nothing to go on.
+    InquiryFailed(Retry),
+    /// The inquiry was refused for this customer or amount.
+    InquiryRefused,
+    /// The inquiry was refused as a wrong request.
+    InquiryWrong,
+    /// A top-up attempt is about to leave.
+    SendStarted,
+    /// The attempt ended.
+    TopUp(Answer),
+    /// A status inquiry ended.
+    Checked {
+        /// When it was asked.
+        asked_at: Timestamp,
+        /// What it told.
+        answer: StatusAnswer,
+    },
+    /// The process restarted and found the job like this.
+    Restarted,
+    /// `notAfter` passed before the top-up was started.
+    Expired,
+    /// The store was restored from an older copy: what it says about this job may be old.
+    StoreRestored,
+    /// An operator replays a dead letter.
+    Replayed,
+    /// An operator closes a dead letter.
+    Discarded,
+    /// An operator takes the closing back.
+    Restored,
+}
+
+impl Event {
+    /// Its name in a job's history.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Inquired { .. } => "inquired",
+            Self::InquiryFailed(_) => "inquiry_failed",
+            Self::InquiryRefused => "inquiry_refused",
+            Self::InquiryWrong => "inquiry_wrong",
+            Self::SendStarted => "send_started",
+            Self::TopUp(answer) => match answer {
+                Answer::Paid => "top_up_paid",
+                Answer::Accepted => "top_up_accepted",
+                Answer::Refused => "top_up_refused",
+                Answer::Wrong => "top_up_wrong",
+                Answer::NotExecuted { .. } => "top_up_not_executed",
+                Answer::Unknown => "top_up_unknown",
+                Answer::Inconsistent => "top_up_inconsistent",
+            },
+            Self::Checked { answer, .. } => match answer {
+                StatusAnswer::Paid { .. } => "status_paid",
+                StatusAnswer::Pending => "status_pending",
+                StatusAnswer::Refunded => "status_refunded",
+                StatusAnswer::Cancelled => "status_cancelled",
+                StatusAnswer::Failed => "status_failed",
+                StatusAnswer::NotFound => "status_not_found",
+                StatusAnswer::Inconsistent => "status_inconsistent",
+                StatusAnswer::Nothing(_) => "status_unanswered",
+            },
+            Self::Restarted => "restarted",
+            Self::Expired => "expired",
+            Self::StoreRestored => "store_restored",
+            Self::Replayed => "replayed",
+            Self::Discarded => "discarded",
+            Self::Restored => "restored",
+        }
+    }
+}
+
+/// What trying again costs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Retry {
+    /// It uses up one of the budget, and waits by the schedule or as long as the provider asks.
+    Counted(Option<Duration>),
+    /// It costs nothing: the fault was the lane's (our credentials, our deposit, the provider down), or a token that has
+    /// been refreshed. The lane bounds how often that happens.
+    Free,
+}
+
+/// What one top-up attempt tells about the money.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// Credited, and final (M7).
+    Paid,
+    /// The provider has it and has not decided.
+    Accepted,
+    /// Refused for this customer or amount.
+    Refused,
+    /// Refused as a wrong request.
+    Wrong,
+    /// Provably not executed (M8).
+    NotExecuted {
+        /// Bytes of it were written.
+        sent: bool,
+        /// What trying again costs.
+        retry: Retry,
+    },
+    /// The money may have moved (M2).
+    Unknown,
+    /// It looks like a success, of something else: another amount or reference came back.
+    Inconsistent,
+}
+
+/// What one status inquiry tells about the top-up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StatusAnswer {
+    /// 00, and what it names is ours.
+    Paid {
+        /// The answer carried the amount, and it is ours.
+        amount_seen: bool,
+    },
+    /// 01, 02 or 03.
+    Pending,
+    /// 04.
+    Refunded,
+    /// 05.
+    Cancelled,
+    /// 06.
+    Failed,
+    /// 07, or "transaction not found".
+    NotFound,
+    /// Another amount or reference came back.
+    Inconsistent,
+    /// Nothing about the top-up.
+    Nothing(Retry),
+}
+
+/// An event that cannot happen in this state; nothing was changed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{event} cannot happen to a job that is {state}")]
+pub struct IllegalEvent {
+    /// The state's word.
+    pub state: &'static str,
+    /// The event's name.
+    pub event: &'static str,
+}

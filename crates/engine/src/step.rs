@@ -1,0 +1,37 @@
+//! What to do about what is known.
+
+use snap_core::Timestamp;
+
+use crate::{Job, Policy, State};
+
+/// What to do next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Ask for the account.
+    Inquire,
+    /// Record an attempt, then send it.
+    Send,
+    /// Ask what became of the top-up.
+    CheckStatus,
+    /// Record that `notAfter` passed.
+    Expire,
+    /// Nothing before then.
+    WaitUntil(Timestamp),
+    /// Nothing at all.
+    Rest,
+}
+
+/// What to do about `job` at `now`.
+pub fn next_step(job: &Job, policy: &Policy, now: Timestamp) -> Step {
+    match &job.state {
+        State::Ready { .. } | State::Inquired { .. } if job.is_expired(now) => Step::Expire,
+        State::Ready { at } | State::Unconfirmed { at, .. } if now < *at => Step::WaitUntil(*at),
+        State::Ready { .. } if policy.wants_inquiry(job) => Step::Inquire,
+        // Wall clocks jump: an inquiry from the future is as stale as an old one.
+        State::Inquired { at, .. } if now < *at || now.since(*at) > policy.inquiry_max_age => Step::Inquire,
+        State::Ready { .. } | State::Inquired { .. } => Step::Send,
+        // M1: an attempt without a result is "perhaps sent". It is asked about, never sent again.
+        State::Sending { .. } | State::Unconfirmed { .. } => Step::CheckStatus,
+        State::Succeeded | State::Rejected { .. } | State::Dead { .. } | State::Discarded { .. } => Step::Rest,
+    }
+}
