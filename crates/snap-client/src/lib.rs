@@ -1,1 +1,23 @@
 //! One signed SNAP call in, one reply out; token cache, limits and deadlines.
+//!
+//! Owns what happens between a request's bytes and the answer's bytes. It must not know jobs, retries or what an
+//! answer means for the money: [`Reply`] says what was seen on the wire, and only [`Reply::NotSent`] proves that
+//! nothing left this machine.
+
+mod client;
+mod config;
+mod endpoint;
+mod expiry;
+mod headers;
+mod reply;
+mod token;
+mod token_cache;
+mod token_exchange;
+mod transport;
+
+pub use bytes::Bytes;
+pub use client::SnapClient;
+pub use config::{ClientConfig, ConfigError};
+pub use reply::{Answered, NotSentReason, Reply, Silence};
+pub use token::{Token, TokenFailure};
+pub use token_exchange::TokenExchange;
