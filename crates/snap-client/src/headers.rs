@@ -75,7 +75,7 @@ pub(crate) fn configured(setting: &'static str, value: &str) -> Result<HeaderVal
     if !value.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(problem("must be printable ASCII without spaces"));
     }
-    HeaderValue::from_str(value).map_err(|_| problem("cannot stand in a header"))
+    HeaderValue::from_str(value).map_err(|_invalid| problem("cannot stand in a header"))
 }
 
 fn made_here(value: &str) -> HeaderValue {

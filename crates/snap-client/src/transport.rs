@@ -34,6 +34,7 @@ impl Transport {
         }
         // A connect that hangs must end as "not sent", so it has to end before the whole call does.
         let connect_limit = config.connect_timeout.min(config.request_timeout - config.request_timeout / 10);
+        #[expect(clippy::disallowed_methods, reason = "this is the one place that may, and here is what it sets")]
         let mut builder = Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .retry(reqwest::retry::never())
@@ -139,7 +140,8 @@ fn without_answer(error: reqwest::Error, elapsed: Duration) -> Reply {
 }
 
 fn not_sent_reason(error: &reqwest::Error) -> NotSentReason {
-    if error.is_dns() {
+    // The system's resolver is reported by a private type; its words only choose the name of the reason.
+    if error.is_dns() || causes(error).any(|cause| cause.to_string() == "dns error") {
         NotSentReason::Dns
     } else if error.is_timeout() {
         NotSentReason::ConnectTimeout
@@ -150,13 +152,10 @@ fn not_sent_reason(error: &reqwest::Error) -> NotSentReason {
     }
 }
 
-/// An `io::Error` does not list what it wraps among its sources, so it has to be looked into.
+/// An `io::Error` does not list what it wraps among its sources, so it has to be looked into, as often as it is wrapped.
 fn is_tls(cause: &(dyn StdError + 'static)) -> bool {
     cause.is::<rustls::Error>()
-        || cause
-            .downcast_ref::<std::io::Error>()
-            .and_then(std::io::Error::get_ref)
-            .is_some_and(|inner| inner.is::<rustls::Error>())
+        || cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref).is_some_and(|inner| is_tls(inner))
 }
 
 fn causes<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {

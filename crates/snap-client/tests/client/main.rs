@@ -1,5 +1,8 @@
 //! The client against a server of raw bytes.
 
+#[cfg(test)]
 mod replies;
+#[cfg(test)]
 mod support;
+#[cfg(test)]
 mod tokens;
