@@ -29,11 +29,7 @@ impl Amount {
 
     /// From minor units; none above [`Amount::MAX`].
     pub const fn from_minor(minor: u64) -> Option<Self> {
-        if minor <= Self::MAX.0 {
-            Some(Self(minor))
-        } else {
-            None
-        }
+        if minor <= Self::MAX.0 { Some(Self(minor)) } else { None }
     }
 
     /// The minor units.
@@ -82,11 +78,7 @@ impl Amount {
 
 fn from_parts(whole: &str, decimals: &str) -> Result<Amount, AmountError> {
     let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
-    if whole.is_empty()
-        || !digits(whole)
-        || !digits(decimals)
-        || (whole.len() > 1 && whole.starts_with('0'))
-    {
+    if whole.is_empty() || !digits(whole) || !digits(decimals) || (whole.len() > 1 && whole.starts_with('0')) {
         return Err(AmountError::Form);
     }
     if whole.len() > MAX_WHOLE_DIGITS {
@@ -98,10 +90,7 @@ fn from_parts(whole: &str, decimals: &str) -> Result<Amount, AmountError> {
         return Err(AmountError::Form);
     }
     // Eighteen digits at most, so this cannot overflow a u64.
-    let minor = whole
-        .bytes()
-        .chain([tenths, hundredths])
-        .fold(0, |sum, byte| sum * 10 + u64::from(byte - b'0'));
+    let minor = whole.bytes().chain([tenths, hundredths]).fold(0, |sum, byte| sum * 10 + u64::from(byte - b'0'));
     Ok(Amount(minor))
 }
 
@@ -140,5 +129,116 @@ impl<'de> Deserialize<'de> for Amount {
             }
         }
         deserializer.deserialize_str(Strict)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn strict(text: &str) -> Result<u64, AmountError> {
+        Amount::parse_strict(text).map(Amount::minor)
+    }
+
+    fn lenient(text: &str) -> Result<u64, AmountError> {
+        Amount::parse_lenient(text).map(Amount::minor)
+    }
+
+    #[test]
+    fn two_decimals_and_nothing_else_are_read_strictly() {
+        assert_eq!(strict("10000.00"), Ok(1_000_000));
+        assert_eq!(strict("0.50"), Ok(50));
+        assert_eq!(strict("0.00"), Ok(0));
+        assert_eq!(strict("9999999999999999.99"), Ok(Amount::MAX.minor()));
+        assert_eq!(strict("10000000000000000.00"), Err(AmountError::TooLarge));
+        for text in [
+            "",
+            ".",
+            ".00",
+            "0",
+            "10000",
+            "10000.",
+            "10000.0",
+            "10000.000",
+            "00.00",
+            "010.00",
+            "-1.00",
+            "+1.00",
+            "1,000.00",
+            "1e4.00",
+            " 1.00",
+            "1.00 ",
+            "1.-1",
+            "1.0x",
+            "١.٠٠",
+            "1.é",
+            "1.00.00",
+            "NaN",
+            "0x1.00",
+        ] {
+            assert_eq!(strict(text), Err(AmountError::Form), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn the_spellings_of_answers_are_read_leniently() {
+        for text in ["10000", "10000.0", "10000.00", "10000.0000"] {
+            assert_eq!(lenient(text), Ok(1_000_000), "{text}");
+        }
+        assert_eq!(lenient("0"), Ok(0));
+        assert_eq!(lenient("0.5"), Ok(50));
+        assert_eq!(lenient("1.25"), Ok(125));
+        assert_eq!(lenient("12345678901234567"), Err(AmountError::TooLarge));
+        for text in ["", ".", "1.", ".5", "1.001", "00", "-0", "1e4", "1E4", "1_000", " 1", "1 ", "1.0.0"] {
+            assert_eq!(lenient(text), Err(AmountError::Form), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn it_goes_over_the_wire_as_a_string_only() {
+        let amount = Amount::parse_strict("10000.00").unwrap();
+        assert_eq!(serde_json::to_string(&amount).unwrap(), "\"10000.00\"");
+        assert_eq!(serde_json::from_str::<Amount>("\"10000.00\"").unwrap(), amount);
+        for text in ["10000", "10000.00", "\"10000\"", "null"] {
+            assert!(serde_json::from_str::<Amount>(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn sums_stay_below_the_largest() {
+        let sen = Amount::from_minor(1).unwrap();
+        assert_eq!(Amount::MAX.checked_add(Amount::ZERO), Some(Amount::MAX));
+        assert_eq!(Amount::MAX.checked_add(sen), None);
+        assert_eq!(Amount::from_minor(Amount::MAX.minor() + 1), None);
+        assert_eq!(Amount::from_minor(u64::MAX), None);
+    }
+
+    /// It is enough that it came back.
+    fn returns<T>(_: T) {}
+
+    proptest! {
+        #[test]
+        fn what_is_written_reads_back(minor in 0..=Amount::MAX.minor()) {
+            let amount = Amount::from_minor(minor).unwrap();
+            let text = amount.to_string();
+            prop_assert_eq!(Amount::parse_strict(&text), Ok(amount));
+            prop_assert_eq!(Amount::parse_lenient(&text), Ok(amount));
+            prop_assert_eq!(Amount::parse_lenient(&format!("{text}000")), Ok(amount));
+        }
+
+        #[test]
+        fn what_is_read_strictly_is_written_the_same(text in "[0-9.+-]{0,20}") {
+            if let Ok(amount) = Amount::parse_strict(&text) {
+                prop_assert_eq!(amount.to_string(), text);
+            }
+        }
+
+        #[test]
+        fn no_text_panics(text in "\\PC{0,40}") {
+            returns(Amount::parse_strict(&text));
+            returns(Amount::parse_lenient(&text));
+        }
     }
 }

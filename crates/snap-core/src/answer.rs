@@ -30,10 +30,7 @@ pub fn parse_answer<T: DeserializeOwned>(body: &[u8]) -> Result<T, UnreadableAns
     if body.trim_ascii_start().first() != Some(&b'{') {
         return Err(UnreadableAnswer::NotAnObject);
     }
-    serde_json::from_slice(body).map_err(|error| UnreadableAnswer::At {
-        line: error.line(),
-        column: error.column(),
-    })
+    serde_json::from_slice(body).map_err(|error| UnreadableAnswer::At { line: error.line(), column: error.column() })
 }
 
 /// What every answer begins with, whatever the service.

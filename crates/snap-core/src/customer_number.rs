@@ -8,9 +8,7 @@ pub struct CustomerNumber(String);
 
 /// A text that is no Indonesian mobile number. Does not carry the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "not an Indonesian mobile number: 08…, 628… or +628…, 9 to 15 digits with the country code"
-)]
+#[error("not an Indonesian mobile number: 08…, 628… or +628…, 9 to 15 digits with the country code")]
 pub struct CustomerNumberError;
 
 /// How a provider wants the number written.
@@ -32,13 +30,10 @@ impl CustomerNumber {
     /// # Errors
     /// [`CustomerNumberError`] for anything else.
     pub fn parse(text: &str) -> Result<Self, CustomerNumberError> {
-        let national = ["+62", COUNTRY, "0"]
-            .iter()
-            .find_map(|prefix| text.strip_prefix(prefix));
+        let national = ["+62", COUNTRY, "0"].iter().find_map(|prefix| text.strip_prefix(prefix));
         let national = national.ok_or(CustomerNumberError)?;
         let canonical_len = COUNTRY.len() + national.len();
-        let is_number =
-            national.starts_with('8') && national.bytes().all(|byte| byte.is_ascii_digit());
+        let is_number = national.starts_with('8') && national.bytes().all(|byte| byte.is_ascii_digit());
         if is_number && (9..=15).contains(&canonical_len) {
             Ok(Self(format!("{COUNTRY}{national}")))
         } else {
@@ -62,11 +57,7 @@ impl CustomerNumber {
     /// The first and last four digits, the rest as `*`.
     pub fn masked(&self) -> String {
         let hidden = SHOWN_AT_EACH_END..self.0.len().saturating_sub(SHOWN_AT_EACH_END);
-        self.0
-            .chars()
-            .enumerate()
-            .map(|(at, digit)| if hidden.contains(&at) { '*' } else { digit })
-            .collect()
+        self.0.chars().enumerate().map(|(at, digit)| if hidden.contains(&at) { '*' } else { digit }).collect()
     }
 }
 
@@ -87,5 +78,90 @@ impl fmt::Display for CustomerNumber {
 impl fmt::Debug for CustomerNumber {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "CustomerNumber({})", self.masked())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn three_spellings_are_one_number() {
+        for text in ["081977817902", "6281977817902", "+6281977817902"] {
+            let number = CustomerNumber::parse(text).unwrap();
+            assert_eq!(number.expose(), "6281977817902");
+            assert_eq!(number.render(PhoneForm::Local), "081977817902");
+            assert_eq!(number.render(PhoneForm::International), "6281977817902");
+        }
+    }
+
+    #[test]
+    fn what_is_no_indonesian_mobile_number_is_refused() {
+        for text in [
+            "",
+            "0",
+            "08",
+            "62",
+            "+62",
+            "8",
+            "81977817902",
+            "021123456789",
+            "62211234567",
+            "620819778",
+            "+081977817902",
+            "006281977817902",
+            "0819 7781 7902",
+            "0819-7781-7902",
+            "0819778179O2",
+            "08١٩٧٧٨١",
+            "0８1977817902",
+            "6581977817902",
+            " 081977817902",
+            "081977817902\n",
+            "0812345",
+            "08123456789012345",
+        ] {
+            assert_eq!(CustomerNumber::parse(text), Err(CustomerNumberError), "{text:?}");
+        }
+        assert!(CustomerNumber::parse("08123456").is_ok(), "nine digits with the country code");
+        assert!(CustomerNumber::parse("08123456789012").is_ok(), "fifteen digits with the country code");
+    }
+
+    #[test]
+    fn it_shows_itself_masked() {
+        let number = CustomerNumber::parse("081977817902").unwrap();
+        assert_eq!(number.to_string(), "6281*****7902");
+        assert_eq!(format!("{number:?}"), "CustomerNumber(6281*****7902)");
+    }
+
+    /// It is enough that it came back.
+    fn returns<T>(_: T) {}
+
+    proptest! {
+        #[test]
+        fn every_spelling_of_a_number_reads_back(national in "8[0-9]{6,12}") {
+            let number = CustomerNumber::parse(&format!("0{national}")).unwrap();
+            for form in [PhoneForm::Local, PhoneForm::International] {
+                prop_assert_eq!(&CustomerNumber::parse(&number.render(form)).unwrap(), &number);
+            }
+            prop_assert_eq!(&CustomerNumber::parse(&format!("+{}", number.expose())).unwrap(), &number);
+        }
+
+        #[test]
+        fn the_middle_is_never_shown(national in "8[0-9]{6,12}") {
+            let number = CustomerNumber::parse(&format!("0{national}")).unwrap();
+            let (full, shown) = (number.expose(), number.to_string());
+            prop_assert_eq!(shown.len(), full.len());
+            prop_assert!(shown.bytes().skip(4).take(full.len() - 8).all(|byte| byte == b'*'));
+            let debug = format!("{number:?}");
+            prop_assert!(!debug.contains(full));
+        }
+
+        #[test]
+        fn no_text_panics(text in "\\PC{0,40}") {
+            returns(CustomerNumber::parse(&text));
+        }
     }
 }

@@ -10,13 +10,7 @@ use serde::{Deserialize, Deserializer, Serializer, de};
 pub struct DurationError;
 
 /// Milliseconds of each unit; the longer name first where one begins like the other.
-const UNITS: [(&str, u64); 5] = [
-    ("ms", 1),
-    ("s", 1_000),
-    ("m", 60_000),
-    ("h", 3_600_000),
-    ("d", 86_400_000),
-];
+const UNITS: [(&str, u64); 5] = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
 
 /// Reads whole numbers with the units `ms`, `s`, `m`, `h`, `d`, added up; no blanks, no bare number.
 ///
@@ -33,10 +27,7 @@ pub fn parse(text: &str) -> Result<Duration, DurationError> {
             .iter()
             .find_map(|(unit, factor)| unit_on.strip_prefix(unit).map(|after| (after, *factor)))
             .ok_or(DurationError)?;
-        millis = number
-            .checked_mul(factor)
-            .and_then(|part| millis.checked_add(part))
-            .ok_or(DurationError)?;
+        millis = number.checked_mul(factor).and_then(|part| millis.checked_add(part)).ok_or(DurationError)?;
         if after.is_empty() {
             return Ok(Duration::from_millis(millis));
         }
@@ -54,11 +45,7 @@ pub fn format(duration: Duration) -> String {
             millis %= factor;
         }
     }
-    if text.is_empty() {
-        "0s".to_owned()
-    } else {
-        text
-    }
+    if text.is_empty() { "0s".to_owned() } else { text }
 }
 
 /// For `#[serde(with = "snap_core::duration")]`.
@@ -76,4 +63,35 @@ pub fn serialize<S: Serializer>(duration: &Duration, serializer: S) -> Result<S:
 pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
     let text = String::deserialize(deserializer)?;
     parse(&text).map_err(de::Error::custom)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn durations_are_read_as_operators_write_them() {
+        let millis = |text: &str| parse(text).unwrap().as_millis();
+        assert_eq!(millis("500ms"), 500);
+        assert_eq!(millis("30s"), 30_000);
+        assert_eq!(millis("10m"), 600_000);
+        assert_eq!(millis("1h30m"), 5_400_000);
+        assert_eq!(millis("50d"), 4_320_000_000);
+        assert_eq!(millis("0s"), 0);
+        for text in
+            ["", "5", "s", "5 s", "-5s", "5.5s", "5w", "5sm", "99999999999999999999s", "999999999999999999d", "٥s"]
+        {
+            assert_eq!(parse(text), Err(DurationError), "{text:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_reads_back(millis in any::<u64>()) {
+            let duration = Duration::from_millis(millis);
+            prop_assert_eq!(parse(&format(duration)), Ok(duration));
+        }
+    }
 }

@@ -68,11 +68,7 @@ impl ExternalId {
 }
 
 fn check_len(text: &str, max: usize) -> Result<(), IdError> {
-    if (1..=max).contains(&text.len()) {
-        Ok(())
-    } else {
-        Err(IdError::Length { max })
-    }
+    if (1..=max).contains(&text.len()) { Ok(()) } else { Err(IdError::Length { max }) }
 }
 
 impl TryFrom<String> for PartnerReferenceNo {
@@ -140,3 +136,49 @@ macro_rules! text_of {
 
 text_of!(PartnerReferenceNo);
 text_of!(ExternalId);
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_reference_is_printable_ascii_without_spaces() {
+        for text in ["1", "A/B-1", "~!@#\"'\\", &"x".repeat(64)] {
+            assert_eq!(PartnerReferenceNo::parse(text).unwrap().as_str(), text);
+        }
+        assert_eq!(PartnerReferenceNo::parse(""), Err(IdError::Length { max: 64 }));
+        assert_eq!(PartnerReferenceNo::parse(&"x".repeat(65)), Err(IdError::Length { max: 64 }));
+        for text in ["a b", "a\n", "\0", "\u{7f}", "é", "a\u{200b}"] {
+            assert_eq!(PartnerReferenceNo::parse(text), Err(IdError::NotPrintable), "{text:?}");
+        }
+        assert!(serde_json::from_str::<PartnerReferenceNo>("\"a b\"").is_err());
+    }
+
+    #[test]
+    fn an_external_id_is_32_digits_of_time_and_chance() {
+        let at = Timestamp::from_millis(1_714_533_630_007);
+        assert_eq!(ExternalId::new(at, 42).as_str(), "17145336300070000000000000000042");
+        assert_eq!(ExternalId::new(at, u64::MAX).as_str(), "17145336300078446744073709551615");
+        assert_eq!(ExternalId::new(Timestamp::from_millis(-1), 0).as_str(), "0".repeat(32));
+    }
+
+    #[test]
+    fn an_external_id_is_digits_only() {
+        assert!(ExternalId::parse("0123456789").is_ok());
+        assert_eq!(ExternalId::parse(""), Err(IdError::Length { max: 32 }));
+        assert_eq!(ExternalId::parse(&"1".repeat(33)), Err(IdError::Length { max: 32 }));
+        assert_eq!(ExternalId::parse("12a"), Err(IdError::NotDigits));
+        assert_eq!(ExternalId::parse("١٢"), Err(IdError::NotDigits));
+    }
+
+    proptest! {
+        #[test]
+        fn every_new_external_id_is_one(millis in any::<i64>(), random in any::<u64>()) {
+            let id = ExternalId::new(Timestamp::from_millis(millis), random);
+            prop_assert_eq!(id.as_str().len(), 32);
+            prop_assert_eq!(ExternalId::parse(id.as_str()), Ok(id));
+        }
+    }
+}

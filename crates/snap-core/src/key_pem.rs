@@ -12,9 +12,7 @@ pub enum KeyError {
         wanted: &'static str,
     },
     /// A PKCS#1 private key where PKCS#8 is needed.
-    #[error(
-        "an RSA PRIVATE KEY (PKCS#1), but PKCS#8 is needed: openssl pkcs8 -topk8 -nocrypt -in FILE"
-    )]
+    #[error("an RSA PRIVATE KEY (PKCS#1), but PKCS#8 is needed: openssl pkcs8 -topk8 -nocrypt -in FILE")]
     Pkcs1,
     /// A private key with a passphrase.
     #[error("an encrypted private key; decrypt it first: openssl pkcs8 -in FILE")]
@@ -31,9 +29,8 @@ pub(crate) const PRIVATE: &str = "PRIVATE KEY";
 pub(crate) const PUBLIC: &str = "PUBLIC KEY";
 
 /// `AlgorithmIdentifier { rsaEncryption, NULL }`. Source: RFC 3279 section 2.3.1.
-const RSA_ALGORITHM: [u8; 15] = [
-    0x30, 0x0d, 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01, 0x05, 0x00,
-];
+const RSA_ALGORITHM: [u8; 15] =
+    [0x30, 0x0d, 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01, 0x05, 0x00];
 const SEQUENCE: u8 = 0x30;
 const BIT_STRING: u8 = 0x03;
 const INTEGER: u8 = 0x02;
@@ -47,13 +44,8 @@ pub(crate) fn der_from_pem(pem: &str, label: &'static str) -> Result<Vec<u8>, Ke
             wanted => KeyError::NoBlock { wanted },
         });
     };
-    let compact: String = body
-        .chars()
-        .filter(|sign| !sign.is_ascii_whitespace())
-        .collect();
-    STANDARD
-        .decode(compact)
-        .map_err(|_position| KeyError::NotBase64)
+    let compact: String = body.chars().filter(|sign| !sign.is_ascii_whitespace()).collect();
+    STANDARD.decode(compact).map_err(|_position| KeyError::NotBase64)
 }
 
 fn block<'a>(pem: &'a str, label: &str) -> Option<&'a str> {
@@ -65,10 +57,7 @@ fn block<'a>(pem: &'a str, label: &str) -> Option<&'a str> {
 /// A SubjectPublicKeyInfo block around a PKCS#1 public key.
 pub(crate) fn public_pem_from_pkcs1(pkcs1: &[u8]) -> String {
     let bits = [&[0], pkcs1].concat();
-    let spki = element(
-        SEQUENCE,
-        &[&RSA_ALGORITHM[..], &element(BIT_STRING, &bits)].concat(),
-    );
+    let spki = element(SEQUENCE, &[&RSA_ALGORITHM[..], &element(BIT_STRING, &bits)].concat());
     let text = STANDARD.encode(spki);
     let mut pem = format!("-----BEGIN {PUBLIC}-----\n");
     let mut rest = text.as_str();
@@ -103,9 +92,7 @@ fn split(tag: u8, input: &[u8]) -> Option<(&[u8], &[u8])> {
     let (len, rest) = match *input.strip_prefix(&[tag])? {
         [len @ 0..=0x7f, ref rest @ ..] => (usize::from(len), rest),
         [0x81, len @ 0x80..=0xff, ref rest @ ..] => (usize::from(len), rest),
-        [0x82, high @ 1..=0xff, low, ref rest @ ..] => {
-            (usize::from(u16::from_be_bytes([high, low])), rest)
-        }
+        [0x82, high @ 1..=0xff, low, ref rest @ ..] => (usize::from(u16::from_be_bytes([high, low])), rest),
         _ => return None,
     };
     rest.split_at_checked(len)
@@ -120,4 +107,77 @@ fn element(tag: u8, contents: &[u8]) -> Vec<u8> {
         _ => vec![tag, 0x82, high, low],
     };
     [&head, contents].concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::{SigningKey, VerifyingKey};
+
+    const PRIVATE_PEM: &str = include_str!("../fixtures/keys/test-only.private.pem");
+    const PUBLIC_PEM: &str = include_str!("../fixtures/keys/midtrans-sample.public.pem");
+
+    #[test]
+    fn the_public_half_survives_its_pem() {
+        let key = SigningKey::from_pem(PRIVATE_PEM).unwrap();
+        assert_eq!(VerifyingKey::from_pem(&key.public_key_pem()), Ok(key.verifying_key()));
+    }
+
+    #[test]
+    fn a_public_pem_is_written_as_it_was_read() {
+        let spki = der_from_pem(PUBLIC_PEM, PUBLIC).unwrap();
+        let written = public_pem_from_pkcs1(pkcs1_from_spki(&spki).unwrap());
+        assert!(PUBLIC_PEM.ends_with(&written), "{written}");
+    }
+
+    #[test]
+    fn line_ends_and_indentation_do_not_matter() {
+        assert!(SigningKey::from_pem(&PRIVATE_PEM.replace('\n', "\r\n")).is_ok());
+        assert!(VerifyingKey::from_pem(&PUBLIC_PEM.replace('\n', "\n    ")).is_ok());
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_key_file_is_said() {
+        let private = |text: &str| SigningKey::from_pem(text).unwrap_err();
+        assert_eq!(private(""), KeyError::NoBlock { wanted: "PRIVATE KEY" });
+        assert_eq!(private(PUBLIC_PEM), KeyError::NoBlock { wanted: "PRIVATE KEY" });
+        assert_eq!(private(&PRIVATE_PEM.replace("PRIVATE KEY", "RSA PRIVATE KEY")), KeyError::Pkcs1);
+        assert_eq!(private(&PRIVATE_PEM.replace("PRIVATE KEY", "ENCRYPTED PRIVATE KEY")), KeyError::Encrypted);
+        assert_eq!(private(&PRIVATE_PEM.replacen("MIIE", "M*IE", 1)), KeyError::NotBase64);
+        assert_eq!(private(&PRIVATE_PEM.replacen("MIIE", "AAAA", 1)), KeyError::Unusable);
+        assert_eq!(VerifyingKey::from_pem(PRIVATE_PEM), Err(KeyError::NoBlock { wanted: "PUBLIC KEY" }));
+        assert_eq!(VerifyingKey::from_pem(&PUBLIC_PEM.replacen("MIIB", "AAAA", 1)), Err(KeyError::Unusable));
+    }
+
+    #[test]
+    fn a_short_modulus_is_refused() {
+        let modulus = [&[0][..], &[0xff; 128]].concat();
+        let pkcs1 = element(SEQUENCE, &[element(INTEGER, &modulus), element(INTEGER, &[1, 0, 1])].concat());
+        assert_eq!(VerifyingKey::from_pem(&public_pem_from_pkcs1(&pkcs1)), Err(KeyError::Unusable));
+    }
+
+    #[test]
+    fn keys_do_not_show_themselves() {
+        let key = SigningKey::from_pem(PRIVATE_PEM).unwrap();
+        assert_eq!(format!("{key:?}"), "SigningKey([redacted])");
+        assert_eq!(format!("{:?}", crate::SymmetricKey::new("secret")), "SymmetricKey([redacted])");
+    }
+
+    proptest! {
+        #[test]
+        fn no_damaged_public_key_panics(at in any::<prop::sample::Index>(), byte in any::<u8>(), len in 0..294_usize) {
+            let mut spki = der_from_pem(PUBLIC_PEM, PUBLIC).unwrap();
+            let place = at.index(spki.len());
+            spki[place] = byte;
+            pkcs1_from_spki(&spki);
+            prop_assert_eq!(pkcs1_from_spki(&spki[..len.min(spki.len() - 1)]), None);
+        }
+
+        #[test]
+        fn no_bytes_panic(der in prop::collection::vec(any::<u8>(), 0..64)) {
+            prop_assert_eq!(pkcs1_from_spki(&der), None);
+        }
+    }
 }

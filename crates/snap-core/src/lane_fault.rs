@@ -28,6 +28,8 @@ pub enum LaneFault {
     TokenRefused,
     /// The provider cannot be reached.
     Unreachable,
+    /// Several jobs in a row were refused as wrong requests: then it is not the jobs.
+    RequestsRefused,
 }
 
 /// A word that is no lane fault.
@@ -37,7 +39,7 @@ pub struct UnknownLaneFault;
 
 impl LaneFault {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Unauthorized,
         Self::FeatureNotAllowed,
         Self::InsufficientFunds,
@@ -47,6 +49,7 @@ impl LaneFault {
         Self::PartnerNotFound,
         Self::TokenRefused,
         Self::Unreachable,
+        Self::RequestsRefused,
     ];
 
     /// Its word in output and metrics.
@@ -61,6 +64,7 @@ impl LaneFault {
             Self::PartnerNotFound => "partner_not_found",
             Self::TokenRefused => "token_refused",
             Self::Unreachable => "unreachable",
+            Self::RequestsRefused => "requests_refused",
         }
     }
 }
@@ -75,10 +79,7 @@ impl FromStr for LaneFault {
     type Err = UnknownLaneFault;
 
     fn from_str(word: &str) -> Result<Self, UnknownLaneFault> {
-        Self::ALL
-            .into_iter()
-            .find(|fault| fault.as_str() == word)
-            .ok_or(UnknownLaneFault)
+        Self::ALL.into_iter().find(|fault| fault.as_str() == word).ok_or(UnknownLaneFault)
     }
 }
 

@@ -14,9 +14,7 @@ pub(crate) fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<
     let raw = Box::<RawValue>::deserialize(deserializer)?;
     let raw = raw.get();
     match raw.as_bytes().first() {
-        Some(b'"') => serde_json::from_str(raw)
-            .map(Some)
-            .map_err(|_unquoted| de::Error::custom("unreadable string")),
+        Some(b'"') => serde_json::from_str(raw).map(Some).map_err(|_unquoted| de::Error::custom("unreadable string")),
         Some(b'{' | b'[') | None => Err(de::Error::custom("expected a string or a number")),
         Some(_) if raw == "null" => Ok(None),
         Some(_) => Ok(Some(raw.to_owned())),
@@ -24,8 +22,6 @@ pub(crate) fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<
 }
 
 /// As [`text`], for what must not be shown.
-pub(crate) fn private<'de, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Option<Private>, D::Error> {
+pub(crate) fn private<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Private>, D::Error> {
     Ok(text(deserializer)?.map(Private::from))
 }

@@ -6,6 +6,9 @@
 mod account_inquiry;
 mod amount;
 mod answer;
+mod class;
+mod classify;
+mod code_override;
 mod customer_number;
 pub mod duration;
 pub mod headers;
@@ -31,6 +34,9 @@ mod transaction_status;
 pub use account_inquiry::{AccountInquiryInfo, AccountInquiryRequest, AccountInquiryResponse};
 pub use amount::{Amount, AmountError};
 pub use answer::{AnswerHead, UnreadableAnswer, parse_answer};
+pub use class::{Class, UnknownClass};
+pub use classify::{classify, classify_reply};
+pub use code_override::{CodeOverride, CodePattern, PatternError};
 pub use customer_number::{CustomerNumber, CustomerNumberError, PhoneForm};
 pub use ids::{ExternalId, IdError, PartnerReferenceNo};
 pub use key_pem::KeyError;
@@ -38,24 +44,19 @@ pub use lane_fault::{LaneFault, UnknownLaneFault, lane_fault};
 pub use money::{Currency, LenientMoney, Money};
 pub use private::Private;
 pub use profile::{
-    CodeOverride, CodePattern, Defaults, InquiryFields, InquiryMode, OriginalReferenceNo, Paths,
-    PatternError, Profile, ProfileError, SigningPaths, TimestampForm, TopUpFields,
+    Defaults, InquiryFields, InquiryMode, OriginalReferenceNo, Paths, Profile, ProfileError, SigningPaths,
+    TimestampForm, TopUpFields,
 };
 pub use request::{RequestError, TopUpDetails, notes_from_reference};
-pub use response_code::{
-    Class, ResponseCode, ResponseCodeError, UnknownClass, classify, classify_reply,
-};
+pub use response_code::{ResponseCode, ResponseCodeError};
 pub use rsa::{SigningKey, VerifyingKey};
 pub use service::{Service, UnknownService};
 pub use signing::{
-    SymmetricKey, body_digest, string_to_sign_asymmetric, string_to_sign_symmetric,
-    string_to_sign_token_request,
+    SymmetricKey, body_digest, string_to_sign_asymmetric, string_to_sign_symmetric, string_to_sign_token_request,
 };
 pub use table::{CodeRow, rows_for, table};
 pub use timestamp::{Timestamp, TimestampError};
 pub use token::{AccessTokenRequest, AccessTokenResponse};
 pub use top_up::{TopUpInfo, TopUpRequest, TopUpResponse};
-pub use top_up_status::{
-    TopUpStatusRequest, TopUpStatusResponse, TransferStatusRequest, TransferStatusResponse,
-};
+pub use top_up_status::{TopUpStatusRequest, TopUpStatusResponse, TransferStatusRequest, TransferStatusResponse};
 pub use transaction_status::TransactionStatus;

@@ -27,10 +27,7 @@ pub struct Money {
 impl Money {
     /// So much in rupiah.
     pub const fn idr(value: Amount) -> Self {
-        Self {
-            value,
-            currency: Currency::Idr,
-        }
+        Self { value, currency: Currency::Idr }
     }
 }
 
@@ -83,13 +80,45 @@ impl<'de> Deserialize<'de> for LenientMoney {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         // The raw text keeps every digit of a number, which a float would not.
         let raw = Box::<RawValue>::deserialize(deserializer)?;
-        let members = serde_json::from_str::<Members>(raw.get()).ok();
+        // An array would pass for the members in order.
+        let object = Some(raw.get()).filter(|text| text.starts_with('{'));
+        let members = object.and_then(|text| serde_json::from_str::<Members>(text).ok());
         let amount = members.and_then(|Members { value, currency }| {
             let in_rupiah = currency.is_none_or(|currency| currency.eq_ignore_ascii_case("IDR"));
-            value
-                .filter(|_| in_rupiah)
-                .and_then(|value| Amount::parse_lenient(&value).ok())
+            value.filter(|_| in_rupiah).and_then(|value| Amount::parse_lenient(&value).ok())
         });
         Ok(Self(amount))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn money_is_strict_in_both_directions() {
+        let money = Money::idr(Amount::parse_strict("10000.00").unwrap());
+        let text = r#"{"value":"10000.00","currency":"IDR"}"#;
+        assert_eq!(serde_json::to_string(&money).unwrap(), text);
+        assert_eq!(serde_json::from_str::<Money>(text).unwrap(), money);
+        for wrong in [
+            r#"{"value":"10000.00"}"#,
+            r#"{"currency":"IDR"}"#,
+            r#"{"value":"10000.00","currency":"USD"}"#,
+            r#"{"value":"10000.00","currency":"idr"}"#,
+            r#"{"value":"10000","currency":"IDR"}"#,
+            r#"{"value":10000,"currency":"IDR"}"#,
+            r#"{"value":"10000.00","currency":"IDR","more":1}"#,
+            r#"{"value":"10000.00","value":"10000.00","currency":"IDR"}"#,
+        ] {
+            assert!(serde_json::from_str::<Money>(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn an_answers_money_is_read_from_a_value_as_from_a_text() {
+        let value = serde_json::json!({ "value": 10000, "currency": "IDR" });
+        let money: LenientMoney = serde_json::from_value(value).unwrap();
+        assert_eq!(money.amount().map(Amount::minor), Some(1_000_000));
     }
 }

@@ -1,10 +1,10 @@
 //! A provider's rules as data. The built-in ones are the files in `profiles/`.
 
-use std::{fmt, str::FromStr, time::Duration};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Class, ExternalId, PhoneForm, ResponseCode, Service, Timestamp};
+use crate::{Class, CodeOverride, ExternalId, PhoneForm, ResponseCode, Service, Timestamp};
 
 /// One provider's rules. Every member can be overridden by configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -162,94 +162,6 @@ pub struct Defaults {
     pub uniqueness_window: Duration,
 }
 
-/// A response code read differently from the standard.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct CodeOverride {
-    /// Which codes.
-    pub code: CodePattern,
-    /// What they mean.
-    pub class: Class,
-    /// As the answer of which service, where the digits of the code do not say it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub service: Option<Service>,
-}
-
-impl CodeOverride {
-    fn applies(&self, service: Service, code: ResponseCode) -> bool {
-        let asked = self
-            .service
-            .map_or(code.service() == service.code(), |named| named == service);
-        asked && self.code.matches(code)
-    }
-}
-
-/// Seven digits, some of which may be `x` for any.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct CodePattern([Option<u8>; 7]);
-
-/// A text that is not seven digits or `x`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("not a pattern of seven digits, with x for any digit")]
-pub struct PatternError;
-
-impl CodePattern {
-    /// Whether the code fits.
-    pub fn matches(self, code: ResponseCode) -> bool {
-        self.0
-            .into_iter()
-            .zip(code.digits())
-            .all(|(wanted, digit)| wanted.is_none_or(|wanted| wanted == digit))
-    }
-}
-
-impl FromStr for CodePattern {
-    type Err = PatternError;
-
-    fn from_str(text: &str) -> Result<Self, PatternError> {
-        let signs = <[u8; 7]>::try_from(text.as_bytes())
-            .ok()
-            .ok_or(PatternError)?;
-        if signs
-            .iter()
-            .all(|sign| sign.is_ascii_digit() || *sign == b'x')
-        {
-            Ok(Self(signs.map(|sign| (sign != b'x').then_some(sign))))
-        } else {
-            Err(PatternError)
-        }
-    }
-}
-
-impl TryFrom<String> for CodePattern {
-    type Error = PatternError;
-
-    fn try_from(text: String) -> Result<Self, PatternError> {
-        text.parse()
-    }
-}
-
-impl From<CodePattern> for String {
-    fn from(pattern: CodePattern) -> Self {
-        pattern.to_string()
-    }
-}
-
-impl fmt::Display for CodePattern {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0
-            .iter()
-            .try_for_each(|sign| write!(f, "{}", char::from(sign.unwrap_or(b'x'))))
-    }
-}
-
-impl fmt::Debug for CodePattern {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "CodePattern({self})")
-    }
-}
-
 /// Why a profile cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ProfileError {
@@ -257,7 +169,7 @@ pub enum ProfileError {
     #[error("the profile is unreadable: {0}")]
     Unreadable(String),
     /// A path that does not begin with `/`, or carries a query, a fragment, a blank or a control character.
-    #[error("paths.{0} must begin with / and be a path only")]
+    #[error("{0} must begin with / and be a path only")]
     Path(&'static str),
     /// A service that does not answer for the status.
     #[error("status_service must be 39 or 36")]
@@ -285,8 +197,7 @@ impl Profile {
 
     /// A built-in profile.
     pub fn builtin(name: &str) -> Option<Self> {
-        Self::builtin_toml(name)
-            .map(|text| Self::from_toml(text).expect("a test reads every built-in profile"))
+        Self::builtin_toml(name).map(|text| Self::from_toml(text).expect("a test reads every built-in profile"))
     }
 
     /// Reads a profile and checks it.
@@ -294,8 +205,7 @@ impl Profile {
     /// # Errors
     /// [`ProfileError`].
     pub fn from_toml(text: &str) -> Result<Self, ProfileError> {
-        let profile: Self =
-            toml::from_str(text).map_err(|error| ProfileError::Unreadable(error.to_string()))?;
+        let profile: Self = toml::from_str(text).map_err(|error| ProfileError::Unreadable(error.to_string()))?;
         profile.check()?;
         Ok(profile)
     }
@@ -305,20 +215,21 @@ impl Profile {
     /// # Errors
     /// Any [`ProfileError`] but [`ProfileError::Unreadable`].
     pub fn check(&self) -> Result<(), ProfileError> {
-        let paths = &self.paths;
+        let (paths, signing) = (&self.paths, &self.signing_paths);
         let named = [
-            ("token", &paths.token),
-            ("inquiry", &paths.inquiry),
-            ("topup", &paths.topup),
-            ("status", &paths.status),
+            ("paths.token", Some(&paths.token)),
+            ("paths.inquiry", Some(&paths.inquiry)),
+            ("paths.topup", Some(&paths.topup)),
+            ("paths.status", Some(&paths.status)),
+            ("signing_paths.inquiry", signing.inquiry.as_ref()),
+            ("signing_paths.topup", signing.topup.as_ref()),
+            ("signing_paths.status", signing.status.as_ref()),
         ];
-        for (name, path) in named {
-            let plain = path
-                .bytes()
-                .all(|byte| byte.is_ascii_graphic() && !b"?#".contains(&byte));
-            if !path.starts_with('/') || !plain {
-                return Err(ProfileError::Path(name));
-            }
+        let is_path = |path: &String| {
+            path.starts_with('/') && path.bytes().all(|byte| byte.is_ascii_graphic() && !b"?#".contains(&byte))
+        };
+        if let Some((name, _)) = named.iter().find(|(_, path)| !path.is_none_or(is_path)) {
+            return Err(ProfileError::Path(name));
         }
         if !self.status_service.asks_status() {
             return Err(ProfileError::StatusService);
@@ -363,9 +274,6 @@ impl Profile {
 
     /// What this profile says of a code that answered a call of `service`, if it says anything.
     pub fn class_override(&self, service: Service, code: ResponseCode) -> Option<Class> {
-        self.overrides
-            .iter()
-            .find(|rule| rule.applies(service, code))
-            .map(|rule| rule.class)
+        self.overrides.iter().find(|rule| rule.applies(service, code)).map(|rule| rule.class)
     }
 }

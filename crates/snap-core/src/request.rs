@@ -1,8 +1,8 @@
 //! Builds the requests a profile asks for from what is known of a top-up.
 
 use crate::{
-    AccountInquiryInfo, AccountInquiryRequest, Amount, CustomerNumber, Money, OriginalReferenceNo,
-    PartnerReferenceNo, Private, Profile, Timestamp, TopUpInfo, TopUpRequest, TopUpStatusRequest,
+    AccountInquiryInfo, AccountInquiryRequest, Amount, CustomerNumber, Money, OriginalReferenceNo, PartnerReferenceNo,
+    Private, Profile, Timestamp, TopUpInfo, TopUpRequest, TopUpStatusRequest,
 };
 
 /// What is known of a top-up when a request is built.
@@ -41,9 +41,7 @@ pub enum RequestError {
     #[error("this provider demands customerName: neither the inquiry nor the job gave one")]
     NoCustomerName,
     /// The inquiry gave no fee, and the profile does not let it be zero.
-    #[error(
-        "this provider demands feeAmount, the inquiry gave none, and missing_fee_is_zero is off"
-    )]
+    #[error("this provider demands feeAmount, the inquiry gave none, and missing_fee_is_zero is off")]
     NoFee,
     /// The job does not say which wallet.
     #[error("this provider demands beneficiaryProvider")]
@@ -58,27 +56,18 @@ impl Profile {
     ///
     /// # Errors
     /// [`RequestError::PhoneTooLong`], [`RequestError::NoBeneficiaryProvider`].
-    pub fn account_inquiry_request(
-        &self,
-        details: &TopUpDetails<'_>,
-    ) -> Result<AccountInquiryRequest, RequestError> {
+    pub fn account_inquiry_request(&self, details: &TopUpDetails<'_>) -> Result<AccountInquiryRequest, RequestError> {
         let fields = &self.inquiry_fields;
         let additional_info = if fields.beneficiary_provider {
-            Some(AccountInquiryInfo {
-                beneficiary_provider: beneficiary_provider(details)?,
-            })
+            Some(AccountInquiryInfo { beneficiary_provider: beneficiary_provider(details)? })
         } else {
             None
         };
         Ok(AccountInquiryRequest {
-            partner_reference_no: fields
-                .partner_reference_no
-                .then(|| details.partner_reference_no.clone()),
+            partner_reference_no: fields.partner_reference_no.then(|| details.partner_reference_no.clone()),
             customer_number: self.phone(details.customer_number)?,
             amount: Money::idr(details.amount),
-            transaction_date: fields
-                .transaction_date
-                .then(|| details.transaction_date.to_snap()),
+            transaction_date: fields.transaction_date.then(|| details.transaction_date.to_snap()),
             additional_info,
         })
     }
@@ -95,37 +84,24 @@ impl Profile {
             None if self.missing_fee_is_zero => Some(Amount::ZERO),
             None => return Err(RequestError::NoFee),
         };
-        let notes = || {
-            details.notes.map_or_else(
-                || notes_from_reference(details.partner_reference_no),
-                str::to_owned,
-            )
-        };
+        let notes = || details.notes.map_or_else(|| notes_from_reference(details.partner_reference_no), str::to_owned);
         Ok(TopUpRequest {
             partner_reference_no: details.partner_reference_no.clone(),
             customer_number: self.phone(details.customer_number)?,
             customer_name: Some(self.name(details.customer_name)?),
             amount: Money::idr(details.amount),
             fee_amount: fee_amount.map(Money::idr),
-            transaction_date: fields
-                .transaction_date
-                .then(|| details.transaction_date.to_snap()),
+            transaction_date: fields.transaction_date.then(|| details.transaction_date.to_snap()),
             notes: fields.notes.then(|| notes().into()),
             additional_info: self.top_up_info(details)?,
         })
     }
 
     /// The status inquiry (39 or 36) of a top-up.
-    pub fn status_request(
-        &self,
-        reference: &PartnerReferenceNo,
-        reference_no: Option<&str>,
-    ) -> TopUpStatusRequest {
+    pub fn status_request(&self, reference: &PartnerReferenceNo, reference_no: Option<&str>) -> TopUpStatusRequest {
         let original_reference_no = match self.original_reference_no {
             OriginalReferenceNo::Omit => None,
-            OriginalReferenceNo::EmptyWhenUnknown => {
-                Some(reference_no.unwrap_or_default().to_owned())
-            }
+            OriginalReferenceNo::EmptyWhenUnknown => Some(reference_no.unwrap_or_default().to_owned()),
         };
         TopUpStatusRequest::new(reference.clone(), original_reference_no)
     }
@@ -133,66 +109,34 @@ impl Profile {
     fn phone(&self, number: &CustomerNumber) -> Result<Private, RequestError> {
         let rendered = number.render(self.phone_form);
         if rendered.len() > self.phone_max {
-            return Err(RequestError::PhoneTooLong {
-                max: self.phone_max,
-            });
+            return Err(RequestError::PhoneTooLong { max: self.phone_max });
         }
         Ok(rendered.into())
     }
 
     fn name(&self, name: Option<&Private>) -> Result<Private, RequestError> {
-        let name = name
-            .map(Private::expose)
-            .filter(|name| !name.is_empty())
-            .ok_or(RequestError::NoCustomerName)?;
-        Ok(name
-            .chars()
-            .take(self.customer_name_max)
-            .collect::<String>()
-            .into())
+        let name = name.map(Private::expose).filter(|name| !name.is_empty()).ok_or(RequestError::NoCustomerName)?;
+        Ok(name.chars().take(self.customer_name_max).collect::<String>().into())
     }
 
     fn top_up_info(&self, details: &TopUpDetails<'_>) -> Result<Option<TopUpInfo>, RequestError> {
         let fields = &self.top_up_fields;
-        let provider = if fields.beneficiary_provider {
-            Some(beneficiary_provider(details)?)
-        } else {
-            None
-        };
-        let email = details
-            .beneficiary_email
-            .filter(|_| fields.beneficiary_email)
-            .cloned();
+        let provider = if fields.beneficiary_provider { Some(beneficiary_provider(details)?) } else { None };
+        let email = details.beneficiary_email.filter(|_| fields.beneficiary_email).cloned();
         if provider.is_none() && email.is_none() {
             return Ok(None);
         }
-        Ok(Some(TopUpInfo {
-            beneficiary_email: email,
-            beneficiary_provider: provider,
-        }))
+        Ok(Some(TopUpInfo { beneficiary_email: email, beneficiary_provider: provider }))
     }
 }
 
 fn beneficiary_provider(details: &TopUpDetails<'_>) -> Result<String, RequestError> {
-    details
-        .beneficiary_provider
-        .map(str::to_owned)
-        .ok_or(RequestError::NoBeneficiaryProvider)
+    details.beneficiary_provider.map(str::to_owned).ok_or(RequestError::NoBeneficiaryProvider)
 }
 
 /// Notes for a job that brings none: the reference, with `_` for what notes may not hold, its last 50 characters.
 pub fn notes_from_reference(reference: &PartnerReferenceNo) -> String {
     let text = reference.as_str();
-    let tail = text
-        .get(text.len().saturating_sub(NOTES_MAX)..)
-        .unwrap_or(text);
-    tail.chars()
-        .map(|sign| {
-            if sign.is_ascii_alphanumeric() {
-                sign
-            } else {
-                '_'
-            }
-        })
-        .collect()
+    let tail = text.get(text.len().saturating_sub(NOTES_MAX)..).unwrap_or(text);
+    tail.chars().map(|sign| if sign.is_ascii_alphanumeric() { sign } else { '_' }).collect()
 }

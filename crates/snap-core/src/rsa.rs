@@ -36,13 +36,7 @@ impl SigningKey {
     }
 
     /// The `X-SIGNATURE` of a call without a token, in standard Base64.
-    pub fn sign_transaction_asymmetric(
-        &self,
-        method: &str,
-        path: &str,
-        body: &[u8],
-        timestamp: &str,
-    ) -> String {
+    pub fn sign_transaction_asymmetric(&self, method: &str, path: &str, body: &[u8], timestamp: &str) -> String {
         self.sign(&string_to_sign_asymmetric(method, path, body, timestamp))
     }
 
@@ -57,22 +51,13 @@ impl SigningKey {
     }
 
     fn sign(&self, text: &str) -> String {
-        STANDARD.encode(
-            sign(&self.0, text.as_bytes())
-                .expect("a key that signed when it was loaded signs again"),
-        )
+        STANDARD.encode(sign(&self.0, text.as_bytes()).expect("a key that signed when it was loaded signs again"))
     }
 }
 
 fn sign(pair: &RsaKeyPair, message: &[u8]) -> Option<Vec<u8>> {
     let mut signature = vec![0; pair.public().modulus_len()];
-    pair.sign(
-        &RSA_PKCS1_SHA256,
-        &SystemRandom::new(),
-        message,
-        &mut signature,
-    )
-    .ok()?;
+    pair.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), message, &mut signature).ok()?;
     Some(signature)
 }
 
@@ -93,17 +78,12 @@ impl VerifyingKey {
     /// [`KeyError`].
     pub fn from_pem(pem: &str) -> Result<Self, KeyError> {
         let spki = key_pem::der_from_pem(pem, key_pem::PUBLIC)?;
-        key_pem::pkcs1_from_spki(&spki)
-            .map(|pkcs1| Self(pkcs1.into()))
-            .ok_or(KeyError::Unusable)
+        key_pem::pkcs1_from_spki(&spki).map(|pkcs1| Self(pkcs1.into())).ok_or(KeyError::Unusable)
     }
 
     /// Whether `signature` is this key's signature of the token call; standard Base64 with padding only.
     pub fn verify_token_request(&self, client_key: &str, timestamp: &str, signature: &str) -> bool {
-        self.verify(
-            &string_to_sign_token_request(client_key, timestamp),
-            signature,
-        )
+        self.verify(&string_to_sign_token_request(client_key, timestamp), signature)
     }
 
     /// Whether `signature` is this key's signature of a call without a token.
@@ -115,18 +95,13 @@ impl VerifyingKey {
         timestamp: &str,
         signature: &str,
     ) -> bool {
-        self.verify(
-            &string_to_sign_asymmetric(method, path, body, timestamp),
-            signature,
-        )
+        self.verify(&string_to_sign_asymmetric(method, path, body, timestamp), signature)
     }
 
     /// Whether `signature` is this key's signature of `text`, a string to sign made elsewhere.
     pub fn verify(&self, text: &str, signature: &str) -> bool {
         let key = UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, &self.0);
-        STANDARD
-            .decode(signature)
-            .is_ok_and(|signature| key.verify(text.as_bytes(), &signature).is_ok())
+        STANDARD.decode(signature).is_ok_and(|signature| key.verify(text.as_bytes(), &signature).is_ok())
     }
 }
 

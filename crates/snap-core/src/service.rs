@@ -22,13 +22,8 @@ pub enum Service {
 
 impl Service {
     /// All of them, by code.
-    pub const ALL: [Self; 5] = [
-        Self::TransferStatus,
-        Self::AccountInquiry,
-        Self::TopUp,
-        Self::TopUpStatus,
-        Self::AccessToken,
-    ];
+    pub const ALL: [Self; 5] =
+        [Self::TransferStatus, Self::AccountInquiry, Self::TopUp, Self::TopUpStatus, Self::AccessToken];
 
     /// Its two digits.
     pub const fn code(self) -> u8 {

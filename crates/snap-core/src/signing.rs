@@ -10,34 +10,18 @@ use sha2::{Digest, Sha256, Sha512};
 
 /// The SHA-256 of a body in lower-case hex. The body is the exact bytes that are sent.
 pub fn body_digest(body: &[u8]) -> String {
-    Sha256::digest(body)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    let digit = |nibble: u8| char::from_digit(u32::from(nibble), 16).unwrap_or('0');
+    Sha256::digest(body).iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 0xf)]).collect()
 }
 
 /// `METHOD:path:token:digest:timestamp`, for a call with a token.
-pub fn string_to_sign_symmetric(
-    method: &str,
-    path: &str,
-    token: &str,
-    body: &[u8],
-    timestamp: &str,
-) -> String {
-    format!(
-        "{}:{path}:{token}:{}:{timestamp}",
-        method.to_ascii_uppercase(),
-        body_digest(body)
-    )
+pub fn string_to_sign_symmetric(method: &str, path: &str, token: &str, body: &[u8], timestamp: &str) -> String {
+    format!("{}:{path}:{token}:{}:{timestamp}", method.to_ascii_uppercase(), body_digest(body))
 }
 
 /// `METHOD:path:digest:timestamp`, for a call without a token, and for what a provider calls back.
 pub fn string_to_sign_asymmetric(method: &str, path: &str, body: &[u8], timestamp: &str) -> String {
-    format!(
-        "{}:{path}:{}:{timestamp}",
-        method.to_ascii_uppercase(),
-        body_digest(body)
-    )
+    format!("{}:{path}:{}:{timestamp}", method.to_ascii_uppercase(), body_digest(body))
 }
 
 /// `clientKey|timestamp`, for the token call.
@@ -56,17 +40,8 @@ impl SymmetricKey {
     }
 
     /// The `X-SIGNATURE` of a call with a token, in standard Base64. `timestamp` is the header's, byte for byte.
-    pub fn sign_transaction(
-        &self,
-        method: &str,
-        path: &str,
-        token: &str,
-        body: &[u8],
-        timestamp: &str,
-    ) -> String {
-        let mac = self.mac_of(&string_to_sign_symmetric(
-            method, path, token, body, timestamp,
-        ));
+    pub fn sign_transaction(&self, method: &str, path: &str, token: &str, body: &[u8], timestamp: &str) -> String {
+        let mac = self.mac_of(&string_to_sign_symmetric(method, path, token, body, timestamp));
         STANDARD.encode(mac.finalize().into_bytes())
     }
 
@@ -80,12 +55,8 @@ impl SymmetricKey {
         timestamp: &str,
         signature: &str,
     ) -> bool {
-        let mac = self.mac_of(&string_to_sign_symmetric(
-            method, path, token, body, timestamp,
-        ));
-        STANDARD
-            .decode(signature)
-            .is_ok_and(|signature| mac.verify_slice(&signature).is_ok())
+        let mac = self.mac_of(&string_to_sign_symmetric(method, path, token, body, timestamp));
+        STANDARD.decode(signature).is_ok_and(|signature| mac.verify_slice(&signature).is_ok())
     }
 
     fn mac_of(&self, text: &str) -> Hmac<Sha512> {

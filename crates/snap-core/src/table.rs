@@ -37,10 +37,7 @@ pub fn table() -> &'static [CodeRow] {
 }
 
 /// The rows about a code (seven digits, with or without `+NN`): the provider's own first, then the standard's.
-pub fn rows_for<'a>(
-    provider: &'a str,
-    code: &'a str,
-) -> impl Iterator<Item = &'static CodeRow> + 'a {
+pub fn rows_for<'a>(provider: &'a str, code: &'a str) -> impl Iterator<Item = &'static CodeRow> + 'a {
     let own = table().iter().filter(move |row| row.provider == provider);
     let standard = table().iter().filter(|row| row.provider == "standard");
     own.chain(standard).filter(move |row| fits(row.code, code))
@@ -48,10 +45,7 @@ pub fn rows_for<'a>(
 
 fn fits(pattern: &str, code: &str) -> bool {
     pattern.len() == code.len()
-        && pattern
-            .bytes()
-            .zip(code.bytes())
-            .all(|(wanted, sign)| wanted == b'x' || wanted == sign)
+        && pattern.bytes().zip(code.bytes()).all(|(wanted, sign)| wanted == b'x' || wanted == sign)
 }
 
 fn row(line: &'static str) -> Option<CodeRow> {

@@ -92,28 +92,7 @@ fn seconds_form(at: civil::DateTime) -> String {
 
 /// `YYYY-MM-DDThh:mm:ss`, exactly 19 bytes.
 fn civil_datetime(stem: &[u8]) -> Option<civil::DateTime> {
-    let [
-        y1,
-        y2,
-        y3,
-        y4,
-        b'-',
-        mo1,
-        mo2,
-        b'-',
-        d1,
-        d2,
-        b'T',
-        h1,
-        h2,
-        b':',
-        mi1,
-        mi2,
-        b':',
-        s1,
-        s2,
-    ] = *stem
-    else {
+    let [y1, y2, y3, y4, b'-', mo1, mo2, b'-', d1, d2, b'T', h1, h2, b':', mi1, mi2, b':', s1, s2] = *stem else {
         return None;
     };
     let year = i16::from(pair(y1, y2)?) * 100 + i16::from(pair(y3, y4)?);
@@ -127,19 +106,12 @@ fn fraction_millis(rest: &[u8]) -> Option<(i64, &[u8])> {
     let Some(digits_on) = rest.strip_prefix(b".") else {
         return Some((0, rest));
     };
-    let count = digits_on
-        .iter()
-        .take_while(|byte| byte.is_ascii_digit())
-        .count();
+    let count = digits_on.iter().take_while(|byte| byte.is_ascii_digit()).count();
     if !(1..=9).contains(&count) {
         return None;
     }
     let (digits, zone) = digits_on.split_at(count);
-    let millis = digits
-        .iter()
-        .chain(b"000")
-        .take(3)
-        .fold(0, |sum, byte| sum * 10 + i64::from(byte - b'0'));
+    let millis = digits.iter().chain(b"000").take(3).fold(0, |sum, byte| sum * 10 + i64::from(byte - b'0'));
     Some((millis, zone))
 }
 
@@ -160,9 +132,114 @@ fn offset(zone: &[u8]) -> Option<Offset> {
 
 fn pair(tens: u8, ones: u8) -> Option<i8> {
     let both = tens.is_ascii_digit() && ones.is_ascii_digit();
-    if both {
-        i8::try_from((tens - b'0') * 10 + (ones - b'0')).ok()
-    } else {
-        None
+    if both { i8::try_from((tens - b'0') * 10 + (ones - b'0')).ok() } else { None }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn parse(text: &str) -> Result<i64, TimestampError> {
+        Timestamp::parse_rfc3339(text).map(Timestamp::as_millis)
+    }
+
+    #[test]
+    fn a_moment_is_spelled_in_jakarta_time() {
+        let at = Timestamp::from_millis(1_714_533_630_007);
+        assert_eq!(at.to_snap(), "2024-05-01T10:20:30+07:00");
+        assert_eq!(at.to_rfc3339(), "2024-05-01T10:20:30.007+07:00");
+        assert_eq!(Timestamp::from_millis(0).to_rfc3339(), "1970-01-01T07:00:00.000+07:00");
+        assert_eq!(Timestamp::from_millis(-1).to_rfc3339(), "1970-01-01T06:59:59.999+07:00");
+    }
+
+    #[test]
+    fn any_offset_is_read() {
+        let expected = Ok(1_714_533_630_000);
+        for text in [
+            "2024-05-01T10:20:30+07:00",
+            "2024-05-01T03:20:30Z",
+            "2024-05-01T03:20:30.000Z",
+            "2024-05-01T03:20:30-00:00",
+            "2024-04-30T21:50:30-05:30",
+            "2024-05-02T03:19:30+23:59",
+        ] {
+            assert_eq!(parse(text), expected, "{text}");
+        }
+        assert_eq!(parse("2024-05-01T03:20:30.1239Z"), Ok(1_714_533_630_123));
+        assert_eq!(parse("2024-05-01T03:20:30.5Z"), Ok(1_714_533_630_500));
+        assert_eq!(parse("1969-12-31T23:59:59.999Z"), Ok(-1));
+        assert_eq!(parse("2024-02-29T00:00:00Z"), Ok(1_709_164_800_000));
+    }
+
+    #[test]
+    fn anything_but_a_full_time_with_offset_is_refused() {
+        for text in [
+            "",
+            "2024-05-01",
+            "2024-05-01T10:20:30",
+            "2024-05-01T10:20+07:00",
+            "2024-05-01 10:20:30+07:00",
+            "2024-05-01t10:20:30z",
+            "2024-05-01T10:20:30+07",
+            "2024-05-01T10:20:30+0700",
+            "2024-05-01T10:20:30+24:00",
+            "2024-05-01T10:20:30+07:60",
+            "2024-05-01T10:20:30.+07:00",
+            "2024-05-01T10:20:30.1234567890Z",
+            "2024-05-01T10:20:30,5Z",
+            "2024-05-01T24:00:00Z",
+            "2024-05-01T10:60:30Z",
+            "2024-06-30T23:59:60Z",
+            "2023-02-29T00:00:00Z",
+            "2024-13-01T00:00:00Z",
+            "2024-00-01T00:00:00Z",
+            "+002024-05-01T10:20:30Z",
+            "2024-05-01T10:20:30Z ",
+            "2024-05-01T10:20:30+07:00[Asia/Jakarta]",
+            "２０２４-05-01T10:20:30Z",
+            "2024-05-01T10:20:3٣Z",
+        ] {
+            assert_eq!(parse(text), Err(TimestampError), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn the_ends_of_time_neither_panic_nor_wrap() {
+        let (first, last) = (Timestamp::from_millis(i64::MIN), Timestamp::from_millis(i64::MAX));
+        assert_eq!(last.plus(Duration::MAX), last);
+        assert_eq!(first.minus(Duration::MAX), first);
+        assert_eq!(first.since(last), Duration::ZERO);
+        assert_eq!(last.since(first), Duration::from_millis(u64::MAX));
+        assert_eq!(first.to_snap(), "0000-01-01T00:00:00+07:00");
+        assert_eq!(last.to_snap(), "9999-12-31T05:00:00+07:00");
+        assert!(parse("9999-12-31T23:59:59.999Z").is_err());
+    }
+
+    #[test]
+    fn it_is_stored_as_milliseconds() {
+        let at = Timestamp::from_millis(1_714_533_630_007);
+        assert_eq!(serde_json::to_string(&at).unwrap(), "1714533630007");
+        assert_eq!(serde_json::from_str::<Timestamp>("1714533630007").unwrap(), at);
+    }
+
+    /// It is enough that it came back.
+    fn returns<T>(_: T) {}
+
+    proptest! {
+        #[test]
+        fn what_is_spelled_reads_back(millis in SPELLABLE_MS.0..=SPELLABLE_MS.1) {
+            let at = Timestamp::from_millis(millis);
+            prop_assert_eq!(Timestamp::parse_rfc3339(&at.to_rfc3339()), Ok(at));
+            prop_assert_eq!(at.to_snap().len(), 25);
+            prop_assert_eq!(at.to_rfc3339().len(), 29);
+        }
+
+        #[test]
+        fn no_text_panics(text in "\\PC{0,40}", digits in "[0-9:TZ.+-]{15,35}") {
+            prop_assert!(Timestamp::parse_rfc3339(&text).is_err());
+            returns(Timestamp::parse_rfc3339(&digits));
+        }
     }
 }

@@ -22,9 +22,7 @@ pub struct AccessTokenRequest {
 impl AccessTokenRequest {
     /// The business-to-business request.
     pub fn client_credentials() -> Self {
-        Self {
-            grant_type: "client_credentials".to_owned(),
-        }
+        Self { grant_type: "client_credentials".to_owned() }
     }
 
     /// The bytes to send.
@@ -62,13 +60,7 @@ impl AccessTokenResponse {
 
     /// How long the token lives, a day at most; 900 s where the answer gives no whole number of seconds above zero.
     pub fn lifetime(&self) -> Duration {
-        let seconds = self
-            .expires_in
-            .as_deref()
-            .and_then(|text| text.parse().ok())
-            .filter(|seconds| *seconds > 0);
-        seconds
-            .map_or(USUAL_LIFETIME, Duration::from_secs)
-            .min(LONGEST_LIFETIME)
+        let seconds = self.expires_in.as_deref().and_then(|text| text.parse().ok()).filter(|seconds| *seconds > 0);
+        seconds.map_or(USUAL_LIFETIME, Duration::from_secs).min(LONGEST_LIFETIME)
     }
 }

@@ -2,9 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    LenientMoney, PartnerReferenceNo, ResponseCode, Service, TransactionStatus, answer, lenient,
-};
+use crate::{LenientMoney, PartnerReferenceNo, ResponseCode, Service, TransactionStatus, answer, lenient};
 
 /// The question. Built by [`Profile::status_request`](crate::Profile::status_request).
 /// Source: SNAP Developer Site, customer top-up; hub.finpay.id topupstatus; docs.midtrans.com transfer-status-inquiry.
@@ -83,8 +81,6 @@ impl TopUpStatusResponse {
 
     /// What became of the top-up; none for a missing or unknown status, which says nothing.
     pub fn status(&self) -> Option<TransactionStatus> {
-        self.latest_transaction_status
-            .as_deref()
-            .and_then(TransactionStatus::parse)
+        self.latest_transaction_status.as_deref().and_then(TransactionStatus::parse)
     }
 }
