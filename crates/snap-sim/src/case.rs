@@ -100,12 +100,8 @@ impl FromStr for Case {
     type Err = CaseError;
 
     fn from_str(text: &str) -> Result<Self, CaseError> {
-        let digits = |part: &str| {
-            part.bytes()
-                .all(|byte| byte.is_ascii_digit())
-                .then(|| part.parse::<u16>().ok())
-                .flatten()
-        };
+        let digits =
+            |part: &str| part.bytes().all(|byte| byte.is_ascii_digit()).then(|| part.parse::<u16>().ok()).flatten();
         if text.len() != 7 || !text.is_ascii() || &text[3..5] != "xx" {
             return Err(CaseError);
         }
@@ -158,10 +154,7 @@ mod tests {
 
     #[test]
     fn what_is_no_case_is_refused() {
-        for text in [
-            "", "4033814", "403xx1", "403xx144", "103xx00", "6003801", "+03xx14", "403yy14",
-            "40éxx1",
-        ] {
+        for text in ["", "4033814", "403xx1", "403xx144", "103xx00", "6003801", "+03xx14", "403yy14", "40éxx1"] {
             assert_eq!(text.parse::<Case>(), Err(CaseError), "{text}");
         }
     }

@@ -25,10 +25,7 @@ impl Default for SimConfig {
     /// Both personalities under their own names with the throwaway credentials, 10,000 logged requests.
     fn default() -> Self {
         Self {
-            mounts: vec![
-                Mount::new(Personality::Finpay),
-                Mount::new(Personality::Midtrans),
-            ],
+            mounts: vec![Mount::new(Personality::Finpay), Mount::new(Personality::Midtrans)],
             behaviour: Behaviour::default(),
             request_log: 10_000,
             external_id_memory: 0,
@@ -40,10 +37,7 @@ impl SimConfig {
     /// One personality under its own name and under `/`, with the throwaway credentials.
     #[must_use]
     pub fn single(personality: Personality) -> Self {
-        Self {
-            mounts: vec![Mount::new(personality)],
-            ..Self::default()
-        }
+        Self { mounts: vec![Mount::new(personality)], ..Self::default() }
     }
 }
 
@@ -62,11 +56,7 @@ impl Mount {
     /// A mount under the personality's own name with the throwaway credentials.
     #[must_use]
     pub fn new(personality: Personality) -> Self {
-        Self {
-            name: personality.as_str().into(),
-            personality,
-            credentials: Credentials::throwaway(),
-        }
+        Self { name: personality.as_str().into(), personality, credentials: Credentials::throwaway() }
     }
 }
 

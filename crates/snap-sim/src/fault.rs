@@ -94,10 +94,7 @@ impl Fault {
     /// Whether a top-up takes effect before this fault shows, where nothing else is said.
     #[must_use]
     pub const fn commits_by_default(self) -> bool {
-        !matches!(
-            self,
-            Self::Answer(_) | Self::RateLimited | Self::RateLimitedNoHint | Self::Redirect
-        )
+        !matches!(self, Self::Answer(_) | Self::RateLimited | Self::RateLimitedNoHint | Self::Redirect)
     }
 }
 
@@ -174,26 +171,14 @@ pub(crate) struct Act {
 }
 
 impl Act {
-    pub(crate) const NONE: Self = Self {
-        fault: Fault::None,
-        commit: true,
-        delay_ms: None,
-    };
+    pub(crate) const NONE: Self = Self { fault: Fault::None, commit: true, delay_ms: None };
 
     pub(crate) const fn after(fault: Fault) -> Self {
-        Self {
-            fault,
-            commit: true,
-            delay_ms: None,
-        }
+        Self { fault, commit: true, delay_ms: None }
     }
 
     pub(crate) const fn before(fault: Fault) -> Self {
-        Self {
-            fault,
-            commit: false,
-            delay_ms: None,
-        }
+        Self { fault, commit: false, delay_ms: None }
     }
 
     /// A refusal without effect.
