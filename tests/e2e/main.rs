@@ -1,0 +1,26 @@
+//! The real binary against a real RabbitMQ and a provider that would pay twice; one file per story.
+//!
+//! Run with `tests/run`. A story that needs the broker to die starts its own; the others share one.
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "a test that cannot go on panics, and owns the tasks it spawns"
+)]
+
+mod harness;
+
+mod broker_lost;
+mod broker_self_test;
+mod crash_points;
+mod crash_random;
+mod duplicates;
+mod happy_path;
+mod hostile_input;
+mod lanes;
+mod memory;
+mod provider_faults;
+mod second_worker;
+mod secrecy;
+mod startup;
+mod stopping;
+mod store_full;
