@@ -8,6 +8,14 @@ use crate::ConfigError;
 #[derive(Debug)]
 pub(crate) struct BaseUrl(Url);
 
+/// Whether this can be a client's `base_url`: `https`, or `http` on loopback, with no more than host, port and path.
+///
+/// # Errors
+/// [`ConfigError::Setting`] for `base_url`.
+pub fn check_base_url(text: &str) -> Result<(), ConfigError> {
+    BaseUrl::parse(text).map(drop)
+}
+
 /// One service's address.
 #[derive(Debug)]
 pub(crate) struct Endpoint {

@@ -18,6 +18,7 @@ mod transport;
 pub use bytes::Bytes;
 pub use client::SnapClient;
 pub use config::{ClientConfig, ConfigError};
+pub use endpoint::check_base_url;
 pub use reply::{Answered, NotSentReason, Reply, Silence};
 pub use token::{Token, TokenFailure};
 pub use token_exchange::TokenExchange;

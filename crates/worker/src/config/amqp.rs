@@ -1,0 +1,46 @@
+//! The broker's section.
+
+use secrecy::SecretString;
+
+use super::{ConfigError, Secret};
+
+/// The broker, as configured.
+#[derive(Clone, Debug)]
+pub struct AmqpSection {
+    /// The URL, a secret because it can hold a password.
+    pub url: Secret,
+    /// The first part of every exchange's and queue's name.
+    pub namespace: String,
+    /// Deliveries taken but not acknowledged at a time.
+    pub prefetch: u16,
+    /// Whether the worker declares the topology; else it only checks it.
+    pub declare: bool,
+}
+
+/// The broker, ready to connect to.
+#[derive(Clone, Debug)]
+pub struct AmqpConfig {
+    /// `amqp://` or `amqps://`, with the credentials.
+    pub url: SecretString,
+    /// The first part of every exchange's and queue's name.
+    pub namespace: String,
+    /// Deliveries taken but not acknowledged at a time.
+    pub prefetch: u16,
+    /// Whether the worker declares the topology; else it only checks it.
+    pub declare: bool,
+}
+
+impl AmqpSection {
+    /// The section with its secret read.
+    ///
+    /// # Errors
+    /// [`ConfigError`] where the URL cannot be had.
+    pub fn connection(&self) -> Result<AmqpConfig, ConfigError> {
+        Ok(AmqpConfig {
+            url: self.url.reveal()?,
+            namespace: self.namespace.clone(),
+            prefetch: self.prefetch,
+            declare: self.declare,
+        })
+    }
+}
