@@ -1,4 +1,17 @@
 //! The endpoints of the simulator itself, under `/_sim/`.
+//!
+//! | request | answer |
+//! |---|---|
+//! | `GET script` | `{"items":[{"id","matched","fired", …the rule}]}` |
+//! | `POST script` one rule or an array | `{"ids":[…]}`, all or nothing |
+//! | `DELETE script`, `DELETE script/ID` | `{}` |
+//! | `GET ledger?reference=&doubles=true&limit=` | the verdict's fields and `items`, one for each reference |
+//! | `GET requests?reference=&service=&limit=` | `{"items":[…]}`, the newest, oldest first |
+//! | `GET config`, `POST config` with the fields to change | the whole behaviour |
+//! | `POST reset`, `POST revoke-tokens` | `{}` |
+//! | `GET magic` | `{"items":[{"customer","what"}]}` |
+//!
+//! An error is `{"error": "…"}` under 400 or 404. `limit` is 1000 where nothing is said.
 
 use std::sync::atomic::Ordering::Relaxed;
 

@@ -59,12 +59,20 @@ impl Executed {
     }
 }
 
-/// What the inquiry of a reference told.
+/// What the inquiry of a reference told, as small as it can be kept.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Quote {
-    pub(crate) name: &'static str,
-    /// None where the answer had none.
-    pub(crate) fee: Option<&'static str>,
+    /// Which of the customers' names.
+    pub(crate) name: u8,
+    pub(crate) fee: Fee,
+}
+
+/// The fee an inquiry told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fee {
+    NotTold,
+    None,
+    Some,
 }
 
 /// All that is known of one reference at one mount.
@@ -208,7 +216,7 @@ impl Ledger {
             match order.fate {
                 Fate::Paid => self.credit(entry, order),
                 Fate::Refunded => {
-                    entry.credits.push(CreditRow::of(order));
+                    entry.credit(order);
                     self.totals.reversed.fetch_add(1, Relaxed);
                 }
                 Fate::Failed | Fate::Cancelled | Fate::Forever | Fate::Lost => {}
@@ -229,7 +237,7 @@ impl Ledger {
     }
 
     fn credit(&self, entry: &mut Entry, order: &Order) {
-        entry.credits.push(CreditRow::of(order));
+        entry.credit(order);
         self.totals.credits.fetch_add(1, Relaxed);
         self.totals.amount.fetch_add(order.amount, Relaxed);
         if entry.standing_credits() > 1 {
@@ -289,6 +297,12 @@ impl CreditRow {
 }
 
 impl Entry {
+    fn credit(&mut self, order: &Order) {
+        // Nearly every reference has one credit: room for exactly that.
+        self.credits.reserve_exact(1);
+        self.credits.push(CreditRow::of(order));
+    }
+
     fn is_reversed(&self) -> bool {
         matches!(self.executed, Some(Executed { fate: Fate::Refunded, .. }))
     }

@@ -1,5 +1,6 @@
 //! What each service does with a request that is in order.
 
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use crate::answer::{Answer, Money, Seconds};
@@ -7,15 +8,13 @@ use crate::case::Case;
 use crate::config::{LaneFault, Personality};
 use crate::fault::{Act, Fault, Latest};
 use crate::fields::Fields;
-use crate::ledger::{Booked, Executed, Fate, Order, Quote, reference_no};
+use crate::ledger::{Booked, Executed, Fate, Fee, Order, Quote, reference_no};
 use crate::play::LateOrder;
 use crate::provider::{Call, Decided, Provider, lane_fault};
 use crate::refusal::Refusal;
 use crate::report::Effect;
 use crate::request::{self, Customer, Inquiry, StatusInquiry, TopUp};
 use crate::seen::external_digits;
-
-use std::sync::atomic::Ordering::Relaxed;
 
 /// Names of customers; some with characters that a careless serialiser or a too careful one would change.
 const NAMES: [&str; 8] = [
@@ -30,9 +29,26 @@ const NAMES: [&str; 8] = [
 ];
 
 fn quote_of(customer: Customer, act: Act) -> Quote {
-    let name = NAMES[usize::try_from(customer / 10 % 8).unwrap_or(0)];
-    let fee = if customer % 10 == 5 { "1500.00" } else { "0.00" };
-    Quote { name, fee: (act.fault != Fault::WithoutFee).then_some(fee) }
+    let fee = match act.fault {
+        Fault::WithoutFee => Fee::NotTold,
+        _ if customer % 10 == 5 => Fee::Some,
+        _ => Fee::None,
+    };
+    Quote { name: u8::try_from(customer / 10 % NAMES.len() as u128).unwrap_or(0), fee }
+}
+
+impl Quote {
+    const fn name(self) -> &'static str {
+        NAMES[self.name as usize]
+    }
+
+    const fn fee(self) -> Option<&'static str> {
+        match self.fee {
+            Fee::NotTold => None,
+            Fee::None => Some("0.00"),
+            Fee::Some => Some("1500.00"),
+        }
+    }
 }
 
 fn millis(duration: Duration) -> i64 {
@@ -168,10 +184,10 @@ impl Provider {
 
 /// Name and fee have to come from the inquiry byte for byte, where there was one.
 fn is_as_quoted(asked: &TopUp<'_>, quote: Quote) -> Result<(), Refusal> {
-    if asked.name != quote.name {
+    if asked.name != quote.name() {
         return Err(Refusal::format("customerName"));
     }
-    match (asked.fee, quote.fee) {
+    match (asked.fee, quote.fee()) {
         (Some(fee), Some(quoted)) if fee != quoted => Err(Refusal::format("feeAmount")),
         _ => Ok(()),
     }
@@ -209,7 +225,7 @@ fn inquiry_answer<'a>(number: u64, call: &Call<'_>, asked: &Inquiry<'a>, quote: 
     let answer = Answer {
         asked: asked.amount,
         reference_no: Some(format!("62{number:019}")),
-        customer_name: Some(quote.name),
+        customer_name: Some(quote.name()),
         ..Answer::success(37)
     };
     match call.mount.personality {
@@ -223,7 +239,7 @@ fn inquiry_answer<'a>(number: u64, call: &Call<'_>, asked: &Inquiry<'a>, quote: 
                 min_amount: Some(Money::minor(min)),
                 max_amount: Some(Money::minor(call.behaviour.max_amount.max(min))),
                 amount: Some(Money::minor(asked.amount)),
-                fee_amount: quote.fee.map(Money::text),
+                fee_amount: quote.fee().map(Money::text),
                 fee_type: Some("Admin fee"),
                 ..answer
             }
