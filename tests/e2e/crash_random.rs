@@ -46,7 +46,7 @@ async fn storm(name: &str, faults: FaultLevel, count: usize, kills: usize) {
         stage.worker.kill();
         // Now and then it is killed while it recovers.
         stage.worker.spawn();
-        if dice.roll() % 4 > 0 {
+        if !dice.roll().is_multiple_of(4) {
             stage.worker.wait_ready();
         }
     }

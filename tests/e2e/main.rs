@@ -13,6 +13,7 @@ mod broker_lost;
 mod broker_self_test;
 mod crash_points;
 mod crash_random;
+mod deploy;
 mod duplicates;
 mod happy_path;
 mod hostile_input;

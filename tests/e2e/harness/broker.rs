@@ -38,11 +38,16 @@ struct Node {
 impl Broker {
     /// A new node, ready to be connected to.
     pub(crate) fn start() -> Self {
+        Self::start_with("")
+    }
+
+    /// A new node with more lines in its `rabbitmq.conf`.
+    pub(crate) fn start_with(more: &str) -> Self {
         let scripts = find_scripts();
         let dir = tempfile::Builder::new().prefix("e2e-broker-").tempdir().expect("a temporary directory");
         let (amqp_port, dist_port, epmd_port) = (free_port(), free_port(), free_port());
         let conf = format!(
-            "listeners.tcp.1 = 127.0.0.1:{amqp_port}\ndisk_free_limit.absolute = 50MB\nlog.file.level = info\n"
+            "listeners.tcp.1 = 127.0.0.1:{amqp_port}\ndisk_free_limit.absolute = 50MB\nlog.file.level = info\n{more}\n"
         );
         std::fs::write(dir.path().join("rabbitmq.conf"), conf).expect("rabbitmq.conf is written");
         std::fs::write(dir.path().join("enabled_plugins"), "[].\n").expect("enabled_plugins is written");
@@ -75,7 +80,12 @@ impl Broker {
 
     /// Where to connect to.
     pub(crate) fn url(&self) -> String {
-        format!("amqp://guest:guest@127.0.0.1:{}/%2f", self.amqp_port)
+        self.url_of("guest:guest")
+    }
+
+    /// Where this user connects to; `user:password`.
+    pub(crate) fn url_of(&self, user: &str) -> String {
+        format!("amqp://{user}@127.0.0.1:{}/%2f", self.amqp_port)
     }
 
     /// Starts the node on the data and ports it had before, and waits until it takes connections.

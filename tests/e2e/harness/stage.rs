@@ -32,24 +32,25 @@ impl Stage {
     pub(crate) async fn prepare(name: &str) -> Self {
         static SHARED: OnceLock<Arc<Broker>> = OnceLock::new();
         let broker = SHARED.get_or_init(|| Arc::new(Broker::start()));
-        Self::on(Arc::clone(broker), name).await
+        Self::on(Arc::clone(broker), &unique(name), ["guest:guest"; 3]).await
     }
 
     /// A stage on a broker that the story may kill.
     pub(crate) async fn prepare_with_own_broker(name: &str) -> Self {
-        Self::on(Arc::new(Broker::start()), name).await
+        Self::on(Arc::new(Broker::start()), &unique(name), ["guest:guest"; 3]).await
     }
 
-    async fn on(broker: Arc<Broker>, name: &str) -> Self {
+    /// A stage on this broker, with the users of worker, producer and consumer.
+    pub(crate) async fn on(broker: Arc<Broker>, namespace: &str, users: [&str; 3]) -> Self {
         let dir = tempfile::Builder::new().prefix("e2e-worker-").tempdir().expect("a temporary directory");
         let sim = Sim::start().await;
-        let namespace = format!("{name}-{:08x}", random() >> 32);
-        let mut settings = Settings::quick(&namespace, sim.credentials());
-        settings.amqp_url = Some(broker.url());
+        let [worker_url, producer_url, consumer_url] = users.map(|user| broker.url_of(user));
+        let mut settings = Settings::quick(namespace, sim.credentials());
+        settings.amqp_url = Some(worker_url);
         settings.providers = ["finpay", "midtrans"].map(|name| (name, sim.running().base_url(name))).to_vec();
         Self {
-            producer: Producer::new(&broker.url(), &namespace),
-            outcomes: Outcomes::collect(&broker.url(), &namespace),
+            producer: Producer::new(&producer_url, namespace),
+            outcomes: Outcomes::collect(&consumer_url, namespace),
             worker: WorkerProc::configure(dir.path(), &settings),
             published: BTreeMap::new(),
             broker,
@@ -137,6 +138,11 @@ async fn eventually_told(stage: &Stage, limit: Duration) {
         missing.is_empty().then_some(())
     })
     .await;
+}
+
+/// A namespace that no other test uses.
+fn unique(name: &str) -> String {
+    format!("{name}-{:08x}", random() >> 32)
 }
 
 /// A customer number that no other test uses, in one of the three forms.

@@ -24,6 +24,8 @@ pub(crate) struct Settings {
     pub(crate) amqp_url: Option<String>,
     /// The prefix of the topology.
     pub(crate) namespace: String,
+    /// Whether the worker makes the topology.
+    pub(crate) declare: bool,
     /// Unacknowledged deliveries at a time.
     pub(crate) prefetch: u32,
     /// Health and metrics.
@@ -62,6 +64,7 @@ impl Settings {
         Self {
             amqp_url: None,
             namespace: namespace.to_owned(),
+            declare: true,
             prefetch: 64,
             http_port: free_port(),
             providers: Vec::new(),
@@ -87,7 +90,8 @@ impl Settings {
             line(format!("default_provider = \"{first}\""));
         }
         if let Some(url) = &self.amqp_url {
-            line(format!("[amqp]\nurl = \"{url}\"\nnamespace = \"{}\"\nprefetch = {}", self.namespace, self.prefetch));
+            line(format!("[amqp]\nurl = \"{url}\"\nnamespace = \"{}\"", self.namespace));
+            line(format!("prefetch = {}\ndeclare = {}", self.prefetch, self.declare));
         }
         line(format!("[store]\nurl = \"sqlite:{}\"", self.store));
         line(format!("[http]\nlisten = \"127.0.0.1:{}\"", self.http_port));
