@@ -1,0 +1,353 @@
+//! Builds the parts, owns every task, stops them in order.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use engine::{Event, apply};
+use outbox::{
+    Health, HistoryEntry, OpenError, OpenOptions, Opened, Record, RecoverScope, Store, StoreError, StoredJob,
+};
+use snap_core::Timestamp;
+use tokio::net::TcpListener;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{error, info, warn};
+
+use crate::amqp::{Link, Supervisor};
+use crate::clock::Clock;
+use crate::config::{AmqpConfig, AmqpSection, Config, ConfigError};
+use crate::drive::Driver;
+use crate::http::{Degraded, Probe, Readiness};
+use crate::intake::Intake;
+use crate::lane::{Gate, Lane, LaneParts};
+use crate::message::{ProviderRule, Providers};
+use crate::relay::Relay;
+use crate::telemetry::metrics::{Metrics, StoreSnapshot};
+use crate::wake::Wake;
+
+/// The relay gets this long to empty the outbox at a stop.
+const FLUSH_LIMIT: Duration = Duration::from_secs(10);
+/// A drive gets its provider's `request_timeout` and this much more to record what came back.
+const RECORD_LIMIT: Duration = Duration::from_secs(10);
+
+/// Why the service did not start, or ended by itself.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    /// The store was not opened.
+    #[error("failed to open the store")]
+    Open(#[from] OpenError),
+    /// The store failed while starting or running: recovery decides from what is on disk.
+    #[error("the store failed")]
+    Store(#[from] StoreError),
+    /// A provider's settings cannot be used.
+    #[error("providers.{name} cannot be used")]
+    Provider {
+        /// The provider's name in the configuration.
+        name: String,
+        /// Why.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A secret cannot be read.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The health and metrics address cannot be used.
+    #[error("failed to listen on {address}")]
+    Listen {
+        /// `http.listen`.
+        address: std::net::SocketAddr,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The store failed while running; the process has to end.
+    #[error("the store failed while running; what is on disk decides at the next start")]
+    Fatal,
+}
+
+/// Runs the service until `shutdown`, then stops in order: consuming, drives, relay, broker, store.
+///
+/// # Errors
+/// [`AppError`]; nothing is lost by any of them.
+pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), AppError> {
+    App::start(config).await?.until(shutdown).await
+}
+
+/// A running service.
+#[derive(Debug)]
+pub struct App {
+    driver: Driver,
+    link: Arc<Link>,
+    drives: TaskTracker,
+    edge: TaskTracker,
+    loops: TaskTracker,
+    stop_consuming: CancellationToken,
+    stop_publishing: CancellationToken,
+    stop_serving: CancellationToken,
+    drain_limit: Duration,
+}
+
+impl App {
+    /// Opens the store, recovers, and starts every task.
+    ///
+    /// # Errors
+    /// [`AppError`].
+    pub async fn start(config: Config) -> Result<Self, AppError> {
+        let clock = Clock::start();
+        // Before anything is opened: a secret that cannot be read stops the start.
+        let amqp: Option<AmqpConfig> = config.amqp.as_ref().map(AmqpSection::connection).transpose()?;
+        let metrics = Arc::new(Metrics::new(config.providers.keys().map(String::as_str), config.amqp.is_some()));
+        let Opened { store, reconcile, .. } = open(&config, &clock, &metrics).await?;
+        let reconcile_since = reconcile.as_ref().map(|reconcile| reconcile.since);
+        if let Some(reconcile) = &reconcile {
+            warn!(reason = %reconcile.reason, "the store may have forgotten what was sent: every job is asked about before anything is sent");
+        }
+        let driver = Driver {
+            store,
+            clock,
+            metrics,
+            shutdown: CancellationToken::new(),
+            fatal: CancellationToken::new(),
+            published: Arc::new(Notify::new()),
+        };
+        let room = Arc::new(Notify::new());
+        let lanes = Arc::new(lanes(&config, &room)?);
+        let listener = listen(&config).await?;
+        recover(&driver, &lanes).await?;
+
+        let longest = config.providers.values().map(|provider| provider.request_timeout).max().unwrap_or_default();
+        let app = Self {
+            driver,
+            link: Arc::new(Link::default()),
+            drives: TaskTracker::new(),
+            edge: TaskTracker::new(),
+            loops: TaskTracker::new(),
+            stop_consuming: CancellationToken::new(),
+            stop_publishing: CancellationToken::new(),
+            stop_serving: CancellationToken::new(),
+            drain_limit: longest.saturating_add(RECORD_LIMIT),
+        };
+        app.serve(listener, &lanes, config.amqp.is_some());
+        app.start_lanes(&lanes, reconcile_since).await?;
+        if let Some(amqp) = amqp {
+            let intake = Intake {
+                driver: app.driver.clone(),
+                lanes: Arc::clone(&lanes),
+                providers: Arc::new(config_providers(&config.providers, config.default_provider.as_deref())),
+                room,
+                tracker: app.drives.clone(),
+                reconcile: reconcile_since.is_some(),
+            };
+            let relay = Relay { store: app.driver.store.clone(), clock, published: Arc::clone(&app.driver.published) };
+            let supervisor = Supervisor {
+                config: amqp,
+                intake,
+                relay,
+                link: Arc::clone(&app.link),
+                clock,
+                stop_consuming: app.stop_consuming.clone(),
+                stop_publishing: app.stop_publishing.clone(),
+            };
+            app.loops.spawn(supervisor.run(app.edge.clone()));
+        }
+        info!(providers = lanes.len(), start_ms = clock.uptime().as_millis(), "the worker runs");
+        Ok(app)
+    }
+
+    /// The store, for who started the service in its own process.
+    pub fn store(&self) -> &Store {
+        &self.driver.store
+    }
+
+    /// Runs until `shutdown` or a failure of the store, then stops in order.
+    ///
+    /// # Errors
+    /// [`AppError::Fatal`] where the store failed.
+    pub async fn until(self, shutdown: CancellationToken) -> Result<(), AppError> {
+        tokio::select! {
+            () = shutdown.cancelled() => info!("stopping: nothing new is taken"),
+            () = self.driver.fatal.cancelled() => error!("stopping: the store failed"),
+        }
+        self.stop().await
+    }
+
+    async fn stop(self) -> Result<(), AppError> {
+        let failed = self.driver.fatal.is_cancelled();
+        self.stop_consuming.cancel();
+        self.driver.shutdown.cancel();
+        self.drives.close();
+        let drain = if failed { RECORD_LIMIT } else { self.drain_limit };
+        if tokio::time::timeout(drain, self.drives.wait()).await.is_err() {
+            warn!(limit_s = drain.as_secs(), "some drives did not end in time; the next start settles them");
+        }
+        self.stop_publishing.cancel();
+        self.loops.close();
+        if tokio::time::timeout(FLUSH_LIMIT, self.loops.wait()).await.is_err() {
+            warn!(
+                limit_s = FLUSH_LIMIT.as_secs(),
+                "the outbox was not empty in time; the rest is published after the next start"
+            );
+        }
+        self.stop_serving.cancel();
+        self.edge.close();
+        self.driver.store.close().await;
+        if failed {
+            return Err(AppError::Fatal);
+        }
+        info!("stopped");
+        Ok(())
+    }
+
+    async fn start_lanes(&self, lanes: &Lanes, reconcile_since: Option<Timestamp>) -> Result<(), AppError> {
+        for lane in lanes.values() {
+            let wake = Wake {
+                lane: Arc::clone(lane),
+                driver: self.driver.clone(),
+                tracker: self.drives.clone(),
+                reconcile_since,
+            };
+            let kept = wake.prepare().await?;
+            self.loops.spawn(wake.run(kept));
+        }
+        Ok(())
+    }
+
+    fn serve(&self, listener: Option<TcpListener>, lanes: &Arc<Lanes>, amqp: bool) {
+        let Some(listener) = listener else { return };
+        let readiness = {
+            let (store, link, lanes) = (self.driver.store.clone(), Arc::clone(&self.link), Arc::clone(lanes));
+            Box::new(move || {
+                let ready = readiness(&store, amqp.then_some(&*link), &lanes);
+                Box::pin(async move { ready }) as _
+            })
+        };
+        let metrics = {
+            let (driver, link) = (self.driver.clone(), Arc::clone(&self.link));
+            Box::new(move || {
+                let (driver, link) = (driver.clone(), Arc::clone(&link));
+                Box::pin(async move { render(&driver, &link).await.map_err(|error| error.to_string()) }) as _
+            })
+        };
+        let probe = Arc::new(Probe { readiness, metrics });
+        self.edge.spawn(crate::http::serve(listener, probe, self.stop_serving.clone()));
+    }
+}
+
+type Lanes = BTreeMap<String, Arc<Lane>>;
+
+async fn open(config: &Config, clock: &Clock, metrics: &Arc<Metrics>) -> Result<Opened, AppError> {
+    let observer = Arc::clone(metrics);
+    let options = OpenOptions {
+        exclusive: true,
+        on_commit: Some(Arc::new(move |sample| observer.store_committed(sample.took))),
+        ..OpenOptions::default()
+    };
+    let (path, now) = (config.store.path.clone(), clock.now());
+    let opened = tokio::task::spawn_blocking(move || Store::open(&path, now, &options)).await;
+    Ok(opened.expect("opening the store does not panic")?)
+}
+
+async fn listen(config: &Config) -> Result<Option<TcpListener>, AppError> {
+    let Some(address) = config.http.listen else { return Ok(None) };
+    match TcpListener::bind(address).await {
+        Ok(listener) => Ok(Some(listener)),
+        Err(source) => Err(AppError::Listen { address, source }),
+    }
+}
+
+fn lanes(config: &Config, room: &Arc<Notify>) -> Result<Lanes, AppError> {
+    let mut lanes = Lanes::new();
+    for (name, provider) in &config.providers {
+        let wrong =
+            |source: Box<dyn std::error::Error + Send + Sync>| AppError::Provider { name: name.clone(), source };
+        let client_config = provider.client_config().map_err(|error| wrong(error.into()))?;
+        let client = snap_client::SnapClient::new(client_config).map_err(|error| wrong(error.into()))?;
+        let parts = LaneParts {
+            name: name.as_str().into(),
+            profile: Arc::clone(&provider.profile),
+            policy: provider.policy(),
+            client,
+            max_in_flight: provider.max_in_flight,
+            rate_limit: provider.rate_limit,
+            gate: Gate::new(provider.probe_initial, provider.probe_max),
+        };
+        lanes.insert(name.clone(), Arc::new(Lane::new(parts, Arc::clone(room))));
+    }
+    Ok(lanes)
+}
+
+/// What a job message may name.
+pub fn config_providers(
+    providers: &BTreeMap<String, crate::config::ProviderConfig>,
+    default: Option<&str>,
+) -> Providers {
+    let rules = providers
+        .iter()
+        .map(|(name, provider)| ProviderRule {
+            name: name.clone(),
+            needs_beneficiary_provider: provider.profile.top_up_fields.beneficiary_provider,
+        })
+        .collect();
+    Providers::new(rules, default)
+}
+
+/// Everything in flight when the last process ended becomes "perhaps sent" or "ready", by the same `apply` as live.
+async fn recover(driver: &Driver, lanes: &Lanes) -> Result<(), AppError> {
+    let now = driver.clock.now();
+    let clock = driver.clock;
+    let report = driver
+        .store
+        .recover(RecoverScope::InFlight, now, |job: &StoredJob| {
+            if !matches!(job.job.state, engine::State::Sending { .. }) {
+                return None;
+            }
+            // A job whose provider was taken out of the configuration waits as it is: nothing is known of its rules.
+            let policy = &lanes.get(&job.request.provider)?.policy;
+            let next = apply(&job.job, policy, &Event::Restarted, now, clock.jitter()).ok()?;
+            let mut record = Record::new(job.id, job.version, next, now);
+            record.due_at = record.job.due_at();
+            let event = Event::Restarted.name().into();
+            record.history.push(HistoryEntry { at: now, event, detail: serde_json::Value::Null });
+            Some(record)
+        })
+        .await?;
+    if report.found > 0 {
+        info!(found = report.found, perhaps_sent = report.recorded, "recovered what was under way");
+    }
+    Ok(())
+}
+
+fn readiness(store: &Store, link: Option<&Link>, lanes: &Lanes) -> Readiness {
+    let store = match store.health() {
+        Health::Writable => Ok(()),
+        Health::Full => Err("the store has no room: nothing is taken and nothing is sent".to_owned()),
+        Health::Failed { detail } => Err(format!("the store failed: {detail}")),
+    };
+    let broker = link.map(|link| match link.is_connected() {
+        true => Ok(()),
+        false => Err(link.last_error().unwrap_or_else(|| "the broker is not connected yet".to_owned())),
+    });
+    let degraded = lanes
+        .values()
+        .filter_map(|lane| {
+            let pause = lane.pause()?;
+            let cause = pause.cause.as_str().to_owned();
+            Some(Degraded { provider: lane.name.to_string(), cause, since: pause.since })
+        })
+        .collect();
+    Readiness { store, broker, degraded }
+}
+
+async fn render(driver: &Driver, link: &Link) -> Result<String, StoreError> {
+    let store = &driver.store;
+    let snapshot = StoreSnapshot {
+        jobs: store.open_totals().await?,
+        dead_letters: store.dead_letter_counts().await?,
+        outbox: store.outbox_backlog().await?,
+    };
+    driver.metrics.amqp_connected(link.is_connected());
+    driver.metrics.amqp_blocked(link.is_blocked());
+    Ok(driver.metrics.render(&snapshot, driver.clock.now()))
+}

@@ -1,0 +1,338 @@
+//! The only loop: ask the engine for the next step, do it, record what happened, until the job waits or rests.
+//!
+//! What is read-only (the inquiry) is recorded together with the intent that follows it, so a job costs three commits:
+//! accepted, sending, ended. Cancellation is looked at between steps only: a request that has left is waited for.
+
+use std::sync::Arc;
+
+use engine::{Event, Retry, StatusAnswer, Step, apply, next_step};
+use outbox::{Store, StoreError, StoredJob};
+use snap_core::Timestamp;
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, error, info, warn};
+
+use crate::clock::Clock;
+use crate::lane::{Change, Lane, Signal, Slot};
+use crate::notes::Notes;
+use crate::provider::{self, Called, Reading};
+use crate::telemetry::metrics::Metrics;
+
+/// What every drive needs.
+#[derive(Clone, Debug)]
+pub struct Driver {
+    /// The judge.
+    pub store: Store,
+    /// Time and randomness.
+    pub clock: Clock,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+    /// No new step is begun after this.
+    pub shutdown: CancellationToken,
+    /// The store failed: the process has to end, and recovery decides from what is on disk.
+    pub fatal: CancellationToken,
+    /// There may be outcomes to publish.
+    pub published: Arc<tokio::sync::Notify>,
+}
+
+/// Why a drive lets go of its job.
+enum Stop {
+    /// It is recorded when the job is due again, or that it rests.
+    LetGo,
+    /// Nothing was written: the next start of the process finds the job.
+    Leave,
+    /// Somebody else changed the job meanwhile; what is stored stands.
+    Fenced,
+}
+
+/// Whether a drive may start calls on a standing lane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// An ordinary drive.
+    Work,
+    /// The one job that finds out whether the lane may move again.
+    Probe,
+}
+
+impl Driver {
+    /// Drives one claimed job until it waits or rests.
+    pub async fn drive(self, slot: Slot, job: StoredJob, purpose: Purpose) {
+        let lane = Arc::clone(slot.lane());
+        let mut driving = Driving::new(&self, &lane, job, purpose);
+        let stop = driving.run().await;
+        if matches!(stop, Stop::Fenced) {
+            info!(reference = %driving.job.request.partner_reference_no, "the job was changed elsewhere; what is stored stands");
+        }
+        if purpose == Purpose::Probe {
+            lane.probe_ended(self.clock.now(), driving.asked);
+        }
+        drop(slot);
+    }
+}
+
+struct Driving<'a> {
+    driver: &'a Driver,
+    lane: &'a Arc<Lane>,
+    job: StoredJob,
+    purpose: Purpose,
+    notes: Notes,
+    /// The token was refused once in this drive and has been refreshed.
+    refreshed: bool,
+    /// A provider call was made.
+    asked: bool,
+}
+
+impl<'a> Driving<'a> {
+    fn new(driver: &'a Driver, lane: &'a Arc<Lane>, job: StoredJob, purpose: Purpose) -> Self {
+        Self { driver, lane, job, purpose, notes: Notes::default(), refreshed: false, asked: false }
+    }
+
+    async fn run(&mut self) -> Stop {
+        loop {
+            let now = self.driver.clock.now();
+            let step = next_step(&self.job.job, &self.lane.policy, now);
+            debug!(reference = %self.job.request.partner_reference_no, ?step, "next step");
+            let stepped = match step {
+                Step::Rest => return Stop::LetGo,
+                Step::WaitUntil(at) => return self.let_go(at).await,
+                Step::Expire => self.happened_and_recorded(Event::Expired, now).await,
+                Step::Inquire | Step::Send | Step::CheckStatus => self.call(step).await,
+            };
+            match stepped {
+                Ok(()) => {}
+                Err(stop) => return stop,
+            }
+        }
+    }
+
+    /// One provider call, with everything that has to stand before it.
+    async fn call(&mut self, step: Step) -> Result<(), Stop> {
+        if self.driver.shutdown.is_cancelled() || self.driver.fatal.is_cancelled() {
+            return Err(Stop::Leave);
+        }
+        if self.lane.is_paused() && self.purpose == Purpose::Work {
+            self.lane.parked();
+            return Err(self.let_go(self.driver.clock.now()).await);
+        }
+        self.lane.turn().await;
+        // The token is had before the intent is recorded, so that a refused token hardly ever meets an intent.
+        let token = match self.lane.client.token(self.driver.clock.wall()).await {
+            Ok(token) => {
+                provider::note_token_calls(self.driver, self.lane);
+                token
+            }
+            Err(failure) => {
+                provider::note_token_calls(self.driver, self.lane);
+                self.asked = true;
+                self.observe(provider::token_signal(&failure), Some(&failure.to_string()));
+                return Err(self.wait_a_little().await);
+            }
+        };
+        match step {
+            Step::Send => self.send(&token).await,
+            Step::Inquire => self.inquire(&token).await,
+            _ => self.check(&token).await,
+        }
+    }
+
+    async fn inquire(&mut self, token: &snap_client::Token) -> Result<(), Stop> {
+        let called = provider::inquire(self.driver, self.lane, token, &self.job).await;
+        let inquired = matches!(called.reading.event, Event::Inquired { .. });
+        let free = called.reading.event == Event::InquiryFailed(Retry::Free);
+        let again = self.observed(token, &called).await;
+        self.happened(&called)?;
+        if inquired {
+            // Rides along with the intent: an inquiry is free to repeat.
+            return Ok(());
+        }
+        if free && !again {
+            return Err(self.wait_a_little().await);
+        }
+        self.commit_result().await
+    }
+
+    async fn send(&mut self, token: &snap_client::Token) -> Result<(), Stop> {
+        let request = match provider::top_up_request(self.driver, self.lane, &self.job) {
+            Ok(request) => request,
+            Err(why) => {
+                warn!(reference = %self.job.request.partner_reference_no, why, "the top-up cannot be built");
+                let at = self.driver.clock.now();
+                self.notes.detail(why);
+                return self.happened_and_recorded(Event::InquiryWrong, at).await;
+            }
+        };
+        let before = self.job.clone();
+        let started = self.driver.clock.now();
+        self.apply(&Event::SendStarted, started)?;
+        self.notes.started(&request, started);
+        // M1: the intent is on disk, synced, before the first byte leaves.
+        match self.record(None).await {
+            Ok(()) => {}
+            Err(StoreError::Full) => {
+                // Nothing was recorded and nothing is sent: go on from before when there is room again.
+                self.job = before;
+                self.notes.forget_intent();
+                crate::full::wait_for_room(&self.driver.store).await;
+                return Ok(());
+            }
+            Err(error) => return Err(self.stopped(&error)),
+        }
+        let called = provider::send(self.driver, self.lane, token, &self.job, request).await;
+        let free = matches!(called.reading.event, Event::TopUp(engine::Answer::NotExecuted { retry: Retry::Free, .. }));
+        let again = self.observed(token, &called).await;
+        self.happened(&called)?;
+        if free && !again && self.job.job.state.name() == "ready" {
+            return Err(self.wait_a_little().await);
+        }
+        self.commit_result().await
+    }
+
+    async fn check(&mut self, token: &snap_client::Token) -> Result<(), Stop> {
+        let called = provider::check(self.driver, self.lane, token, &self.job).await;
+        let free = matches!(called.reading.event, Event::Checked { answer: StatusAnswer::Nothing(Retry::Free), .. });
+        let again = self.observed(token, &called).await;
+        self.happened(&called)?;
+        if free && !again {
+            return Err(self.wait_a_little().await);
+        }
+        self.commit_result().await
+    }
+
+    /// Tells the lane what a call told, and refreshes a refused token once; true where trying again at once makes sense.
+    async fn observed(&mut self, token: &snap_client::Token, called: &Called) -> bool {
+        self.asked = true;
+        let Reading { signal, token_refused, detail, .. } = &called.reading;
+        let Some(fault) = token_refused else {
+            self.observe(*signal, detail.as_deref());
+            return false;
+        };
+        if self.refreshed {
+            self.observe(Signal::Fault(*fault), detail.as_deref());
+            return false;
+        }
+        self.refreshed = true;
+        let refreshed = self.lane.client.refresh_token(token, self.driver.clock.wall()).await;
+        provider::note_token_calls(self.driver, self.lane);
+        match refreshed {
+            Ok(_) => true,
+            Err(failure) => {
+                self.observe(provider::token_signal(&failure), Some(&failure.to_string()));
+                false
+            }
+        }
+    }
+
+    fn observe(&self, signal: Signal, detail: Option<&str>) {
+        let now = self.driver.clock.now();
+        match self.lane.observe(signal, now) {
+            Change::Paused => {
+                let cause = self.lane.pause().map_or("", |pause| pause.cause.as_str());
+                warn!(provider = %self.lane.name, cause, detail, "the lane stands; its jobs wait");
+            }
+            Change::Resumed => info!(provider = %self.lane.name, "the lane moves again"),
+            Change::None => {}
+        }
+    }
+
+    fn apply(&mut self, event: &Event, at: Timestamp) -> Result<(), Stop> {
+        let jitter = self.driver.clock.jitter();
+        match apply(&self.job.job, &self.lane.policy, event, at, jitter) {
+            Ok(job) => {
+                self.notes.event(event, at);
+                self.job.job = job;
+                Ok(())
+            }
+            Err(illegal) => {
+                // A defect: the stored state stands, and nothing more is done to this job until a restart.
+                error!(reference = %self.job.request.partner_reference_no, %illegal, "an illegal event; the job is left as stored");
+                Err(Stop::Leave)
+            }
+        }
+    }
+
+    fn happened(&mut self, called: &Called) -> Result<(), Stop> {
+        self.notes.answered(called);
+        self.apply(&called.reading.event, called.ended_at)
+    }
+
+    async fn happened_and_recorded(&mut self, event: Event, at: Timestamp) -> Result<(), Stop> {
+        self.apply(&event, at)?;
+        self.commit_result().await
+    }
+
+    /// Records what happened; a result waits for room rather than being dropped.
+    async fn commit_result(&mut self) -> Result<(), Stop> {
+        let due = self.job.job.due_at().filter(|due| *due > self.driver.clock.now());
+        match self.record_result(due).await {
+            Ok(()) if due.is_some() || !self.job.job.state.is_open() => Err(Stop::LetGo),
+            Ok(()) => Ok(()),
+            Err(error) => Err(self.stopped(&error)),
+        }
+    }
+
+    /// Gives the job back until `at`.
+    async fn let_go(&mut self, at: Timestamp) -> Stop {
+        match self.record_result(Some(at)).await {
+            Ok(()) => Stop::LetGo,
+            Err(error) => self.stopped(&error),
+        }
+    }
+
+    /// After a fault that costs the job nothing: back to the store for one initial pause.
+    async fn wait_a_little(&mut self) -> Stop {
+        let at = self.driver.clock.now().plus(self.lane.policy.retry.initial);
+        self.let_go(at).await
+    }
+
+    async fn record_result(&mut self, due: Option<Timestamp>) -> Result<(), StoreError> {
+        loop {
+            match self.record(due).await {
+                Err(StoreError::Full) => crate::full::wait_for_room(&self.driver.store).await,
+                other => return other,
+            }
+        }
+    }
+
+    /// One transaction: state, history, attempts, outcome. `due`: when the job is to be claimed again, where this drive
+    /// lets go of it.
+    async fn record(&mut self, due: Option<Timestamp>) -> Result<(), StoreError> {
+        let now = self.driver.clock.now();
+        let record = self.notes.record(&self.job, due, now, &self.driver.clock);
+        let ended = !record.outcomes.is_empty();
+        let recorded = self.driver.store.record(record).await?;
+        self.job.version = recorded.version;
+        self.job.attempts = recorded.attempts;
+        self.notes.recorded(&mut self.job);
+        if ended {
+            self.driver.published.notify_one();
+            self.count_end();
+        }
+        if let Some(at) = due {
+            self.lane.due(at);
+        }
+        Ok(())
+    }
+
+    fn count_end(&self) {
+        let state = self.job.job.state.name();
+        self.driver.metrics.job_finished(&self.lane.name, state);
+        info!(
+            reference = %self.job.request.partner_reference_no,
+            provider = %self.lane.name,
+            state,
+            money = self.job.job.evidence.money.as_str(),
+            "the job came to rest"
+        );
+    }
+
+    fn stopped(&self, error: &StoreError) -> Stop {
+        match error {
+            StoreError::Fenced { .. } => Stop::Fenced,
+            error => {
+                // M12: what could not be recorded is unknown; the process ends and recovery decides from the disk.
+                error!(%error, "the store failed");
+                self.driver.fatal.cancel();
+                Stop::Leave
+            }
+        }
+    }
+}

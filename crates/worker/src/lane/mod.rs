@@ -1,0 +1,246 @@
+//! One provider's stream of work: slots, pauses, probes, the rate limit. Decides *whether* a job may be driven now; the
+//! engine decides what is done with it.
+
+mod gate;
+mod pace;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use engine::Policy;
+use parking::Parking;
+use snap_client::SnapClient;
+use snap_core::{Profile, Timestamp};
+use std::sync::Mutex;
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+
+pub use gate::{Cause, Change, Gate, Pause, Signal};
+use pace::Pace;
+
+mod parking;
+
+/// One provider's lane.
+#[derive(Debug)]
+pub struct Lane {
+    /// The provider's name in the configuration.
+    pub name: Arc<str>,
+    /// Its rules on the wire.
+    pub profile: Arc<Profile>,
+    /// Its rules for decisions.
+    pub policy: Policy,
+    /// Its connections.
+    pub client: SnapClient,
+    slots: Arc<Semaphore>,
+    gate: Mutex<Gate>,
+    pace: Pace,
+    parking: Parking,
+    work: Notify,
+    room: Arc<Notify>,
+    /// There may be due jobs in the store that nobody drives.
+    backlog: AtomicBool,
+    /// When the next waiting job is due, as far as this process knows.
+    next_due: Mutex<Option<Timestamp>>,
+}
+
+/// The right to drive one job of a lane; the next one may start when it is dropped.
+#[derive(Debug)]
+pub struct Slot {
+    lane: Arc<Lane>,
+    permit: Option<OwnedSemaphorePermit>,
+}
+
+impl Slot {
+    /// The lane it belongs to.
+    pub fn lane(&self) -> &Arc<Lane> {
+        &self.lane
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        drop(self.permit.take());
+        self.lane.room.notify_waiters();
+        if self.lane.backlog.load(Ordering::Acquire) {
+            self.lane.work.notify_one();
+        }
+    }
+}
+
+/// What a lane needs to be built.
+#[derive(Debug)]
+pub struct LaneParts {
+    /// The provider's name in the configuration.
+    pub name: Arc<str>,
+    /// Its rules on the wire.
+    pub profile: Arc<Profile>,
+    /// Its rules for decisions.
+    pub policy: Policy,
+    /// Its connections.
+    pub client: SnapClient,
+    /// Jobs driven at a time.
+    pub max_in_flight: usize,
+    /// Requests per second; 0 is no limit.
+    pub rate_limit: u32,
+    /// Whether it may move, at the start.
+    pub gate: Gate,
+}
+
+impl Lane {
+    /// A lane at rest. `room` is told whenever a slot becomes free in any lane.
+    pub fn new(parts: LaneParts, room: Arc<Notify>) -> Self {
+        let LaneParts { name, profile, policy, client, max_in_flight, rate_limit, gate } = parts;
+        Self {
+            name,
+            profile,
+            policy,
+            client,
+            slots: Arc::new(Semaphore::new(max_in_flight)),
+            gate: Mutex::new(gate),
+            pace: Pace::per_second(rate_limit),
+            parking: Parking::new(max_in_flight),
+            work: Notify::new(),
+            room,
+            backlog: AtomicBool::new(true),
+            next_due: Mutex::new(None),
+        }
+    }
+
+    /// A slot for a job that has just arrived; `None` where the lane is full or stands.
+    pub fn try_slot(self: &Arc<Self>) -> Option<Slot> {
+        if self.is_paused() {
+            return None;
+        }
+        self.any_slot()
+    }
+
+    /// A slot whether the lane stands or not: for a probe.
+    pub(crate) fn any_slot(self: &Arc<Self>) -> Option<Slot> {
+        let permit = Arc::clone(&self.slots).try_acquire_owned().ok()?;
+        Some(Slot { lane: Arc::clone(self), permit: Some(permit) })
+    }
+
+    /// How many jobs could be started now.
+    pub fn free_slots(&self) -> usize {
+        self.slots.available_permits()
+    }
+
+    /// Whether intake may bring another job: it could be driven, or there is parking left while the lane stands.
+    pub fn has_room(&self) -> bool {
+        if self.is_paused() { self.parking.has_room() } else { self.free_slots() > 0 }
+    }
+
+    /// A job of this lane waits in the store without a slot.
+    pub fn parked(&self) {
+        self.parking.add();
+        self.look_again();
+    }
+
+    /// There may be something due in the store.
+    pub fn look_again(&self) {
+        self.backlog.store(true, Ordering::Release);
+        self.work.notify_one();
+    }
+
+    /// Sets the mark that something may be due, without waking the loop.
+    pub(crate) fn mark_backlog(&self) {
+        self.backlog.store(true, Ordering::Release);
+    }
+
+    /// A job of this lane is due at `at`.
+    pub(crate) fn due(&self, at: Timestamp) {
+        let mut next = self.next_due.lock().expect("nothing panics while it holds the due time");
+        if next.is_none_or(|next| at < next) {
+            *next = Some(at);
+            self.work.notify_one();
+        }
+    }
+
+    /// Marks the backlog where the next due time has come.
+    pub(crate) fn due_passed(&self, now: Timestamp) {
+        let mut next = self.next_due.lock().expect("nothing panics while it holds the due time");
+        if next.is_some_and(|next| next <= now) {
+            *next = None;
+            self.mark_backlog();
+        }
+    }
+
+    /// When the loop has to look by itself: a job is due, or a probe.
+    pub(crate) fn next_wake(&self) -> Option<Timestamp> {
+        let gate = self.gate();
+        match gate.pause() {
+            Some(_) => gate.next_probe(),
+            None => *self.next_due.lock().expect("nothing panics while it holds the due time"),
+        }
+    }
+
+    /// Takes the mark that something may be due; whoever takes it has to look.
+    pub(crate) fn take_backlog(&self) -> bool {
+        self.backlog.swap(false, Ordering::AcqRel)
+    }
+
+    /// `taken` parked jobs were claimed; `drained` where no due job was left.
+    pub(crate) fn claimed(&self, taken: usize, drained: bool) {
+        self.parking.remove(taken, drained);
+    }
+
+    /// Waits until there may be something to do.
+    pub(crate) async fn work(&self) {
+        self.work.notified().await;
+    }
+
+    /// Whether the lane stands.
+    pub fn is_paused(&self) -> bool {
+        self.gate().pause().is_some()
+    }
+
+    /// Why the lane stands.
+    pub fn pause(&self) -> Option<Pause> {
+        self.gate().pause().cloned()
+    }
+
+    /// Takes note of what a provider call told.
+    pub fn observe(&self, signal: Signal, now: Timestamp) -> Change {
+        let change = self.gate().observe(signal, now);
+        self.after(change);
+        change
+    }
+
+    /// Changes the gate by an operator's word.
+    pub(crate) fn with_gate(&self, act: impl FnOnce(&mut Gate) -> Change) -> Change {
+        let change = act(&mut self.gate());
+        self.after(change);
+        change
+    }
+
+    /// Whether one job may try now although the lane stands.
+    pub(crate) fn take_probe(&self, now: Timestamp) -> bool {
+        self.gate().take_probe(now)
+    }
+
+    /// The probe ended; `asked` where it got as far as asking the provider.
+    pub(crate) fn probe_ended(&self, now: Timestamp, asked: bool) {
+        self.gate().probe_ended(now, asked);
+        self.work.notify_one();
+    }
+
+    /// Waits for the rate limit's next turn.
+    pub async fn turn(&self) {
+        self.pace.turn().await;
+    }
+
+    fn after(&self, change: Change) {
+        match change {
+            Change::None => {}
+            // The lane's loop has to learn when the first probe is due.
+            Change::Paused => self.work.notify_one(),
+            Change::Resumed => {
+                self.look_again();
+                self.room.notify_waiters();
+            }
+        }
+    }
+
+    fn gate(&self) -> std::sync::MutexGuard<'_, Gate> {
+        self.gate.lock().expect("nothing panics while it holds the gate")
+    }
+}

@@ -1,0 +1,120 @@
+//! What the demo plays on: a provider simulator, a store and a configuration, all in one directory.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use anyhow::Context as _;
+use snap_sim::{Behaviour, FaultLevel, RepeatPolicy, Running, SimConfig, Simulator};
+
+use crate::config::{Config, Environment};
+
+/// The demo's providers, by the simulator's personalities.
+pub(super) const PROVIDERS: [&str; 2] = ["finpay", "midtrans"];
+/// Calls of one provider at a time.
+const IN_FLIGHT: usize = 64;
+
+/// A running simulator and the configuration that points at it.
+#[derive(Debug)]
+pub(super) struct Stage {
+    pub(super) sim: Running,
+    pub(super) config: Config,
+}
+
+/// What the stage is to be like.
+#[derive(Clone, Debug)]
+pub(super) struct Setting<'a> {
+    pub(super) directory: &'a Path,
+    pub(super) faults: FaultLevel,
+    pub(super) seed: u64,
+    /// URL and namespace.
+    pub(super) amqp: Option<(&'a str, &'a str)>,
+}
+
+impl Stage {
+    pub(super) async fn set(setting: Setting<'_>) -> anyhow::Result<Self> {
+        let behaviour = Behaviour {
+            // A repeated reference is paid again: whatever protects from paying twice is ours, not the provider's.
+            repeat_policy: RepeatPolicy::PayAgain,
+            faults: setting.faults,
+            seed: setting.seed,
+            ..Behaviour::default()
+        };
+        let sim = SimConfig { behaviour, request_log: 0, ..SimConfig::default() };
+        let listen = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
+        let sim = Simulator::start(sim, listen).await.context("failed to start the provider simulator")?;
+        let directory = setting.directory.to_owned();
+        let file = directory.join("worker.toml");
+        write_private(&file, &toml(&sim, setting.amqp)?)?;
+        for name in PROVIDERS {
+            let key = sim.credentials(name).and_then(|credentials| credentials.private_key_pem.clone());
+            let key = key.context("the simulator's test key is missing")?;
+            write_private(&directory.join(format!("{name}.pem")), &key)?;
+        }
+        let config = Config::load(Some(&file), &Environment::default())?;
+        Ok(Self { sim, config })
+    }
+}
+
+/// The configuration as a person would write it, with pauses short enough to watch.
+fn toml(sim: &Running, amqp: Option<(&str, &str)>) -> anyhow::Result<String> {
+    let mut text =
+        String::from("# Written by `worker demo`: test credentials, and pauses far too short for a real provider.\n");
+    text.push_str("default_provider = \"finpay\"\n\n");
+    if let Some((url, namespace)) = amqp {
+        writeln!(text, "[amqp]\nurl = {}\nnamespace = {}\nprefetch = 512\n", quoted(url), quoted(namespace))?;
+    }
+    text.push_str("[store]\nurl = \"sqlite:worker.db\"\n\n[http]\nlisten = \"127.0.0.1:0\"\n");
+    for name in PROVIDERS {
+        let credentials = sim.credentials(name).context("the simulator does not serve this provider")?;
+        write!(
+            text,
+            r#"
+[providers.{name}]
+profile = "{name}"
+base_url = {base_url}
+client_key = {client_key}
+client_secret = {client_secret}
+private_key = {{ file = "{name}.pem" }}
+partner_id = {partner_id}
+channel_id = {channel_id}
+origin = {origin}
+max_in_flight = {IN_FLIGHT}
+connect_timeout = "500ms"
+request_timeout = "1s"
+probe_initial = "100ms"
+probe_max = "1s"
+
+[providers.{name}.retry]
+initial = "20ms"
+max = "500ms"
+attempts = 12
+
+[providers.{name}.status]
+first_after = "100ms"
+interval_max = "1s"
+quiet_period = "1500ms"
+give_up_after = "20s"
+"#,
+            base_url = quoted(&sim.base_url(name)),
+            client_key = quoted(&credentials.client_key),
+            client_secret = quoted(&credentials.client_secret),
+            partner_id = quoted(&credentials.partner_id),
+            channel_id = quoted(&credentials.channel_id),
+            origin = quoted(&credentials.origin),
+        )?;
+    }
+    Ok(text)
+}
+
+/// A TOML basic string; a JSON string is one.
+fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+fn write_private(path: &Path, text: &str) -> anyhow::Result<()> {
+    use std::io::Write as _;
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let mut options = std::fs::OpenOptions::new();
+    let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    file.write_all(text.as_bytes()).with_context(|| format!("failed to write {}", path.display()))
+}

@@ -1,0 +1,168 @@
+//! One job, one call: builds the request the profile asks for, sends it, and reads what came back.
+
+mod read;
+
+use outbox::StoredJob;
+use snap_client::{Bytes, Reply, Token, TokenFailure};
+use snap_core::{ExternalId, LaneFault, Service, Timestamp, TopUpDetails};
+
+pub use read::{Expected, Reading};
+
+use crate::drive::Driver;
+use crate::lane::{Lane, Signal};
+
+/// A request ready to be signed: exactly these bytes are recorded, signed and sent.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// Its number, never used before (M5).
+    pub external_id: ExternalId,
+    /// Its body.
+    pub body: Bytes,
+}
+
+/// A call that ended.
+#[derive(Clone, Debug)]
+pub struct Called {
+    /// The service called.
+    pub service: Service,
+    /// The request's number.
+    pub external_id: ExternalId,
+    /// When it began.
+    pub started_at: Timestamp,
+    /// When it ended: by an answer, an error or a timeout.
+    pub ended_at: Timestamp,
+    /// What it tells.
+    pub reading: Reading,
+}
+
+/// The top-up of a job as it stands, by its inquiry where there was one.
+///
+/// # Errors
+/// Why the provider's request cannot be built from what is known.
+pub fn top_up_request(driver: &Driver, lane: &Lane, job: &StoredJob) -> Result<Request, String> {
+    let request = lane.profile.top_up_request(&details(job)).map_err(|error| error.to_string())?;
+    Ok(Request { external_id: driver.clock.external_id(), body: request.to_body().into() })
+}
+
+/// Sends a top-up whose intent is on disk.
+pub async fn send(driver: &Driver, lane: &Lane, token: &Token, job: &StoredJob, request: Request) -> Called {
+    let Request { external_id, body } = request;
+    let started_at = driver.clock.now();
+    let reply = call(driver, lane, token, Service::TopUp, &external_id, body).await;
+    let reading = read::top_up(&lane.profile, expected(job), &reply);
+    ended(driver, lane, Service::TopUp, external_id, started_at, reading, &reply)
+}
+
+/// Asks for the account.
+pub async fn inquire(driver: &Driver, lane: &Lane, token: &Token, job: &StoredJob) -> Called {
+    let external_id = driver.clock.external_id();
+    let started_at = driver.clock.now();
+    let service = Service::AccountInquiry;
+    match lane.profile.account_inquiry_request(&details(job)) {
+        Ok(request) => {
+            let reply = call(driver, lane, token, service, &external_id, request.to_body().into()).await;
+            let reading = read::inquiry(&lane.profile, expected(job), &reply);
+            ended(driver, lane, service, external_id, started_at, reading, &reply)
+        }
+        Err(error) => {
+            let reading = Reading::unbuildable(error.to_string());
+            Called { service, external_id, started_at, ended_at: started_at, reading }
+        }
+    }
+}
+
+/// Asks what became of the top-up.
+pub async fn check(driver: &Driver, lane: &Lane, token: &Token, job: &StoredJob) -> Called {
+    let service = lane.profile.status_service;
+    let external_id = driver.clock.external_id();
+    let started_at = driver.clock.now();
+    let request = lane.profile.status_request(&job.request.partner_reference_no, job.reference_no.as_deref());
+    let reply = call(driver, lane, token, service, &external_id, request.to_body().into()).await;
+    let reading = read::status(&lane.profile, expected(job), started_at, &reply);
+    ended(driver, lane, service, external_id, started_at, reading, &reply)
+}
+
+/// What having no token tells about the lane.
+pub fn token_signal(failure: &TokenFailure) -> Signal {
+    match failure {
+        TokenFailure::Refused { .. } => Signal::Fault(LaneFault::TokenRefused),
+        TokenFailure::Unreachable { .. } | TokenFailure::Unusable { .. } | TokenFailure::Trouble { .. } => {
+            Signal::Unreachable
+        }
+    }
+}
+
+/// Counts the token requests that ended since the last look.
+pub fn note_token_calls(driver: &Driver, lane: &Lane) {
+    for exchange in lane.client.take_token_exchanges() {
+        let class =
+            if exchange.granted { "success" } else { exchange_class(lane, exchange.http_status, exchange.code) };
+        driver.metrics.provider_request(&lane.name, Service::AccessToken, class, exchange.elapsed);
+    }
+}
+
+fn exchange_class(lane: &Lane, http: Option<u16>, code: Option<snap_core::ResponseCode>) -> &'static str {
+    let class = http.map(|http| snap_core::classify_reply(&lane.profile, Service::AccessToken, http, code));
+    class.unwrap_or(snap_core::Class::RetrySafe).as_str()
+}
+
+async fn call(
+    driver: &Driver,
+    lane: &Lane,
+    token: &Token,
+    service: Service,
+    external_id: &ExternalId,
+    body: Bytes,
+) -> Reply {
+    lane.client.call(token, service, external_id, body, driver.clock.wall()).await
+}
+
+fn ended(
+    driver: &Driver,
+    lane: &Lane,
+    service: Service,
+    external_id: ExternalId,
+    started_at: Timestamp,
+    reading: Reading,
+    reply: &Reply,
+) -> Called {
+    driver.metrics.provider_request(&lane.name, service, reading.class.as_str(), reply.elapsed());
+    tracing::debug!(
+        provider = %lane.name,
+        service = service.code(),
+        external_id = external_id.as_str(),
+        http_status = reading.http_status,
+        code = reading.code.map(tracing::field::display),
+        class = reading.class.as_str(),
+        detail = reading.detail.as_deref(),
+        "answered"
+    );
+    Called { service, external_id, started_at, ended_at: driver.clock.now(), reading }
+}
+
+fn expected(job: &StoredJob) -> Expected<'_> {
+    Expected {
+        reference: job.request.partner_reference_no.as_str(),
+        amount: job.request.amount,
+        has_customer_name: job.request.customer_name.is_some(),
+    }
+}
+
+fn details(job: &StoredJob) -> TopUpDetails<'_> {
+    let request = &job.request;
+    let (customer_name, fee) = match &job.job.state {
+        engine::State::Inquired { customer_name, fee, .. } => (customer_name.as_ref(), *fee),
+        _ => (None, None),
+    };
+    TopUpDetails {
+        partner_reference_no: &request.partner_reference_no,
+        customer_number: &request.customer_number,
+        customer_name: customer_name.or(request.customer_name.as_ref()),
+        amount: request.amount,
+        fee,
+        notes: request.notes.as_ref().map(snap_core::Private::expose),
+        beneficiary_provider: request.beneficiary_provider.as_deref(),
+        beneficiary_email: request.beneficiary_email.as_ref(),
+        transaction_date: job.accepted_at,
+    }
+}

@@ -1,0 +1,379 @@
+//! What a reply tells: bytes in, [`Reading`] out. No I/O; the money rules M2, M7, M8 and M9 as far as they are about
+//! answers. What follows from a reading is the engine's to say.
+
+use std::time::Duration;
+
+use engine::{Answer, Event, Retry, StatusAnswer};
+use outbox::AnswerFields;
+use serde::de::DeserializeOwned;
+use snap_client::{Answered, Reply};
+use snap_core::{
+    AccountInquiryResponse, Amount, Class, LaneFault, LenientMoney, Profile, ResponseCode, Service, Timestamp,
+    TopUpResponse, TopUpStatusResponse, TransactionStatus, classify_reply, lane_fault,
+};
+
+use crate::lane::Signal;
+
+/// What one reply tells about the job, about the lane, and for the record.
+#[derive(Clone, Debug)]
+pub struct Reading {
+    /// What happened to the job.
+    pub event: Event,
+    /// What it tells about the lane.
+    pub signal: Signal,
+    /// The token was refused: refresh it, and look again.
+    pub token_refused: Option<LaneFault>,
+    /// The class, for attempts and metrics.
+    pub class: Class,
+    /// As answered.
+    pub http_status: Option<u16>,
+    /// As answered, where it is seven digits.
+    pub code: Option<ResponseCode>,
+    /// Why, in a few words without personal data.
+    pub detail: Option<String>,
+    /// What goes into the job's columns and its outcome; `None` where the reply says nothing about the outcome.
+    pub fields: Option<AnswerFields>,
+}
+
+/// What the answer has to agree with.
+#[derive(Clone, Copy, Debug)]
+pub struct Expected<'a> {
+    /// `partnerReferenceNo`.
+    pub reference: &'a str,
+    /// The amount.
+    pub amount: Amount,
+    /// The job brings a name of its own.
+    pub has_customer_name: bool,
+}
+
+/// A reply that says nothing about the job, sorted by what it says about the lane.
+enum Door {
+    /// No byte was written.
+    NotSent(String),
+    /// Bytes were written and no answer was read.
+    Silent { http_status: Option<u16>, detail: String },
+    /// An answer with a class.
+    Open(Box<Opened>),
+}
+
+struct Opened {
+    http_status: u16,
+    code: Option<ResponseCode>,
+    class: Class,
+    retry_after: Option<Duration>,
+}
+
+fn door<T: Coded + DeserializeOwned>(profile: &Profile, service: Service, reply: &Reply) -> (Door, Option<T>) {
+    match reply {
+        Reply::NotSent { why, detail, .. } => (Door::NotSent(format!("{why}: {detail}")), None),
+        Reply::Silent { why, detail, http_status, .. } => {
+            (Door::Silent { http_status: *http_status, detail: format!("{why}: {detail}") }, None)
+        }
+        Reply::Answered(Answered { http_status, body, retry_after, .. }) => {
+            let parsed: Option<T> = serde_json::from_slice(body).ok();
+            let code = parsed.as_ref().and_then(Coded::code).and_then(|code| ResponseCode::parse(code).ok());
+            let class = classify_reply(profile, service, *http_status, code);
+            let opened = Opened { http_status: *http_status, code, class, retry_after: *retry_after };
+            (Door::Open(Box::new(opened)), parsed)
+        }
+    }
+}
+
+/// Every answer carries a response code, or should.
+trait Coded {
+    fn code(&self) -> Option<&str>;
+    fn message(&self) -> Option<&str>;
+}
+
+macro_rules! coded {
+    ($($answer:ty),*) => {$(
+        impl Coded for $answer {
+            fn code(&self) -> Option<&str> {
+                self.response_code.as_deref()
+            }
+            fn message(&self) -> Option<&str> {
+                self.response_message.as_deref()
+            }
+        }
+    )*};
+}
+coded!(AccountInquiryResponse, TopUpResponse, TopUpStatusResponse);
+
+/// Where a refusal points when it is not about the job.
+enum Ours {
+    Token(LaneFault),
+    Lane(LaneFault),
+}
+
+fn ours(opened: &Opened) -> Option<Ours> {
+    let code = opened.code?;
+    match opened.class {
+        Class::AuthRefresh => Some(Ours::Token(LaneFault::TokenRefused)),
+        Class::ConfigError | Class::RetrySafe => match lane_fault(code)? {
+            // 401 00 can hide an expired token: one forced refresh, then it is a configuration fault (M8).
+            fault @ LaneFault::Unauthorized => Some(Ours::Token(fault)),
+            fault => Some(Ours::Lane(fault)),
+        },
+        _ => None,
+    }
+}
+
+impl Reading {
+    /// The request could not even be built: it is wrong in itself.
+    pub fn unbuildable(why: String) -> Self {
+        Self::new(Event::InquiryWrong, Signal::Nothing, Class::ConfigError).detail(why)
+    }
+
+    fn new(event: Event, signal: Signal, class: Class) -> Self {
+        Self { event, signal, token_refused: None, class, http_status: None, code: None, detail: None, fields: None }
+    }
+
+    fn detail(mut self, detail: impl Into<String>) -> Self {
+        self.detail = Some(detail.into());
+        self
+    }
+
+    fn of(mut self, opened: &Opened) -> Self {
+        self.http_status = Some(opened.http_status);
+        self.code = opened.code;
+        self
+    }
+
+    fn token_refused(mut self, fault: LaneFault) -> Self {
+        self.token_refused = Some(fault);
+        self
+    }
+
+    fn told(mut self, fields: AnswerFields) -> Self {
+        self.fields = Some(fields);
+        self
+    }
+}
+
+fn fields(opened: &Opened, answer: Option<&impl Coded>) -> AnswerFields {
+    AnswerFields {
+        reference_no: None,
+        response_code: opened.code.map(|code| code.as_str().to_owned()),
+        response_message: answer.and_then(Coded::message).map(crate::text::printable),
+        fee_amount: None,
+    }
+}
+
+fn differs(ours: &str, theirs: Option<&str>) -> bool {
+    theirs.is_some_and(|theirs| !theirs.is_empty() && theirs != ours)
+}
+
+fn amount_differs(ours: Amount, theirs: Option<LenientMoney>) -> bool {
+    theirs.is_some_and(|theirs| !theirs.agrees_with(ours))
+}
+
+/// What a top-up's reply tells.
+pub(super) fn top_up(profile: &Profile, expected: Expected<'_>, reply: &Reply) -> Reading {
+    let (door, answer) = door::<TopUpResponse>(profile, Service::TopUp, reply);
+    let not_executed = |sent, retry| Event::TopUp(Answer::NotExecuted { sent, retry });
+    let unknown = Event::TopUp(Answer::Unknown);
+    let opened = match door {
+        Door::NotSent(detail) => {
+            return Reading::new(not_executed(false, Retry::Free), Signal::Unreachable, Class::RetrySafe)
+                .detail(detail);
+        }
+        Door::Silent { http_status, detail } => {
+            let reading = Reading::new(unknown, Signal::Nothing, Class::Ambiguous).detail(detail);
+            return Reading { http_status, ..reading };
+        }
+        Door::Open(opened) => *opened,
+    };
+    let mut told = fields(&opened, answer.as_ref());
+    told.reference_no = answer.as_ref().and_then(|answer| answer.reference_no.clone());
+    let reading = match (ours(&opened), opened.class) {
+        (Some(Ours::Token(fault)), class) => {
+            return Reading::new(not_executed(true, Retry::Free), Signal::Nothing, class)
+                .of(&opened)
+                .token_refused(fault);
+        }
+        (Some(Ours::Lane(fault)), class) => {
+            return Reading::new(not_executed(true, Retry::Free), Signal::Fault(fault), class).of(&opened);
+        }
+        (None, class @ (Class::Success | Class::Pending)) => {
+            let answer = answer.as_ref();
+            let mismatch = answer.and_then(|answer| {
+                if differs(expected.reference, answer.partner_reference_no.as_deref()) {
+                    Some("another partnerReferenceNo came back")
+                } else if amount_differs(expected.amount, answer.amount) {
+                    Some("another amount came back")
+                } else {
+                    None
+                }
+            });
+            match mismatch {
+                Some(what) => {
+                    Reading::new(Event::TopUp(Answer::Inconsistent), Signal::Fine, Class::Ambiguous).detail(what)
+                }
+                None if class == Class::Success && profile.ok_is_final => {
+                    Reading::new(Event::TopUp(Answer::Paid), Signal::Fine, class)
+                }
+                None => Reading::new(Event::TopUp(Answer::Accepted), Signal::Fine, class),
+            }
+        }
+        (None, class @ Class::RetrySafe) => {
+            Reading::new(not_executed(true, Retry::Counted(opened.retry_after)), Signal::Fine, class)
+        }
+        (None, class @ Class::BusinessReject) => Reading::new(Event::TopUp(Answer::Refused), Signal::Fine, class),
+        (None, class @ Class::ConfigError) => Reading::new(Event::TopUp(Answer::Wrong), Signal::Wrong, class),
+        (None, class @ (Class::Ambiguous | Class::Duplicate | Class::AuthRefresh)) => {
+            Reading::new(unknown, Signal::Nothing, class)
+        }
+    };
+    reading.of(&opened).told(told)
+}
+
+/// What an account inquiry's reply tells.
+pub(super) fn inquiry(profile: &Profile, expected: Expected<'_>, reply: &Reply) -> Reading {
+    let (door, answer) = door::<AccountInquiryResponse>(profile, Service::AccountInquiry, reply);
+    let failed = |retry| Event::InquiryFailed(retry);
+    let counted = Event::InquiryFailed(Retry::Counted(None));
+    let opened = match door {
+        Door::NotSent(detail) => {
+            return Reading::new(failed(Retry::Free), Signal::Unreachable, Class::RetrySafe).detail(detail);
+        }
+        Door::Silent { http_status, detail } => {
+            let reading = Reading::new(counted, Signal::Nothing, Class::RetrySafe).detail(detail);
+            return Reading { http_status, ..reading };
+        }
+        Door::Open(opened) => *opened,
+    };
+    let told = fields(&opened, answer.as_ref());
+    let reading = match (ours(&opened), opened.class, answer) {
+        (Some(Ours::Token(fault)), class, _) => {
+            return Reading::new(failed(Retry::Free), Signal::Nothing, class).of(&opened).token_refused(fault);
+        }
+        (Some(Ours::Lane(fault)), class, _) => {
+            return Reading::new(failed(Retry::Free), Signal::Fault(fault), class).of(&opened);
+        }
+        (None, class @ Class::Success, Some(answer)) => match inquired(profile, expected, &answer) {
+            Ok(event) => return Reading::new(event, Signal::Fine, class).of(&opened),
+            Err(Unusable::Answer(why)) => {
+                return Reading::new(counted, Signal::Nothing, Class::RetrySafe).of(&opened).detail(why);
+            }
+            Err(Unusable::Job(why)) => Reading::new(Event::InquiryWrong, Signal::Wrong, Class::ConfigError).detail(why),
+        },
+        (None, class @ Class::BusinessReject, _) => Reading::new(Event::InquiryRefused, Signal::Fine, class),
+        (None, class @ Class::ConfigError, _) => Reading::new(Event::InquiryWrong, Signal::Wrong, class),
+        (None, class, _) if opened.http_status == 503 => {
+            return Reading::new(failed(Retry::Free), Signal::Unreachable, class).of(&opened);
+        }
+        (None, class, _) => {
+            return Reading::new(failed(Retry::Counted(opened.retry_after)), Signal::Nothing, class).of(&opened);
+        }
+    };
+    reading.of(&opened).told(told)
+}
+
+enum Unusable {
+    /// The answer cannot be believed; ask again.
+    Answer(&'static str),
+    /// What the top-up needs is not to be had.
+    Job(&'static str),
+}
+
+fn inquired(profile: &Profile, expected: Expected<'_>, answer: &AccountInquiryResponse) -> Result<Event, Unusable> {
+    if profile.inquiry_fields.partner_reference_no
+        && differs(expected.reference, answer.partner_reference_no.as_deref())
+    {
+        return Err(Unusable::Answer("another partnerReferenceNo came back"));
+    }
+    let money = |money: Option<LenientMoney>, why| match money {
+        None => Ok(None),
+        Some(money) => money.amount().map(Some).ok_or(Unusable::Answer(why)),
+    };
+    let min = money(answer.min_amount, "minAmount is unreadable")?;
+    let max = money(answer.max_amount, "maxAmount is unreadable")?;
+    let fee = money(answer.fee_amount, "feeAmount is unreadable")?;
+    let customer_name = answer.customer_name.clone().filter(|name| !name.expose().is_empty());
+    if customer_name.is_none() && !expected.has_customer_name {
+        return Err(Unusable::Job("the inquiry gave no customerName and the job has none"));
+    }
+    if fee.is_none() && profile.top_up_fields.fee_amount && !profile.missing_fee_is_zero {
+        return Err(Unusable::Job("the inquiry gave no feeAmount"));
+    }
+    Ok(Event::Inquired { customer_name, fee, min, max })
+}
+
+/// What a status inquiry's reply tells; it was asked at `asked_at`.
+pub(super) fn status(profile: &Profile, expected: Expected<'_>, asked_at: Timestamp, reply: &Reply) -> Reading {
+    let (door, answer) = door::<TopUpStatusResponse>(profile, profile.status_service, reply);
+    let checked = |answer| Event::Checked { asked_at, answer };
+    let nothing = |retry| checked(StatusAnswer::Nothing(retry));
+    let opened = match door {
+        Door::NotSent(detail) => {
+            return Reading::new(nothing(Retry::Free), Signal::Unreachable, Class::RetrySafe).detail(detail);
+        }
+        Door::Silent { http_status, detail } => {
+            let reading = Reading::new(nothing(Retry::Counted(None)), Signal::Nothing, Class::RetrySafe).detail(detail);
+            return Reading { http_status, ..reading };
+        }
+        Door::Open(opened) => *opened,
+    };
+    match ours(&opened) {
+        Some(Ours::Token(fault)) => {
+            return Reading::new(nothing(Retry::Free), Signal::Nothing, opened.class).of(&opened).token_refused(fault);
+        }
+        Some(Ours::Lane(fault)) => {
+            return Reading::new(nothing(Retry::Free), Signal::Fault(fault), opened.class).of(&opened);
+        }
+        None => {}
+    }
+    let agrees = opened.code.is_some_and(|code| {
+        code.http_status() == opened.http_status && code.service() == profile.status_service.code()
+    });
+    let code = opened.code.filter(|_| agrees).map(|code| (code.http_status(), code.case()));
+    let (status, class) = match (code, &answer) {
+        (Some((200, 0)), Some(answer)) => status_told(expected, answer),
+        (Some((404, 1)), _) => (StatusAnswer::NotFound, Class::Ambiguous),
+        _ if opened.http_status == 503 => {
+            return Reading::new(nothing(Retry::Free), Signal::Unreachable, opened.class).of(&opened);
+        }
+        _ => (StatusAnswer::Nothing(Retry::Counted(opened.retry_after)), opened.class),
+    };
+    let signal = match status {
+        StatusAnswer::Nothing(_) => Signal::Nothing,
+        _ => Signal::Fine,
+    };
+    let mut told = fields(&opened, answer.as_ref());
+    told.reference_no = answer.as_ref().and_then(|answer| answer.original_reference_no.clone());
+    let reading = Reading::new(checked(status), signal, class).of(&opened);
+    // Only an answer that settles the top-up may replace what its own answer said.
+    match status {
+        StatusAnswer::Paid { .. } | StatusAnswer::Cancelled | StatusAnswer::Failed | StatusAnswer::Refunded => {
+            reading.told(told)
+        }
+        StatusAnswer::Inconsistent => reading.detail("the status names another amount or partnerReferenceNo"),
+        _ => reading,
+    }
+}
+
+fn status_told(expected: Expected<'_>, answer: &TopUpStatusResponse) -> (StatusAnswer, Class) {
+    let other_reference = differs(expected.reference, answer.original_partner_reference_no.as_deref());
+    let unreadable = (StatusAnswer::Nothing(Retry::Counted(None)), Class::Ambiguous);
+    let Some(status) = answer.latest_transaction_status.as_deref().and_then(TransactionStatus::parse) else {
+        return unreadable;
+    };
+    match status {
+        TransactionStatus::Success if other_reference || amount_differs(expected.amount, answer.amount) => {
+            (StatusAnswer::Inconsistent, Class::Ambiguous)
+        }
+        // Whatever it says, it says it of another top-up.
+        _ if other_reference => unreadable,
+        TransactionStatus::Success => (StatusAnswer::Paid { amount_seen: answer.amount.is_some() }, Class::Success),
+        TransactionStatus::Initiated | TransactionStatus::Paying | TransactionStatus::Pending => {
+            (StatusAnswer::Pending, Class::Pending)
+        }
+        TransactionStatus::Refunded => (StatusAnswer::Refunded, Class::BusinessReject),
+        TransactionStatus::Cancelled => (StatusAnswer::Cancelled, Class::BusinessReject),
+        TransactionStatus::Failed => (StatusAnswer::Failed, Class::BusinessReject),
+        TransactionStatus::NotFound => (StatusAnswer::NotFound, Class::Ambiguous),
+    }
+}
+
+#[cfg(test)]
+mod tests;

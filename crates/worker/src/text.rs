@@ -1,0 +1,21 @@
+//! Text from peers, made fit to be kept and shown.
+
+/// SNAP's longest `responseMessage`, in characters.
+const LONGEST: usize = 150;
+
+/// `text` without control characters, cut to 150 characters: a provider's words are untrusted.
+pub fn printable(text: &str) -> String {
+    text.chars().filter(|character| !character.is_control()).take(LONGEST).collect()
+}
+
+/// An error with its causes, in one line.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text.chars().filter(|character| !character.is_control()).collect()
+}
