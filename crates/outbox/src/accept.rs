@@ -1,9 +1,11 @@
 //! Taking jobs in: the idempotent insert.
 
-use snap_core::Timestamp;
+use rusqlite::{Connection, OptionalExtension as _, params};
+use snap_core::{Private, Timestamp};
 
 use crate::{
-    Carried, DeadLetterId, JobRequest, NewAudit, OutcomeId, Refusal, Store, StoreError, StoredJob,
+    Carried, ClosedAs, DeadLetterId, JobId, JobRequest, NewAudit, OutcomeId, Refusal, Store, StoreError, StoredJob,
+    audit, dead_letters, error::Rejected, outcomes, rows::minor, task::Room,
 };
 
 /// Builds the dead letter of a message whose key is taken by a job with other content. It is given the names of the
@@ -68,7 +70,161 @@ impl Store {
     /// # Errors
     /// [`StoreError::Full`], [`StoreError::DeadLetterState`] where `closes` names nothing open, or any failure of the store.
     pub async fn accept(&self, jobs: Vec<NewJob>) -> Result<Vec<Accepted>, StoreError> {
-        drop(jobs);
-        todo!()
+        let prepared: Vec<Prepared> =
+            jobs.into_iter().map(|job| Prepared { engine: engine_text(&job.job), job }).collect();
+        let (prepared, taken): (Vec<Prepared>, _) = self
+            .write(Room::Ordinary, prepared, |transaction, jobs| {
+                jobs.iter().map(|job| take(transaction, job)).collect()
+            })
+            .await?;
+        Ok(prepared.into_iter().zip::<Vec<Taken>>(taken).map(|(prepared, taken)| taken.told(prepared.job)).collect())
     }
+}
+
+/// A job with what can be rendered off the writer thread.
+struct Prepared {
+    job: NewJob,
+    engine: String,
+}
+
+/// What the state machine knows, as it is stored.
+pub(crate) fn engine_text(job: &engine::Job) -> String {
+    serde_json::to_string(job).expect("a job has only texts for keys")
+}
+
+enum Taken {
+    New(JobId),
+    Duplicate(Duplicate),
+    Conflict(DeadLetterId, Vec<&'static str>),
+}
+
+impl Taken {
+    fn told(self, new: NewJob) -> Accepted {
+        match self {
+            Self::New(id) => Accepted::New(Box::new(StoredJob {
+                id,
+                version: 1,
+                request: new.request,
+                carried: new.carried,
+                job: new.job,
+                accepted_at: new.at,
+                due_at: new.due_at,
+                finished_at: None,
+                reference_no: None,
+                response_code: None,
+                response_message: None,
+                fee_amount: None,
+                attempts: 0,
+                requests: 0,
+            })),
+            Self::Duplicate(duplicate) => Accepted::Duplicate(duplicate),
+            Self::Conflict(dead_letter, fields) => Accepted::Conflict { dead_letter, fields },
+        }
+    }
+}
+
+fn take(transaction: &Connection, Prepared { job: new, engine }: &Prepared) -> Result<Taken, Rejected> {
+    let taken = match insert(transaction, new, engine)? {
+        Some(id) => Taken::New(id),
+        None => compare(transaction, new)?,
+    };
+    if let Some(id) = &new.closes {
+        let closed_as = if matches!(taken, Taken::Conflict(..)) { ClosedAs::Superseded } else { ClosedAs::Replayed };
+        dead_letters::close_refused(transaction, id, closed_as, new.at)?;
+    }
+    if let Some(entry) = &new.audit {
+        audit::append(transaction, entry)?;
+    }
+    Ok(taken)
+}
+
+/// `None`: the key is taken.
+fn insert(transaction: &Connection, new: &NewJob, engine: &str) -> Result<Option<JobId>, Rejected> {
+    let NewJob { request, carried, job, at, due_at, .. } = new;
+    let inserted = transaction
+        .prepare_cached(
+            "INSERT INTO jobs (partner_reference_no, provider, customer_number, amount, customer_name, notes,
+               beneficiary_provider, beneficiary_email, not_after, metadata, correlation_id, message_id, traceparent,
+               tracestate, accepted_at, state, engine, version, due_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, 1, ?18)
+             ON CONFLICT (partner_reference_no) DO NOTHING",
+        )?
+        .execute(params![
+            request.partner_reference_no.as_str(),
+            request.provider,
+            request.customer_number.expose(),
+            minor(request.amount),
+            request.customer_name.as_ref().map(Private::expose),
+            request.notes.as_ref().map(Private::expose),
+            request.beneficiary_provider,
+            request.beneficiary_email.as_ref().map(Private::expose),
+            request.not_after.map(Timestamp::as_millis),
+            request.metadata.expose(),
+            carried.correlation_id,
+            carried.message_id,
+            carried.traceparent,
+            carried.tracestate,
+            at.as_millis(),
+            job.state.name(),
+            engine,
+            due_at.map(Timestamp::as_millis),
+        ])?;
+    Ok((inserted == 1).then(|| JobId(transaction.last_insert_rowid())))
+}
+
+/// What is compared of the job that has the key.
+struct First {
+    customer_number: String,
+    amount: i64,
+    provider: String,
+    beneficiary_provider: Option<String>,
+    state: String,
+    outcome: Option<i64>,
+}
+
+/// The key is taken: by the same content, or by other.
+fn compare(transaction: &Connection, new: &NewJob) -> Result<Taken, Rejected> {
+    let request = &new.request;
+    let first = transaction
+        .prepare_cached(
+            "SELECT customer_number, amount, provider, beneficiary_provider, state, outcome_id FROM jobs
+             WHERE partner_reference_no = ?1",
+        )?
+        .query_row([request.partner_reference_no.as_str()], |row| {
+            Ok(First {
+                customer_number: row.get(0)?,
+                amount: row.get(1)?,
+                provider: row.get(2)?,
+                beneficiary_provider: row.get(3)?,
+                state: row.get(4)?,
+                outcome: row.get(5)?,
+            })
+        })
+        .optional()?
+        .ok_or_else(|| StoreError::Failed("a key is taken and not there".to_owned()))?;
+    let fields: Vec<&'static str> = [
+        ("customerNumber", first.customer_number == request.customer_number.expose()),
+        ("amount", first.amount == minor(request.amount)),
+        ("provider", first.provider == request.provider),
+        ("beneficiaryProvider", first.beneficiary_provider == request.beneficiary_provider),
+    ]
+    .into_iter()
+    .filter_map(|(field, same)| (!same).then_some(field))
+    .collect();
+    if !fields.is_empty() {
+        let refusal = (new.on_conflict)(&fields);
+        dead_letters::insert_refused(transaction, &refusal)?;
+        return Ok(Taken::Conflict(refusal.id, fields));
+    }
+    Ok(Taken::Duplicate(match first.state.as_str() {
+        "dead" => Duplicate::Dead,
+        "succeeded" | "rejected" | "discarded" => {
+            let outcome = first.outcome.map(OutcomeId);
+            if let Some(outcome) = outcome {
+                outcomes::publish_again(transaction, outcome, new.at)?;
+            }
+            Duplicate::Finished { outcome }
+        }
+        _ => Duplicate::Unfinished,
+    }))
 }

@@ -3,9 +3,13 @@
 use std::fmt;
 
 use engine::{DeadReason, MoneyState};
+use rusqlite::{Connection, OptionalExtension as _, params};
 use snap_core::{Amount, PartnerReferenceNo, Timestamp};
 
-use crate::{DeadLetterId, JobId, NewAudit, NewOutcome, Page, Store, StoreError, Total};
+use crate::{
+    DeadLetterId, JobId, NewAudit, NewOutcome, OutcomeId, Store, StoreError, audit, error::Rejected, outcomes,
+    task::Room,
+};
 
 /// A message as it was delivered.
 #[derive(Clone, PartialEq)]
@@ -24,9 +28,7 @@ pub struct Delivered {
 
 impl fmt::Debug for Delivered {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Delivered")
-            .field("size", &self.size)
-            .finish_non_exhaustive()
+        f.debug_struct("Delivered").field("size", &self.size).finish_non_exhaustive()
     }
 }
 
@@ -80,8 +82,37 @@ pub enum ClosedAs {
     Rejected,
     /// An operator closed it.
     Discarded,
-    /// An edited message was refused again, under another dead letter.
+    /// Another dead letter took its place: an edited message was refused again.
     Superseded,
+}
+
+impl ClosedAs {
+    const ALL: [Self; 5] = [Self::Replayed, Self::Succeeded, Self::Rejected, Self::Discarded, Self::Superseded];
+
+    /// The word for it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Replayed => "replayed",
+            Self::Succeeded => "succeeded",
+            Self::Rejected => "rejected",
+            Self::Discarded => "discarded",
+            Self::Superseded => "superseded",
+        }
+    }
+
+    pub(crate) fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|closed_as| closed_as.as_str() == word)
+    }
+
+    /// How a job's dead letter is closed when the job goes from `dead` to `state`.
+    pub(crate) const fn by_leaving_for(state: &engine::State) -> Self {
+        match state {
+            engine::State::Succeeded => Self::Succeeded,
+            engine::State::Rejected { .. } => Self::Rejected,
+            engine::State::Discarded { .. } => Self::Discarded,
+            _ => Self::Replayed,
+        }
+    }
 }
 
 /// A dead letter as it is on disk.
@@ -117,50 +148,6 @@ pub struct DeadLetter {
     pub delivered: Option<Delivered>,
 }
 
-/// Which dead letters.
-#[derive(Clone, Debug, Default)]
-pub struct DeadLetterFilter {
-    /// These only; empty: any.
-    pub ids: Vec<DeadLetterId>,
-    /// With this reason.
-    pub reason: Option<DeadReason>,
-    /// With this response code.
-    pub response_code: Option<String>,
-    /// Of this provider.
-    pub provider: Option<String>,
-    /// With this money state.
-    pub money_state: Option<MoneyState>,
-    /// Dead at or after.
-    pub since: Option<Timestamp>,
-    /// Dead before.
-    pub until: Option<Timestamp>,
-    /// This text in the detail, the key or the claimed key.
-    pub matching: Option<String>,
-    /// Closed ones too.
-    pub closed_too: bool,
-}
-
-/// Open dead letters with the same face.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DeadLetterGroup {
-    /// The provider, where it is known.
-    pub provider: Option<String>,
-    /// Why.
-    pub reason: DeadReason,
-    /// The response code that led here.
-    pub response_code: Option<String>,
-    /// What is known about the money.
-    pub money_state: MoneyState,
-    /// How many.
-    pub count: u64,
-    /// The jobs' amounts.
-    pub amount: Total,
-    /// The first.
-    pub oldest: Timestamp,
-    /// The last.
-    pub newest: Timestamp,
-}
-
 /// A refused message to close without a job.
 #[derive(Clone, Debug)]
 pub struct CloseDeadLetter {
@@ -180,97 +167,187 @@ impl Store {
     /// # Errors
     /// [`StoreError::Full`], [`StoreError::DeadLetterState`] where `closes` names nothing open, or any failure of the store.
     pub async fn refuse(&self, refusals: Vec<Refusal>) -> Result<(), StoreError> {
-        drop(refusals);
-        todo!()
+        self.write(Room::Ordinary, refusals, |transaction, refusals| {
+            refusals.iter().try_for_each(|refusal| insert_refused(transaction, refusal))
+        })
+        .await?;
+        Ok(())
     }
 
     /// Closes the dead letter of a refused message as discarded. A job's dead letter is closed by recording the job.
     ///
     /// # Errors
     /// [`StoreError::UnknownDeadLetter`], [`StoreError::DeadLetterState`], or any failure of the store.
-    pub async fn discard_refused(
-        &self,
-        close: CloseDeadLetter,
-    ) -> Result<Vec<crate::OutcomeId>, StoreError> {
-        drop(close);
-        todo!()
+    pub async fn discard_refused(&self, close: CloseDeadLetter) -> Result<Option<OutcomeId>, StoreError> {
+        let (_, outcome) = self
+            .write(Room::Reserved, close, |transaction, close| {
+                close_refused(transaction, &close.id, ClosedAs::Discarded, close.at)?;
+                audit::append(transaction, &close.audit)?;
+                close.outcome.as_ref().map(|outcome| outcomes::insert(transaction, None, outcome, close.at)).transpose()
+            })
+            .await?;
+        Ok(outcome)
     }
 
-    /// Opens the dead letter of a refused message again.
+    /// Opens the dead letter of a refused message again, if it was closed as discarded.
     ///
     /// # Errors
     /// [`StoreError::UnknownDeadLetter`], [`StoreError::DeadLetterState`], or any failure of the store.
-    pub async fn restore_refused(
-        &self,
-        id: &DeadLetterId,
-        audit: NewAudit,
-    ) -> Result<(), StoreError> {
-        let _ = (id, audit);
-        todo!()
+    pub async fn restore_refused(&self, id: &DeadLetterId, audit: NewAudit) -> Result<(), StoreError> {
+        self.write(Room::Reserved, (id.clone(), audit), |transaction, (id, audit)| {
+            let state = state(transaction, id)?;
+            state.must_be_refused(id)?;
+            if state.closed_as.as_deref() != Some(ClosedAs::Discarded.as_str()) {
+                return Err(StoreError::DeadLetterState { id: id.clone(), why: "was not discarded" }.into());
+            }
+            transaction
+                .execute("UPDATE dead_letters SET closed_at = NULL, closed_as = NULL WHERE id = ?1", [id.as_str()])?;
+            audit::append(transaction, audit)?;
+            Ok(())
+        })
+        .await?;
+        Ok(())
     }
 
     /// Deletes dead letters that were closed before `before`, with their messages; answers how many.
     ///
     /// # Errors
     /// Any failure of the store.
-    pub async fn purge_dead_letters(
-        &self,
-        before: Timestamp,
-        audit: NewAudit,
-    ) -> Result<u64, StoreError> {
-        let _ = (before, audit);
-        todo!()
+    pub async fn purge_dead_letters(&self, before: Timestamp, audit: NewAudit) -> Result<u64, StoreError> {
+        let (_, purged) = self
+            .write(Room::Reserved, (before, audit), |transaction, (before, audit)| {
+                let purged =
+                    transaction.execute("DELETE FROM dead_letters WHERE closed_at < ?1", [before.as_millis()])?;
+                audit::append(transaction, audit)?;
+                Ok(purged as u64)
+            })
+            .await?;
+        Ok(purged)
     }
+}
 
-    /// How many a purge would delete.
-    ///
-    /// # Errors
-    /// Any failure to read.
-    pub async fn count_purgeable(&self, before: Timestamp) -> Result<u64, StoreError> {
-        let _ = before;
-        todo!()
+/// Records a refused message and the event that says so.
+pub(crate) fn insert_refused(transaction: &Connection, refusal: &Refusal) -> Result<(), Rejected> {
+    if let Some(closes) = &refusal.closes {
+        close_refused(transaction, closes, ClosedAs::Superseded, refusal.at)?;
     }
+    let delivered = &refusal.delivered;
+    transaction
+        .prepare_cached(
+            "INSERT INTO dead_letters (id, claimed_reference, provider, reason, detail, money_state, dead_at, body, size,
+               sha256, properties, headers)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+        )?
+        .execute(params![
+            refusal.id.as_str(),
+            refusal.claimed_reference,
+            refusal.provider,
+            refusal.reason.as_str(),
+            refusal.detail,
+            MoneyState::NeverSent.as_str(),
+            refusal.at.as_millis(),
+            delivered.body,
+            i64::try_from(delivered.size).unwrap_or(i64::MAX),
+            delivered.sha256,
+            delivered.properties.to_string(),
+            delivered.headers.to_string(),
+        ])?;
+    outcomes::insert(transaction, None, &refusal.outcome, refusal.at)?;
+    if let Some(entry) = &refusal.audit {
+        audit::append(transaction, entry)?;
+    }
+    Ok(())
+}
 
-    /// A page of dead letters, the oldest first, behind `after` where given.
-    ///
-    /// # Errors
-    /// Any failure to read.
-    pub async fn dead_letters(
-        &self,
-        filter: DeadLetterFilter,
-        after: Option<DeadLetterId>,
-        limit: usize,
-    ) -> Result<Page<DeadLetter, DeadLetterId>, StoreError> {
-        let _ = (filter, after, limit);
-        todo!()
+/// Opens the dead letter of a job, or opens it again; another open one of the job gives way.
+pub(crate) fn insert_of_job(
+    transaction: &Connection,
+    job: JobId,
+    dead_letter: &NewDeadLetter,
+    at: Timestamp,
+) -> Result<(), Rejected> {
+    transaction
+        .prepare_cached(
+            "UPDATE dead_letters SET closed_at = ?3, closed_as = ?4
+             WHERE job_id = ?1 AND id <> ?2 AND closed_at IS NULL",
+        )?
+        .execute(params![job.0, dead_letter.id.as_str(), at.as_millis(), ClosedAs::Superseded.as_str()])?;
+    let opened = transaction
+        .prepare_cached(
+            "INSERT INTO dead_letters (id, job_id, provider, reason, detail, money_state, response_code, dead_at)
+             VALUES (?1, ?2, (SELECT provider FROM jobs WHERE id = ?2), ?3, ?4, ?5, ?6, ?7)
+             ON CONFLICT (id) DO UPDATE SET reason = excluded.reason, detail = excluded.detail,
+               money_state = excluded.money_state, response_code = excluded.response_code,
+               closed_at = NULL, closed_as = NULL
+             WHERE job_id = excluded.job_id",
+        )?
+        .execute(params![
+            dead_letter.id.as_str(),
+            job.0,
+            dead_letter.reason.as_str(),
+            dead_letter.detail,
+            dead_letter.money_state.as_str(),
+            dead_letter.response_code,
+            at.as_millis(),
+        ])?;
+    if opened == 1 {
+        return Ok(());
     }
+    Err(StoreError::DeadLetterState { id: dead_letter.id.clone(), why: "belongs to something else" }.into())
+}
 
-    /// One dead letter with its message.
-    ///
-    /// # Errors
-    /// Any failure to read.
-    pub async fn dead_letter(&self, id: &DeadLetterId) -> Result<Option<DeadLetter>, StoreError> {
-        let _ = id;
-        todo!()
-    }
+/// Closes what is open of a job.
+pub(crate) fn close_of_job(
+    transaction: &Connection,
+    job: JobId,
+    closed_as: ClosedAs,
+    at: Timestamp,
+) -> Result<(), Rejected> {
+    transaction
+        .prepare_cached(
+            "UPDATE dead_letters SET closed_at = ?2, closed_as = ?3 WHERE job_id = ?1 AND closed_at IS NULL",
+        )?
+        .execute(params![job.0, at.as_millis(), closed_as.as_str()])?;
+    Ok(())
+}
 
-    /// Open dead letters by face, the most first.
-    ///
-    /// # Errors
-    /// Any failure to read.
-    pub async fn dead_letter_groups(
-        &self,
-        filter: DeadLetterFilter,
-    ) -> Result<Vec<DeadLetterGroup>, StoreError> {
-        drop(filter);
-        todo!()
+/// Closes the open dead letter of a refused message.
+pub(crate) fn close_refused(
+    transaction: &Connection,
+    id: &DeadLetterId,
+    closed_as: ClosedAs,
+    at: Timestamp,
+) -> Result<(), Rejected> {
+    let state = state(transaction, id)?;
+    state.must_be_refused(id)?;
+    if state.closed_as.is_some() {
+        return Err(StoreError::DeadLetterState { id: id.clone(), why: "is closed already" }.into());
     }
+    transaction
+        .prepare_cached("UPDATE dead_letters SET closed_at = ?2, closed_as = ?3 WHERE id = ?1")?
+        .execute(params![id.as_str(), at.as_millis(), closed_as.as_str()])?;
+    Ok(())
+}
 
-    /// Open dead letters by reason; reasons without one are left out.
-    ///
-    /// # Errors
-    /// Any failure to read.
-    pub async fn dead_letter_counts(&self) -> Result<Vec<(DeadReason, u64)>, StoreError> {
-        todo!()
+/// What decides whether a dead letter may be closed or opened.
+struct LetterState {
+    has_job: bool,
+    closed_as: Option<String>,
+}
+
+impl LetterState {
+    fn must_be_refused(&self, id: &DeadLetterId) -> Result<(), StoreError> {
+        if self.has_job {
+            return Err(StoreError::DeadLetterState { id: id.clone(), why: "belongs to a job" });
+        }
+        Ok(())
     }
+}
+
+fn state(transaction: &Connection, id: &DeadLetterId) -> Result<LetterState, Rejected> {
+    let state = transaction
+        .prepare_cached("SELECT job_id IS NOT NULL, closed_as FROM dead_letters WHERE id = ?1")?
+        .query_row([id.as_str()], |row| Ok(LetterState { has_job: row.get(0)?, closed_as: row.get(1)? }))
+        .optional()?;
+    state.ok_or_else(|| StoreError::UnknownDeadLetter(id.clone()).into())
 }

@@ -142,8 +142,63 @@ pub enum OpenError {
 }
 
 fn holder(pid: Option<u32>) -> String {
-    pid.map_or_else(
-        || "another process".to_owned(),
-        |pid| format!("process {pid}"),
-    )
+    pid.map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"))
+}
+
+/// Why a piece of work inside a transaction did not succeed.
+#[derive(Debug)]
+pub(crate) enum Rejected {
+    /// The caller's affair; the store is well.
+    Caller(StoreError),
+    /// SQLite's affair.
+    Sqlite(rusqlite::Error),
+}
+
+impl From<StoreError> for Rejected {
+    fn from(error: StoreError) -> Self {
+        Self::Caller(error)
+    }
+}
+
+impl From<rusqlite::Error> for Rejected {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sqlite(error)
+    }
+}
+
+impl Rejected {
+    /// What a caller is told.
+    pub(crate) fn into_store_error(self) -> StoreError {
+        match self {
+            Self::Caller(error) => error,
+            Self::Sqlite(error) => classify(&error),
+        }
+    }
+}
+
+/// What an error of SQLite means for a transaction that has been rolled back since.
+///
+/// Only what SQLite promises to have left nothing behind is told apart; everything else may have reached the disk.
+pub(crate) fn classify(error: &rusqlite::Error) -> StoreError {
+    use rusqlite::ErrorCode as Code;
+
+    match error.sqlite_error_code() {
+        Some(Code::DiskFull) => StoreError::Full,
+        Some(Code::DatabaseBusy | Code::DatabaseLocked) => StoreError::Busy,
+        Some(Code::ConstraintViolation | Code::TooBig | Code::TypeMismatch) => StoreError::Refused(describe(error)),
+        _ => StoreError::Failed(describe(error)),
+    }
+}
+
+/// SQLite's words; they name columns and rules, never a value.
+pub(crate) fn describe(error: &rusqlite::Error) -> String {
+    match error {
+        rusqlite::Error::SqliteFailure(code, Some(message)) => format!("{message} (code {})", code.extended_code),
+        rusqlite::Error::SqliteFailure(code, None) => format!("{code} (code {})", code.extended_code),
+        rusqlite::Error::SqlInputError { error, msg, .. } => format!("{msg} (code {})", error.extended_code),
+        rusqlite::Error::InvalidColumnType(index, name, kind) => format!("column {index} {name} holds {kind}"),
+        rusqlite::Error::IntegralValueOutOfRange(index, _) => format!("column {index} is out of range"),
+        rusqlite::Error::QueryReturnedNoRows => "a row is missing".to_owned(),
+        _ => "a value does not fit its column".to_owned(),
+    }
 }

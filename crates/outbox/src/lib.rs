@@ -16,26 +16,45 @@
 mod accept;
 mod audit;
 mod claim;
+mod connection;
+mod dead_letter_queries;
 mod dead_letters;
 mod error;
+mod filter;
+mod health;
+mod housekeeper;
 mod lanes;
+mod lock;
+mod migrate;
+mod open;
 mod outcomes;
 mod queries;
+mod readers;
+mod reconcile;
 mod record;
+mod reserve;
+mod rows;
 mod store;
+mod task;
 mod types;
+mod writer;
 
 pub use accept::{Accepted, Duplicate, NewJob, OnConflict};
 pub use audit::{AuditFault, AuditHead, AuditRow, NewAudit};
 pub use claim::{RecoverScope, RecoveryReport};
-pub use dead_letters::{
-    CloseDeadLetter, ClosedAs, DeadLetter, DeadLetterFilter, DeadLetterGroup, Delivered,
-    NewDeadLetter, Refusal,
-};
+pub use dead_letter_queries::{DeadLetterFilter, DeadLetterGroup};
+pub use dead_letters::{CloseDeadLetter, ClosedAs, DeadLetter, Delivered, NewDeadLetter, Refusal};
 pub use error::{OpenError, StoreError};
+pub use filter::Page;
+pub use health::Health;
 pub use lanes::{Lane, LanePause, PauseCause, Resume};
+pub use open::{CommitObserver, CommitSample, OpenOptions, Opened};
 pub use outcomes::{NewOutcome, OutboxBacklog, OutboxCursor, OutboxRow, Outcome};
-pub use queries::{JobFilter, Page, StateTotal, Timeline};
+pub use queries::{JobFilter, StateTotal, Timeline};
+pub use reconcile::Reconcile;
 pub use record::{AnswerFields, Attempt, AttemptEnd, HistoryEntry, NewAttempt, Record, Recorded};
-pub use store::{CommitObserver, CommitSample, Health, OpenOptions, Opened, Reconcile, Store};
+pub use store::Store;
 pub use types::{Carried, DeadLetterId, JobId, JobRequest, OutcomeId, StoredJob, Total};
+
+#[cfg(test)]
+mod tests;

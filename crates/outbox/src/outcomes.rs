@@ -2,9 +2,19 @@
 
 use std::fmt;
 
+use rusqlite::{Connection, params};
 use snap_core::Timestamp;
 
-use crate::{JobId, OutcomeId, Store, StoreError};
+use crate::{JobId, OutcomeId, Store, StoreError, error::Rejected, rows, task::Room};
+
+/// What is due in the outbox.
+pub(crate) const UNPUBLISHED: &str = "SELECT id, event_id, event_type, body, headers, postponed, next_at, queued_at
+     FROM outcomes INDEXED BY outcomes_unpublished
+     WHERE published_at IS NULL AND next_at <= ?1 AND (next_at, queued_at, id) > (?2, ?3, ?4)
+     ORDER BY next_at, queued_at, id LIMIT ?5";
+/// How much waits, from the index alone.
+pub(crate) const BACKLOG: &str =
+    "SELECT count(*), min(queued_at) FROM outcomes INDEXED BY outcomes_unpublished WHERE published_at IS NULL";
 
 /// An event to publish.
 #[derive(Clone, PartialEq, Eq)]
@@ -104,21 +114,41 @@ impl Store {
         after: Option<OutboxCursor>,
         limit: usize,
     ) -> Result<Vec<OutboxRow>, StoreError> {
-        let _ = (now, after, limit);
-        todo!()
+        let after = after.unwrap_or(OutboxCursor { next_at: i64::MIN, queued_at: i64::MIN, id: i64::MIN });
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        self.read(move |connection| {
+            let mut statement = connection.prepare_cached(UNPUBLISHED)?;
+            let rows = statement.query(params![now.as_millis(), after.next_at, after.queued_at, after.id, limit])?;
+            rows::collect(rows, |row| {
+                let id = row.get(0)?;
+                Ok(OutboxRow {
+                    id: OutcomeId(id),
+                    event_id: row.get(1)?,
+                    event_type: row.get(2)?,
+                    body: row.get(3)?,
+                    headers: rows::json(row, 4, "outcomes")?,
+                    postponed: row.get(5)?,
+                    cursor: OutboxCursor { next_at: row.get(6)?, queued_at: row.get(7)?, id },
+                })
+            })
+        })
+        .await
     }
 
     /// Marks events as confirmed by the broker.
     ///
     /// # Errors
     /// Any failure of the store; the events are then published again, with the same ids.
-    pub async fn mark_published(
-        &self,
-        ids: Vec<OutcomeId>,
-        now: Timestamp,
-    ) -> Result<(), StoreError> {
-        let _ = (ids, now);
-        todo!()
+    pub async fn mark_published(&self, ids: Vec<OutcomeId>, now: Timestamp) -> Result<(), StoreError> {
+        self.write(Room::Reserved, (ids, now), |transaction, (ids, now)| {
+            let mut mark = transaction.prepare_cached("UPDATE outcomes SET published_at = ?2 WHERE id = ?1")?;
+            for id in ids.iter() {
+                mark.execute(params![id.0, now.as_millis()])?;
+            }
+            Ok(())
+        })
+        .await?;
+        Ok(())
     }
 
     /// Puts off events that nobody takes, each to its time.
@@ -126,8 +156,17 @@ impl Store {
     /// # Errors
     /// Any failure of the store.
     pub async fn postpone(&self, until: Vec<(OutcomeId, Timestamp)>) -> Result<(), StoreError> {
-        drop(until);
-        todo!()
+        self.write(Room::Reserved, until, |transaction, until| {
+            let mut put_off = transaction.prepare_cached(
+                "UPDATE outcomes SET next_at = ?2, postponed = postponed + 1 WHERE id = ?1 AND published_at IS NULL",
+            )?;
+            for (id, at) in until.iter() {
+                put_off.execute(params![id.0, at.as_millis()])?;
+            }
+            Ok(())
+        })
+        .await?;
+        Ok(())
     }
 
     /// How much waits.
@@ -135,6 +174,77 @@ impl Store {
     /// # Errors
     /// Any failure to read.
     pub async fn outbox_backlog(&self) -> Result<OutboxBacklog, StoreError> {
-        todo!()
+        self.read(|connection| {
+            let backlog = connection.prepare_cached(BACKLOG)?.query_row([], |row| {
+                Ok(OutboxBacklog { pending: rows::count(row, 0)?, oldest: rows::time(row, 1)? })
+            })?;
+            Ok(backlog)
+        })
+        .await
     }
+}
+
+/// Adds an event to the outbox.
+pub(crate) fn insert(
+    transaction: &Connection,
+    job: Option<JobId>,
+    outcome: &NewOutcome,
+    at: Timestamp,
+) -> Result<OutcomeId, Rejected> {
+    transaction
+        .prepare_cached(
+            "INSERT INTO outcomes (job_id, event_id, event_type, terminal, body, headers, created_at, queued_at, next_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7, ?7)",
+        )?
+        .execute(params![
+            job.map(|job| job.0),
+            outcome.event_id,
+            outcome.event_type,
+            outcome.terminal,
+            outcome.body,
+            outcome.headers.to_string(),
+            at.as_millis(),
+        ])?;
+    Ok(OutcomeId(transaction.last_insert_rowid()))
+}
+
+/// Puts a published event into the outbox again, as it is; one that still waits stays where it is.
+pub(crate) fn publish_again(transaction: &Connection, id: OutcomeId, at: Timestamp) -> Result<(), Rejected> {
+    transaction
+        .prepare_cached(
+            "UPDATE outcomes SET published_at = NULL, queued_at = ?2, next_at = ?2, postponed = 0
+             WHERE id = ?1 AND published_at IS NOT NULL",
+        )?
+        .execute(params![id.0, at.as_millis()])?;
+    Ok(())
+}
+
+/// A later terminal outcome takes this one's place.
+pub(crate) fn supersede(transaction: &Connection, id: OutcomeId) -> Result<(), Rejected> {
+    transaction.prepare_cached("UPDATE outcomes SET terminal = 0 WHERE id = ?1")?.execute([id.0])?;
+    Ok(())
+}
+
+/// All events of a job, the oldest first.
+pub(crate) fn of_job(connection: &Connection, job: JobId) -> Result<Vec<Outcome>, Rejected> {
+    let mut statement = connection.prepare_cached(
+        "SELECT id, job_id, event_id, event_type, body, created_at, published_at FROM outcomes
+         WHERE id = (SELECT outcome_id FROM jobs WHERE id = ?1)
+         UNION ALL
+         SELECT id, job_id, event_id, event_type, body, created_at, published_at FROM outcomes
+         WHERE job_id = ?1 AND terminal = 0
+         ORDER BY 1",
+    )?;
+    let rows = statement.query([job.0])?;
+    rows::collect(rows, |row| {
+        Ok(Outcome {
+            id: OutcomeId(row.get(0)?),
+            job: row.get::<_, Option<i64>>(1)?.map(JobId),
+            event_id: row.get(2)?,
+            event_type: row.get(3)?,
+            body: row.get(4)?,
+            created_at: Timestamp::from_millis(row.get(5)?),
+            published_at: rows::time(row, 6)?,
+        })
+    })
 }

@@ -2,9 +2,18 @@
 
 use std::borrow::Cow;
 
+use rusqlite::{Connection, OptionalExtension as _, params};
 use snap_core::{Amount, ExternalId, Service, Timestamp};
 
-use crate::{JobId, NewAudit, NewDeadLetter, NewOutcome, OutcomeId, Store, StoreError};
+use crate::{
+    ClosedAs, JobId, NewAudit, NewDeadLetter, NewOutcome, OutcomeId, Store, StoreError,
+    accept::engine_text,
+    audit, dead_letters,
+    error::Rejected,
+    outcomes,
+    rows::{json_text, minor},
+    task::Room,
+};
 
 /// What happened to a job. Built with [`Record::new`] and the fields that apply.
 #[derive(Clone, Debug)]
@@ -47,12 +56,7 @@ impl Record {
             history: Vec::new(),
             attempts: Vec::new(),
             ends: Vec::new(),
-            answer: AnswerFields {
-                reference_no: None,
-                response_code: None,
-                response_message: None,
-                fee_amount: None,
-            },
+            answer: AnswerFields { reference_no: None, response_code: None, response_message: None, fee_amount: None },
             dead_letter: None,
             outcomes: Vec::new(),
             audit: None,
@@ -153,7 +157,198 @@ impl Store {
     /// # Errors
     /// [`StoreError::Fenced`], [`StoreError::UnknownJob`], [`StoreError::Full`], or any failure of the store.
     pub async fn record(&self, record: Record) -> Result<Recorded, StoreError> {
-        drop(record);
-        todo!()
+        let intent = matches!(record.job.state, engine::State::Sending { .. });
+        let room = if intent { Room::Ordinary } else { Room::Reserved };
+        let (_, recorded) =
+            self.write(room, Prepared::new(record), |transaction, prepared| write(transaction, prepared)).await?;
+        Ok(recorded)
     }
+}
+
+/// A record with what can be rendered off the writer thread.
+pub(crate) struct Prepared {
+    record: Record,
+    engine: String,
+    details: Vec<Option<String>>,
+}
+
+impl Prepared {
+    pub(crate) fn new(record: Record) -> Self {
+        let details = record.history.iter().map(|entry| json_text(&entry.detail)).collect();
+        Self { engine: engine_text(&record.job), details, record }
+    }
+}
+
+/// What stands on disk before a record.
+struct Before {
+    version: i64,
+    was_dead: bool,
+    attempts: u32,
+    requests: u32,
+    entries: u32,
+    outcome: Option<i64>,
+}
+
+/// Writes a record; refusals come before the first change.
+pub(crate) fn write(transaction: &Connection, prepared: &Prepared) -> Result<Recorded, Rejected> {
+    let Prepared { record, engine, details } = prepared;
+    let before = fence(transaction, record.id, record.version)?;
+    let is_dead = matches!(record.job.state, engine::State::Dead { .. });
+    if is_dead && !before.was_dead && record.dead_letter.is_none() {
+        return Err(StoreError::Refused("a job dies without a dead letter".to_owned()).into());
+    }
+    insert_attempts(transaction, record, before.requests)?;
+    for end in &record.ends {
+        end_attempt(transaction, record.id, end)?;
+    }
+    for ((entry, detail), no) in record.history.iter().zip(details).zip(before.entries + 1..) {
+        transaction
+            .prepare_cached("INSERT INTO history (job_id, no, at, event, detail) VALUES (?1, ?2, ?3, ?4, ?5)")?
+            .execute(params![record.id.0, no, entry.at.as_millis(), entry.event, detail])?;
+    }
+    if before.was_dead && !is_dead {
+        dead_letters::close_of_job(transaction, record.id, ClosedAs::by_leaving_for(&record.job.state), record.at)?;
+    }
+    if let Some(dead_letter) = &record.dead_letter {
+        dead_letters::insert_of_job(transaction, record.id, dead_letter, record.at)?;
+    }
+    let (outcomes, terminal) = insert_outcomes(transaction, record, before.outcome)?;
+    let attempts = before.attempts + count(record.attempts.iter().filter(|attempt| attempt.service.moves_money()));
+    update_job(transaction, record, engine, &before, attempts, terminal)?;
+    if let Some(entry) = &record.audit {
+        audit::append(transaction, entry)?;
+    }
+    Ok(Recorded { version: before.version + 1, attempts, outcomes })
+}
+
+fn count<T>(items: impl Iterator<Item = T>) -> u32 {
+    u32::try_from(items.count()).unwrap_or(u32::MAX)
+}
+
+/// Reads what stands on disk, where it is what the caller knows (M10).
+fn fence(transaction: &Connection, id: JobId, expected: i64) -> Result<Before, Rejected> {
+    let before = transaction
+        .prepare_cached(
+            "SELECT version, state = 'dead', attempts, requests, entries, outcome_id FROM jobs WHERE id = ?1",
+        )?
+        .query_row([id.0], |row| {
+            Ok(Before {
+                version: row.get(0)?,
+                was_dead: row.get(1)?,
+                attempts: row.get(2)?,
+                requests: row.get(3)?,
+                entries: row.get(4)?,
+                outcome: row.get(5)?,
+            })
+        })
+        .optional()?
+        .ok_or(StoreError::UnknownJob(id))?;
+    if before.version == expected {
+        Ok(before)
+    } else {
+        Err(StoreError::Fenced { id, expected, found: before.version }.into())
+    }
+}
+
+fn insert_attempts(transaction: &Connection, record: &Record, before: u32) -> Result<(), Rejected> {
+    for (attempt, no) in record.attempts.iter().zip(before + 1..) {
+        let end = attempt.end.as_ref();
+        transaction
+            .prepare_cached(
+                "INSERT INTO attempts (job_id, no, service, external_id, started_at, body_sha256, ended_at, http_status,
+                   response_code, class, detail)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+            )?
+            .execute(params![
+                record.id.0,
+                no,
+                attempt.service.code(),
+                attempt.external_id.as_str(),
+                attempt.started_at.as_millis(),
+                attempt.body_sha256,
+                end.map(|end| end.ended_at.as_millis()),
+                end.and_then(|end| end.http_status),
+                end.and_then(|end| end.response_code.as_deref()),
+                end.and_then(|end| end.class.as_deref()),
+                end.and_then(|end| end.detail.as_deref()),
+            ])?;
+    }
+    Ok(())
+}
+
+fn end_attempt(transaction: &Connection, id: JobId, end: &AttemptEnd) -> Result<(), Rejected> {
+    let ended = transaction
+        .prepare_cached(
+            "UPDATE attempts SET ended_at = ?3, http_status = ?4, response_code = ?5, class = ?6, detail = ?7
+             WHERE job_id = ?1 AND external_id = ?2",
+        )?
+        .execute(params![
+            id.0,
+            end.external_id.as_str(),
+            end.ended_at.as_millis(),
+            end.http_status,
+            end.response_code,
+            end.class,
+            end.detail,
+        ])?;
+    if ended == 1 {
+        return Ok(());
+    }
+    Err(StoreError::Refused(format!("job {id} has no attempt {}", end.external_id)).into())
+}
+
+/// Answers the outcomes' ids, and the one that is the job's terminal outcome now.
+fn insert_outcomes(
+    transaction: &Connection,
+    record: &Record,
+    before: Option<i64>,
+) -> Result<(Vec<OutcomeId>, Option<i64>), Rejected> {
+    let mut terminal = before;
+    let mut ids = Vec::with_capacity(record.outcomes.len());
+    for outcome in &record.outcomes {
+        let id = outcomes::insert(transaction, Some(record.id), outcome, record.at)?;
+        if outcome.terminal
+            && let Some(earlier) = terminal.replace(id.0)
+        {
+            // After an operator took a discard back: the earlier one is history.
+            outcomes::supersede(transaction, OutcomeId(earlier))?;
+        }
+        ids.push(id);
+    }
+    Ok((ids, terminal))
+}
+
+fn update_job(
+    transaction: &Connection,
+    record: &Record,
+    engine: &str,
+    before: &Before,
+    attempts: u32,
+    terminal: Option<i64>,
+) -> Result<(), Rejected> {
+    let answer = &record.answer;
+    transaction
+        .prepare_cached(
+            "UPDATE jobs SET version = version + 1, state = ?2, engine = ?3, due_at = ?4, finished_at = ?5,
+               reference_no = coalesce(?6, reference_no), response_code = coalesce(?7, response_code),
+               response_message = coalesce(?8, response_message), fee_amount = coalesce(?9, fee_amount),
+               attempts = ?10, requests = ?11, entries = ?12, outcome_id = ?13
+             WHERE id = ?1",
+        )?
+        .execute(params![
+            record.id.0,
+            record.job.state.name(),
+            engine,
+            record.due_at.map(Timestamp::as_millis),
+            record.job.state.is_final().then(|| record.at.as_millis()),
+            answer.reference_no,
+            answer.response_code,
+            answer.response_message,
+            answer.fee_amount.map(minor),
+            attempts,
+            before.requests + count(record.attempts.iter()),
+            before.entries + count(record.history.iter()),
+            terminal,
+        ])?;
+    Ok(())
 }

@@ -1,138 +1,112 @@
-//! The handle.
+//! The handle: how commands reach the writer thread, and reads a connection.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+    thread::JoinHandle,
+};
 
-use snap_core::Timestamp;
-use tokio::sync::watch;
+use rusqlite::Connection;
+use tokio::sync::{mpsc, watch};
 
-use crate::{NewAudit, OpenError, StoreError};
+use crate::{
+    Health, StoreError,
+    error::Rejected,
+    health::HealthState,
+    readers::Readers,
+    task::{Command, Room, Work},
+    writer::Message,
+};
 
-/// What one group commit was.
-#[derive(Clone, Copy, Debug)]
-pub struct CommitSample {
-    /// From the begin of the transaction to the end of its sync.
-    pub took: Duration,
-    /// Commands in it.
-    pub commands: usize,
-}
-
-/// Is told of every group commit, on the writer thread: it must not block.
-pub type CommitObserver = Arc<dyn Fn(CommitSample) + Send + Sync>;
-
-/// How to open a store.
+/// A handle of the store; clones are the same store. Dropping the last one ends its threads after what they were told.
 #[derive(Clone)]
-pub struct OpenOptions {
-    /// Hold it as the one worker: a second one is refused (M10).
-    pub exclusive: bool,
-    /// Read only; nothing is made or changed.
-    pub read_only: bool,
-    /// Make the file where there is none.
-    pub create: bool,
-    /// Room kept for results, in bytes; 0: none. Only an exclusive store keeps it.
-    pub reserve_bytes: u64,
-    /// The store counts as full below this many free bytes on its file system. Only an exclusive store looks.
-    pub min_free_bytes: u64,
-    /// SQLite's page cache per connection, in KiB.
-    pub cache_kib: u32,
-    /// Connections for reading, opened when first needed.
-    pub readers: usize,
-    /// Is told of every group commit.
-    pub on_commit: Option<CommitObserver>,
+pub struct Store {
+    inner: Arc<Inner>,
 }
 
-impl Default for OpenOptions {
-    fn default() -> Self {
-        Self {
-            exclusive: false,
-            read_only: false,
-            create: true,
-            reserve_bytes: 16 << 20,
-            min_free_bytes: 32 << 20,
-            cache_kib: 8 << 10,
-            readers: 2,
-            on_commit: None,
-        }
+struct Inner {
+    /// None: open for reading only.
+    writer: Option<mpsc::Sender<Message>>,
+    readers: Arc<Readers>,
+    health: Arc<HealthState>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Store").field("health", &self.health()).finish_non_exhaustive()
     }
 }
 
-/// Whether the store can be written.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Health {
-    /// Yes.
-    Writable,
-    /// There is no room: no intents, results only (M12). It comes back by itself.
-    Full,
-    /// No, for good: end the process.
-    Failed {
-        /// Why.
-        detail: String,
-    },
-}
-
-/// Why the store may not know everything that was done (M12): the worker asks before it sends anything.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Reconcile {
-    /// Since when.
-    pub since: Timestamp,
-    /// What was found.
-    pub reason: String,
-}
-
-/// An opened store.
-pub struct Opened {
-    /// The handle.
-    pub store: Store,
-    /// Stands until an operator clears it.
-    pub reconcile: Option<Reconcile>,
-    /// The file was made just now.
-    pub created: bool,
-    /// The newest time in the store: a clock behind it runs wrong.
-    pub newest: Option<Timestamp>,
-}
-
-/// A handle of the store; clones are the same store.
-#[derive(Clone)]
-pub struct Store {}
-
 impl Store {
-    /// Opens a store: lock, file mode, settings, check, migrations, comparison with the side file. It blocks.
-    ///
-    /// # Errors
-    /// See [`OpenError`]; nothing is changed then.
-    pub fn open(path: &Path, now: Timestamp, options: &OpenOptions) -> Result<Opened, OpenError> {
-        let _ = (path, now, options);
-        todo!()
+    pub(crate) fn from_parts(
+        writer: Option<mpsc::Sender<Message>>,
+        readers: Arc<Readers>,
+        health: Arc<HealthState>,
+        threads: Vec<JoinHandle<()>>,
+    ) -> Self {
+        Self { inner: Arc::new(Inner { writer, readers, health, threads: Mutex::new(threads) }) }
+    }
+
+    /// Sends `input` to the writer thread, where `work` is done with it inside a transaction; both come back after the
+    /// commit.
+    pub(crate) async fn write<I, T>(&self, room: Room, input: I, work: Work<I, T>) -> Result<(I, T), StoreError>
+    where
+        I: Send + 'static,
+        T: Send + 'static,
+    {
+        let writer = self.inner.writer.as_ref().ok_or(StoreError::ReadOnly)?;
+        if let Some(refusal) = self.inner.health.refusal(room == Room::Ordinary) {
+            return Err(refusal);
+        }
+        let (command, answer) = Command::new(room, input, work);
+        writer.send(Message::Run(Box::new(command))).await.map_err(|_closed| StoreError::Closed)?;
+        answer.await.map_err(|_ended| StoreError::Closed)?
+    }
+
+    /// Reads what is committed.
+    pub(crate) async fn read<T, F>(&self, read: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, Rejected> + Send + 'static,
+    {
+        self.inner.readers.run(read).await
+    }
+
+    /// Lets the writer look for room now.
+    #[cfg(test)]
+    pub(crate) async fn probe(&self) {
+        let writer = self.inner.writer.as_ref().expect("it is open for writing");
+        writer.send(Message::Probe).await.expect("the writer runs");
     }
 
     /// Whether it can be written.
     pub fn health(&self) -> Health {
-        todo!()
+        self.inner.health.current()
     }
 
     /// Follows [`Store::health`].
     pub fn subscribe(&self) -> watch::Receiver<Health> {
-        todo!()
-    }
-
-    /// Whether the store may not know everything that was done.
-    ///
-    /// # Errors
-    /// Any failure to read.
-    pub async fn reconcile(&self) -> Result<Option<Reconcile>, StoreError> {
-        todo!()
-    }
-
-    /// An operator says that the store knows everything again.
-    ///
-    /// # Errors
-    /// Any failure of the store.
-    pub async fn clear_reconcile(&self, audit: NewAudit) -> Result<(), StoreError> {
-        drop(audit);
-        todo!()
+        self.inner.health.subscribe()
     }
 
     /// Ends: commits what waits, checkpoints, gives up the lock. Commands that come later are [`StoreError::Closed`].
     pub async fn close(&self) {
-        todo!()
+        self.inner.readers.close();
+        if let Some(writer) = &self.inner.writer {
+            // An error means that it was closed before.
+            drop(writer.send(Message::Close).await);
+        }
+        let threads = std::mem::take(&mut *self.inner.threads.lock().unwrap_or_else(PoisonError::into_inner));
+        let joined = tokio::task::spawn_blocking(move || {
+            for thread in threads {
+                if thread.join().is_err() {
+                    tracing::error!("a thread of the store panicked");
+                }
+            }
+        });
+        if joined.await.is_err() {
+            tracing::error!("failed to wait for the store's threads");
+        }
     }
 }

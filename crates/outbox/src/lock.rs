@@ -1,0 +1,171 @@
+//! The side file `<store>.lock`: who holds the store, and how far it had come.
+//!
+//! Two lines of 64 bytes, each overwritten in place, so that neither needs room on a full disk:
+//! the holder, under an advisory lock that dies with its process; and the store's id with the number of its last commit.
+//! That number is written after each commit and never synced, so after a crash it can only be too small. A store whose own
+//! number is *smaller* has lost commits: it is an older copy, or its `-wal` was taken from it.
+
+use std::{
+    fs::{self, File},
+    io,
+    os::unix::fs::{FileExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+};
+
+use rustix::{
+    fs::{FlockOperation, flock},
+    io::Errno,
+};
+use snap_core::Timestamp;
+
+use crate::OpenError;
+
+const LINE: usize = 64;
+
+/// The open side file. The lock, where taken, is held until it is dropped.
+#[derive(Debug)]
+pub(crate) struct SideFile {
+    file: File,
+}
+
+/// What the side file says about the store.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum SideState {
+    /// Nothing yet.
+    Fresh,
+    /// This store had come this far.
+    Known {
+        /// Which store.
+        store_id: String,
+        /// Its last commit.
+        commits: i64,
+    },
+    /// It cannot be read.
+    Unreadable,
+}
+
+/// `<store>.<suffix>`.
+pub(crate) fn beside(store: &Path, suffix: &str) -> PathBuf {
+    let mut name = store.as_os_str().to_owned();
+    name.push(".");
+    name.push(suffix);
+    PathBuf::from(name)
+}
+
+impl SideFile {
+    /// Opens it, and makes it where there is none.
+    pub(crate) fn open(store: &Path) -> Result<Self, OpenError> {
+        let path = beside(store, "lock");
+        let file = fs::OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path);
+        match file {
+            Ok(file) => Ok(Self { file }),
+            Err(source) => Err(OpenError::Io { what: "open", path, source }),
+        }
+    }
+
+    /// Takes the lock for this process and says so in the file.
+    pub(crate) fn hold(&self, store: &Path, now: Timestamp) -> Result<(), OpenError> {
+        let io = |what| move |source| OpenError::Io { what, path: beside(store, "lock"), source };
+        match flock(&self.file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => {}
+            Err(Errno::WOULDBLOCK) => {
+                let (pid, since) = self.holder();
+                return Err(OpenError::Locked { path: store.to_owned(), pid, since });
+            }
+            Err(errno) => return Err(io("lock")(errno.into())),
+        }
+        let line = format!("pid {} since {}", std::process::id(), now.as_millis());
+        self.write_line(0, &line).map_err(io("write"))
+    }
+
+    /// What it says about the store.
+    pub(crate) fn state(&self) -> SideState {
+        let Ok(line) = self.read_line(1) else { return SideState::Unreadable };
+        if line.is_empty() {
+            return SideState::Fresh;
+        }
+        let mut words = line.split_ascii_whitespace();
+        match (words.next(), words.next(), words.next(), words.next().map(str::parse)) {
+            (Some("store"), Some(id), Some("commits"), Some(Ok(commits))) => {
+                SideState::Known { store_id: id.to_owned(), commits }
+            }
+            _ => SideState::Unreadable,
+        }
+    }
+
+    /// Notes the last commit.
+    pub(crate) fn note(&self, store_id: &str, commits: i64) -> io::Result<()> {
+        self.write_line(1, &format!("store {store_id} commits {commits:020}"))
+    }
+
+    /// Makes sure that the file, though not its latest number, outlives a power loss.
+    pub(crate) fn sync(&self) -> io::Result<()> {
+        self.file.sync_all()
+    }
+
+    fn holder(&self) -> (Option<u32>, Option<Timestamp>) {
+        let line = self.read_line(0).unwrap_or_default();
+        let mut words = line.split_ascii_whitespace();
+        let pid = words.nth(1).and_then(|word| word.parse().ok());
+        let since = words.nth(1).and_then(|word| word.parse().ok()).map(Timestamp::from_millis);
+        (pid, since)
+    }
+
+    fn write_line(&self, line: u64, text: &str) -> io::Result<()> {
+        debug_assert!(text.len() < LINE, "a line holds 63 bytes");
+        let padded = format!("{text:<width$}\n", width = LINE - 1);
+        self.file.write_all_at(padded.as_bytes(), line * LINE as u64)
+    }
+
+    /// A line without its padding; empty where the file ends before it. Text that is not ASCII is an error.
+    fn read_line(&self, line: u64) -> io::Result<String> {
+        let mut bytes = [0; LINE];
+        let mut filled = 0;
+        while filled < LINE {
+            match self.file.read_at(&mut bytes[filled..], line * LINE as u64 + filled as u64)? {
+                0 => break,
+                read => filled += read,
+            }
+        }
+        let text = std::str::from_utf8(&bytes[..filled]).map_err(io::Error::other)?;
+        Ok(text.trim_end_matches([' ', '\n', '\0']).to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn side() -> (tempfile::TempDir, PathBuf) {
+        let dir = tempfile::tempdir().unwrap();
+        let store = dir.path().join("s.db");
+        (dir, store)
+    }
+
+    #[test]
+    fn the_lock_goes_to_one_and_names_it_to_the_other() {
+        let (_dir, store) = side();
+        let first = SideFile::open(&store).unwrap();
+        first.hold(&store, Timestamp::from_millis(5)).unwrap();
+        let second = SideFile::open(&store).unwrap();
+        let error = second.hold(&store, Timestamp::from_millis(6)).unwrap_err();
+        let OpenError::Locked { pid, since, .. } = &error else { panic!("{error}") };
+        assert_eq!((*pid, *since), (Some(std::process::id()), Some(Timestamp::from_millis(5))));
+        assert!(error.to_string().ends_with(&format!("is held by process {}", std::process::id())));
+        drop(first);
+        second.hold(&store, Timestamp::from_millis(7)).unwrap();
+    }
+
+    #[test]
+    fn what_was_noted_is_read_and_rubbish_is_not_taken_for_it() {
+        let (_dir, store) = side();
+        let side = SideFile::open(&store).unwrap();
+        assert_eq!(side.state(), SideState::Fresh);
+        side.note("00ff", 7).unwrap();
+        side.note("00ff", 12).unwrap();
+        assert_eq!(side.state(), SideState::Known { store_id: "00ff".to_owned(), commits: 12 });
+        assert_eq!(side.file.metadata().unwrap().len(), 128);
+        fs::write(beside(&store, "lock"), [b'x'; 128]).unwrap();
+        assert_eq!(side.state(), SideState::Unreadable);
+    }
+}

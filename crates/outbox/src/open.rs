@@ -1,0 +1,283 @@
+//! Opening a store: lock, file mode, settings, check, migrations, and the comparison with the side file.
+
+use std::{
+    fs, io,
+    os::unix::fs::{OpenOptionsExt, PermissionsExt},
+    path::{Path, PathBuf},
+    sync::{Arc, atomic::AtomicUsize, atomic::Ordering, mpsc as std_mpsc},
+    time::Duration,
+};
+
+use rusqlite::Connection;
+use snap_core::Timestamp;
+use tokio::sync::mpsc;
+
+use crate::{
+    OpenError, Reconcile, Store,
+    connection::{self, Role, sqlite},
+    health::HealthState,
+    housekeeper::Housekeeper,
+    lock::SideFile,
+    migrate::{self, Kind},
+    readers::Readers,
+    reconcile,
+    reserve::{Reserve, scaled},
+    writer::{self, Message, Writer},
+};
+
+/// What one group commit was.
+#[derive(Clone, Copy, Debug)]
+pub struct CommitSample {
+    /// From the begin of the transaction to the end of its sync.
+    pub took: Duration,
+    /// Commands in it.
+    pub commands: usize,
+}
+
+/// Is told of every group commit, on the writer thread: it must not block.
+pub type CommitObserver = Arc<dyn Fn(CommitSample) + Send + Sync>;
+
+/// How to open a store.
+#[derive(Clone)]
+pub struct OpenOptions {
+    /// Hold it as the one worker: a second one is refused (M10).
+    pub exclusive: bool,
+    /// Read only; nothing is made or changed.
+    pub read_only: bool,
+    /// Make the file where there is none.
+    pub create: bool,
+    /// Room kept for results, in bytes; 0: none. Only an exclusive store keeps it, and at most a sixteenth of its file
+    /// system.
+    pub reserve_bytes: u64,
+    /// The store counts as full below this many free bytes on its file system. Only an exclusive store looks, and at
+    /// most for a sixteenth.
+    pub min_free_bytes: u64,
+    /// How often it looks.
+    pub look_for_room_every: Duration,
+    /// SQLite's page cache for writing, in KiB; each reader has a quarter of it.
+    pub cache_kib: u32,
+    /// Connections for reading, opened when first needed.
+    pub readers: usize,
+    /// Is told of every group commit.
+    pub on_commit: Option<CommitObserver>,
+}
+
+impl Default for OpenOptions {
+    fn default() -> Self {
+        Self {
+            exclusive: false,
+            read_only: false,
+            create: true,
+            reserve_bytes: 16 << 20,
+            min_free_bytes: 32 << 20,
+            look_for_room_every: Duration::from_secs(1),
+            cache_kib: 8 << 10,
+            readers: 2,
+            on_commit: None,
+        }
+    }
+}
+
+/// An opened store.
+#[derive(Debug)]
+pub struct Opened {
+    /// The handle.
+    pub store: Store,
+    /// Stands until an operator clears it.
+    pub reconcile: Option<Reconcile>,
+    /// The file was made just now.
+    pub created: bool,
+    /// When the last job was accepted: a clock behind it runs wrong.
+    pub newest: Option<Timestamp>,
+}
+
+/// Larger files are not checked as a whole at every start: `worker check` does that.
+const CHECK_UP_TO: u64 = 64 << 20;
+
+impl Store {
+    /// Opens a store. It blocks.
+    ///
+    /// # Errors
+    /// See [`OpenError`]; nothing of the store is changed then.
+    pub fn open(path: &Path, now: Timestamp, options: &OpenOptions) -> Result<Opened, OpenError> {
+        let path = full_path(path)?;
+        if options.read_only {
+            return open_for_reading(&path, options);
+        }
+        if !options.create && !path.exists() {
+            return Err(OpenError::Missing(path));
+        }
+        let side = SideFile::open(&path)?;
+        if options.exclusive {
+            side.hold(&path, now)?;
+        }
+        let created = make_private(&path)?;
+        let role = if options.exclusive { Role::Worker } else { Role::Command };
+        let mut connection = connection::open(&path, role)?;
+        migrate::identify(&connection, &path)?;
+        connection::configure(&connection, &path, role, options.cache_kib)?;
+        if options.exclusive {
+            check(&connection, &path)?;
+        }
+        migrate::migrate(&mut connection, &path)?;
+        let (store_id, reconcile) = reconcile::compare(&mut connection, &path, &side, now)?;
+        side.sync().map_err(|source| OpenError::Io { what: "sync the side file of", path: path.clone(), source })?;
+        let newest = newest(&connection, &path)?;
+        let store = start(&path, connection, side, store_id, options)?;
+        Ok(Opened { store, reconcile, created, newest })
+    }
+}
+
+fn open_for_reading(path: &Path, options: &OpenOptions) -> Result<Opened, OpenError> {
+    if !path.exists() {
+        return Err(OpenError::Missing(path.to_owned()));
+    }
+    let connection = connection::open(path, Role::Reader)?;
+    match migrate::identify(&connection, path)? {
+        Kind::Ours(found) if found == migrate::known() => {}
+        Kind::Ours(found) => {
+            return Err(OpenError::TooOld { path: path.to_owned(), found, known: migrate::known() });
+        }
+        Kind::Empty => return Err(OpenError::Missing(path.to_owned())),
+    }
+    let health = Arc::new(HealthState::new());
+    let readers = Readers::new(path.to_owned(), options.cache_kib / 4, options.readers, Arc::clone(&health));
+    let reconcile = reconcile::read(&connection).map_err(sqlite(path))?;
+    let newest = newest(&connection, path)?;
+    Ok(Opened {
+        store: Store::from_parts(None, Arc::new(readers), health, Vec::new()),
+        reconcile,
+        created: false,
+        newest,
+    })
+}
+
+/// Starts the threads behind the handle.
+fn start(
+    path: &Path,
+    mut connection: Connection,
+    side: SideFile,
+    store_id: String,
+    options: &OpenOptions,
+) -> Result<Store, OpenError> {
+    let health = Arc::new(HealthState::new());
+    let (sender, messages) = mpsc::channel(writer::QUEUE);
+    let wal_frames = Arc::new(AtomicUsize::new(0));
+    let mut reserve = None;
+    let mut wake = None;
+    let mut threads = Vec::new();
+    if options.exclusive {
+        let frames = Arc::clone(&wal_frames);
+        connection
+            .wal_hook(Some(move |_: &mut rusqlite::hooks::Wal, pages| {
+                frames.store(usize::try_from(pages).unwrap_or(0), Ordering::Relaxed);
+                Ok(())
+            }))
+            .map_err(sqlite(path))?;
+        let taken = Reserve::take(path, options.reserve_bytes);
+        if !taken.is_held() {
+            health.hit_the_end();
+        }
+        reserve = Some(taken);
+        // One place: to be told twice is to be told.
+        let (wake_sender, wake_receiver) = std_mpsc::sync_channel(1);
+        wake = Some(wake_sender);
+        let housekeeper = Housekeeper {
+            connection: checkpointer(path)?,
+            store: path.to_owned(),
+            health: Arc::clone(&health),
+            writer: sender.downgrade(),
+            wal_frames: Arc::clone(&wal_frames),
+            min_free: scaled(path, options.min_free_bytes),
+            reserve: scaled(path, options.reserve_bytes),
+            every: options.look_for_room_every,
+        };
+        threads.push(spawn("outbox-keeper", path, move || housekeeper.run(&wake_receiver))?);
+    }
+    let writer = Writer {
+        connection,
+        side,
+        store_id,
+        health: Arc::clone(&health),
+        reserve,
+        on_commit: options.on_commit.clone(),
+        wal_frames,
+        housekeeper: wake,
+        frames_told: 0,
+        side_failed: false,
+    };
+    threads.push(spawn("outbox-writer", path, move || writer.run(messages))?);
+    let readers = Readers::new(path.to_owned(), options.cache_kib / 4, options.readers, Arc::clone(&health));
+    Ok(Store::from_parts(Some::<mpsc::Sender<Message>>(sender), Arc::new(readers), health, threads))
+}
+
+fn checkpointer(path: &Path) -> Result<Connection, OpenError> {
+    let connection = connection::open(path, Role::Checkpoint)?;
+    connection::configure(&connection, path, Role::Checkpoint, 256)?;
+    Ok(connection)
+}
+
+fn spawn(
+    name: &str,
+    path: &Path,
+    run: impl FnOnce() + Send + 'static,
+) -> Result<std::thread::JoinHandle<()>, OpenError> {
+    std::thread::Builder::new().name(name.to_owned()).spawn(run).map_err(|source| OpenError::Io {
+        what: "start a thread for",
+        path: path.to_owned(),
+        source,
+    })
+}
+
+/// One spelling for one file, so that the lock beside it is one as well.
+fn full_path(path: &Path) -> Result<PathBuf, OpenError> {
+    let io = |source| OpenError::Io { what: "find", path: path.to_owned(), source };
+    match fs::canonicalize(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        found => return found.map_err(io),
+    }
+    let name = path.file_name().ok_or_else(|| io(io::ErrorKind::InvalidInput.into()))?;
+    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    Ok(fs::canonicalize(dir).map_err(io)?.join(name))
+}
+
+/// Makes the file, for its owner's eyes only, before SQLite does; `-wal` and `-shm` copy its mode. Whether it was made.
+fn make_private(path: &Path) -> Result<bool, OpenError> {
+    let io = |what| move |source| OpenError::Io { what, path: path.to_owned(), source };
+    match fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+        Ok(file) => {
+            file.sync_all().map_err(io("sync"))?;
+            let dir = path.parent().unwrap_or(Path::new("/"));
+            fs::File::open(dir).and_then(|dir| dir.sync_all()).map_err(io("sync the directory of"))?;
+            Ok(true)
+        }
+        // It must not be opened beside SQLite: to close any descriptor of a file drops the process's locks on it.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            let mode = fs::metadata(path).map_err(io("read the mode of"))?.permissions().mode();
+            if mode & 0o077 != 0 {
+                tracing::warn!(mode = format!("{:o}", mode & 0o777), "the store was readable by others");
+                fs::set_permissions(path, fs::Permissions::from_mode(0o600)).map_err(io("set the mode of"))?;
+            }
+            Ok(false)
+        }
+        Err(error) => Err(io("make")(error)),
+    }
+}
+
+fn check(connection: &Connection, path: &Path) -> Result<(), OpenError> {
+    if fs::metadata(path).is_ok_and(|file| file.len() > CHECK_UP_TO) {
+        return Ok(());
+    }
+    let says: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(sqlite(path))?;
+    if says == "ok" { Ok(()) } else { Err(OpenError::Damaged { path: path.to_owned(), detail: says }) }
+}
+
+fn newest(connection: &Connection, path: &Path) -> Result<Option<Timestamp>, OpenError> {
+    use rusqlite::OptionalExtension as _;
+
+    connection
+        .query_row("SELECT accepted_at FROM jobs ORDER BY id DESC LIMIT 1", [], |row| row.get(0))
+        .optional()
+        .map(|at: Option<i64>| at.map(Timestamp::from_millis))
+        .map_err(sqlite(path))
+}

@@ -1,0 +1,163 @@
+//! From rows to values.
+
+use engine::{DeadReason, MoneyState};
+use rusqlite::Row;
+use snap_core::{Amount, CustomerNumber, ExternalId, PartnerReferenceNo, Private, Service, Timestamp};
+
+use crate::{Attempt, AttemptEnd, Carried, JobId, JobRequest, StoreError, StoredJob, error::Rejected};
+
+/// The columns [`job`] reads, in its order.
+pub(crate) const JOB: &str = "id, version, partner_reference_no, provider, customer_number, amount, customer_name, notes, \
+     beneficiary_provider, beneficiary_email, not_after, metadata, correlation_id, message_id, traceparent, tracestate, \
+     engine, accepted_at, due_at, finished_at, reference_no, response_code, response_message, fee_amount, attempts, \
+     requests";
+
+/// A row of [`JOB`].
+pub(crate) fn job(row: &Row<'_>) -> Result<StoredJob, Rejected> {
+    let id: i64 = row.get(0)?;
+    let bad = |why: &str| Unreadable { row: format!("jobs {id}"), why: why.to_owned() };
+    let engine: &str = row.get_ref(16)?.as_str().map_err(|_not_text| bad("engine is no text"))?;
+    Ok(StoredJob {
+        id: JobId(id),
+        version: row.get(1)?,
+        request: JobRequest {
+            partner_reference_no: PartnerReferenceNo::try_from(row.get::<_, String>(2)?)
+                .map_err(|_form| bad("partner_reference_no"))?,
+            provider: row.get(3)?,
+            customer_number: CustomerNumber::parse(row.get_ref(4)?.as_str().unwrap_or_default())
+                .map_err(|_form| bad("customer_number"))?,
+            amount: amount(row.get(5)?).ok_or_else(|| bad("amount"))?,
+            customer_name: private(row, 6)?,
+            notes: private(row, 7)?,
+            beneficiary_provider: row.get(8)?,
+            beneficiary_email: private(row, 9)?,
+            not_after: time(row, 10)?,
+            metadata: Private::from(row.get::<_, String>(11)?),
+        },
+        carried: Carried {
+            correlation_id: row.get(12)?,
+            message_id: row.get(13)?,
+            traceparent: row.get(14)?,
+            tracestate: row.get(15)?,
+        },
+        // The parser's words may hold a name: only the place is told.
+        job: serde_json::from_str(engine).map_err(|error| bad(&format!("engine, at column {}", error.column())))?,
+        accepted_at: Timestamp::from_millis(row.get(17)?),
+        due_at: time(row, 18)?,
+        finished_at: time(row, 19)?,
+        reference_no: row.get(20)?,
+        response_code: row.get(21)?,
+        response_message: row.get(22)?,
+        fee_amount: row.get::<_, Option<i64>>(23)?.and_then(amount),
+        attempts: row.get(24)?,
+        requests: row.get(25)?,
+    })
+}
+
+/// The columns [`attempt`] reads, in its order.
+pub(crate) const ATTEMPT: &str =
+    "no, service, external_id, started_at, body_sha256, ended_at, http_status, response_code, class, detail";
+
+/// A row of [`ATTEMPT`].
+pub(crate) fn attempt(row: &Row<'_>) -> Result<Attempt, Rejected> {
+    let no = row.get(0)?;
+    let bad = |why: &str| Unreadable { row: format!("attempts {no}"), why: why.to_owned() };
+    let external_id = ExternalId::try_from(row.get::<_, String>(2)?).map_err(|_form| bad("external_id"))?;
+    let ended_at: Option<i64> = row.get(5)?;
+    let end = match ended_at {
+        None => None,
+        Some(ended_at) => Some(AttemptEnd {
+            external_id: external_id.clone(),
+            ended_at: Timestamp::from_millis(ended_at),
+            http_status: row.get(6)?,
+            response_code: row.get(7)?,
+            class: row.get::<_, Option<String>>(8)?.map(Into::into),
+            detail: row.get(9)?,
+        }),
+    };
+    Ok(Attempt {
+        no,
+        service: Service::from_code(row.get(1)?).ok_or_else(|| bad("service"))?,
+        external_id,
+        started_at: Timestamp::from_millis(row.get(3)?),
+        body_sha256: row.get(4)?,
+        end,
+    })
+}
+
+/// A row that cannot be read back.
+struct Unreadable {
+    row: String,
+    why: String,
+}
+
+impl From<Unreadable> for Rejected {
+    fn from(Unreadable { row, why }: Unreadable) -> Self {
+        Self::Caller(StoreError::Unreadable { row, why })
+    }
+}
+
+/// Says that a row cannot be read back.
+pub(crate) fn unreadable(row: impl Into<String>, why: &str) -> Rejected {
+    Unreadable { row: row.into(), why: why.to_owned() }.into()
+}
+
+/// An amount of stored minor units.
+pub(crate) fn amount(minor: i64) -> Option<Amount> {
+    u64::try_from(minor).ok().and_then(Amount::from_minor)
+}
+
+/// A number of rows.
+pub(crate) fn count(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
+    row.get::<_, i64>(column).map(i64::unsigned_abs)
+}
+
+/// Minor units to store.
+pub(crate) fn minor(amount: Amount) -> i64 {
+    i64::try_from(amount.minor()).expect("an amount has at most 18 digits")
+}
+
+/// A time that may be missing.
+pub(crate) fn time(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Timestamp>> {
+    Ok(row.get::<_, Option<i64>>(column)?.map(Timestamp::from_millis))
+}
+
+fn private(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Private>> {
+    Ok(row.get::<_, Option<String>>(column)?.map(Private::from))
+}
+
+/// JSON that may be missing.
+pub(crate) fn json(row: &Row<'_>, column: usize, of: &str) -> Result<serde_json::Value, Rejected> {
+    match row.get_ref(column)?.as_str_or_null() {
+        Ok(None) => Ok(serde_json::Value::Null),
+        Ok(Some(text)) => serde_json::from_str(text).map_err(|_syntax| unreadable(of, "its JSON")),
+        Err(_not_text) => Err(unreadable(of, "its JSON")),
+    }
+}
+
+/// JSON to store; `Null` is stored as nothing.
+pub(crate) fn json_text(value: &serde_json::Value) -> Option<String> {
+    (!value.is_null()).then(|| value.to_string())
+}
+
+/// The reason of a stored word.
+pub(crate) fn reason(word: &str, of: &str) -> Result<DeadReason, Rejected> {
+    DeadReason::parse(word).ok_or_else(|| unreadable(of, "its reason"))
+}
+
+/// The money state of a stored word.
+pub(crate) fn money_state(word: &str, of: &str) -> Result<MoneyState, Rejected> {
+    MoneyState::parse(word).ok_or_else(|| unreadable(of, "its money state"))
+}
+
+/// All rows of a query.
+pub(crate) fn collect<T>(
+    mut rows: rusqlite::Rows<'_>,
+    read: impl Fn(&Row<'_>) -> Result<T, Rejected>,
+) -> Result<Vec<T>, Rejected> {
+    let mut values = Vec::new();
+    while let Some(row) = rows.next()? {
+        values.push(read(row)?);
+    }
+    Ok(values)
+}

@@ -1,0 +1,72 @@
+//! The writer commits what waits as one group.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use super::*;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn records_that_wait_together_are_committed_together() {
+    let dir = tempfile::tempdir().unwrap();
+    let (commits, commands) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let (seen_commits, seen_commands) = (Arc::clone(&commits), Arc::clone(&commands));
+    let on_commit: CommitObserver = Arc::new(move |sample: CommitSample| {
+        assert!(sample.took > Duration::ZERO);
+        seen_commits.fetch_add(1, Ordering::Relaxed);
+        seen_commands.fetch_add(sample.commands, Ordering::Relaxed);
+    });
+    let options = OpenOptions { on_commit: Some(on_commit), ..options() };
+    let store = Store::open(&dir.path().join("s.db"), t(0), &options).unwrap().store;
+    let mut tasks = tokio::task::JoinSet::new();
+    for n in 0..500 {
+        let store = store.clone();
+        tasks.spawn(async move {
+            let Accepted::New(job) = store.accept(vec![new_job(&format!("ref-{n}"))]).await.unwrap().remove(0) else {
+                panic!()
+            };
+            let sent = store.record(intent(&job, n)).await.unwrap();
+            let done = Record { ends: vec![end(n)], ..success(&StoredJob { version: sent.version, ..*job }) };
+            store.record(done).await.unwrap();
+        });
+    }
+    tasks.join_all().await;
+    let (commits, commands) = (commits.load(Ordering::Relaxed), commands.load(Ordering::Relaxed));
+    assert_eq!(commands, 1500);
+    assert!(commits < 750, "{commits} commits for {commands} commands");
+    let path = dir.path().join("s.db");
+    assert_eq!(count(&path, "SELECT count(*) FROM outcomes"), 500);
+    assert_eq!(usize::try_from(count(&path, "SELECT commit_seq FROM meta")).unwrap(), commits);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_wal_starts_over_while_the_writer_is_busy() {
+    let fixture = Fixture::new();
+    let body = vec![b'x'; 20_000];
+    for n in 0..1500 {
+        let job = fixture.driven(&format!("ref-{n}")).await;
+        let record = success(&job);
+        let outcomes = vec![NewOutcome { body: body.clone(), ..record.outcomes[0].clone() }];
+        fixture.store.record(Record { outcomes, ..record }).await.unwrap();
+    }
+    let wal = std::fs::metadata(format!("{}-wal", fixture.path().display())).unwrap().len();
+    // 1500 bodies of 5 pages and as many small commits of 5 and more: over 60 MiB if it never started over.
+    assert!(wal < 40 << 20, "{wal} bytes of WAL");
+    assert_eq!(count(&fixture.path(), "SELECT count(*) FROM outcomes"), 1500);
+}
+
+#[tokio::test]
+async fn another_process_that_holds_the_write_lock_is_waited_for() {
+    let fixture = Fixture::new();
+    let other = raw(&fixture.path());
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let mut accept = std::pin::pin!(fixture.store.accept(vec![new_job("ref-1")]));
+    let waited = tokio::time::timeout(Duration::from_millis(300), accept.as_mut()).await;
+    assert!(waited.is_err(), "it cannot have been committed");
+    other.execute_batch("COMMIT").unwrap();
+    assert!(matches!(accept.await.unwrap()[0], Accepted::New(_)));
+}

@@ -1,0 +1,132 @@
+//! Opening, closing, and who may.
+
+use std::os::unix::fs::PermissionsExt;
+
+use super::*;
+
+fn mode(path: &Path) -> u32 {
+    std::fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
+
+#[tokio::test]
+async fn every_file_of_the_store_is_for_its_owner_s_eyes_only() {
+    let fixture = Fixture::new();
+    fixture.driven("ref-1").await;
+    for suffix in ["", "-wal", "-shm", ".lock", ".reserve"] {
+        let path = PathBuf::from(format!("{}{suffix}", fixture.path().display()));
+        assert_eq!(mode(&path), 0o600, "{}", path.display());
+    }
+    fixture.store.close().await;
+    std::fs::set_permissions(fixture.path(), std::fs::Permissions::from_mode(0o644)).unwrap();
+    let store = Store::open(&fixture.path(), t(0), &options()).unwrap().store;
+    assert_eq!(mode(&fixture.path()), 0o600);
+    store.close().await;
+}
+
+#[tokio::test]
+async fn m10_a_second_worker_is_refused_and_told_who_holds_the_store() {
+    let fixture = Fixture::new();
+    let link = fixture.dir.path().join("link.db");
+    std::os::unix::fs::symlink(fixture.path(), &link).unwrap();
+    for path in [fixture.path(), link, fixture.dir.path().join(".").join("s.db")] {
+        let error = Store::open(&path, t(1), &options()).unwrap_err();
+        let OpenError::Locked { pid, since, .. } = &error else { panic!("{error}") };
+        assert_eq!((*pid, *since), (Some(std::process::id()), Some(t(0))));
+    }
+    // A command beside it is not.
+    fixture.beside().audit_append(audit_entry("a")).await.unwrap();
+    fixture.store.close().await;
+    Store::open(&fixture.path(), t(1), &options()).unwrap().store.close().await;
+}
+
+#[tokio::test]
+async fn what_was_stored_is_there_after_closing_and_a_closed_store_says_so() {
+    let fixture = Fixture::new();
+    let job = fixture.succeeded("ref-1").await;
+    fixture.store.close().await;
+    assert!(matches!(fixture.store.accept(vec![new_job("x")]).await, Err(StoreError::Closed)));
+    assert!(matches!(fixture.store.find(&reference("ref-1")).await, Err(StoreError::Closed)));
+    fixture.store.close().await;
+    let wal = PathBuf::from(format!("{}-wal", fixture.path().display()));
+    assert!(!wal.exists(), "the last one out folds the WAL");
+    let opened = Store::open(&fixture.path(), t(0), &options()).unwrap();
+    assert!(!opened.created && opened.reconcile.is_none());
+    assert_eq!(opened.newest, Some(t(0)));
+    assert_eq!(opened.store.find(&reference("ref-1")).await.unwrap(), Some(job));
+}
+
+#[tokio::test]
+async fn what_waits_for_the_writer_is_committed_before_the_store_closes() {
+    let fixture = Fixture::new();
+    let mut tasks = tokio::task::JoinSet::new();
+    for n in 0..300 {
+        let store = fixture.store.clone();
+        tasks.spawn(async move { store.accept(vec![new_job(&format!("ref-{n}"))]).await });
+    }
+    tokio::task::yield_now().await;
+    fixture.store.close().await;
+    let accepted = tasks.join_all().await.into_iter().filter(Result::is_ok).count();
+    assert_eq!(count(&fixture.path(), "SELECT count(*) FROM jobs"), i64::try_from(accepted).unwrap());
+}
+
+#[tokio::test]
+async fn a_store_open_for_reading_makes_and_changes_nothing() {
+    let fixture = Fixture::new();
+    fixture.driven("ref-1").await;
+    let reading = OpenOptions { read_only: true, ..OpenOptions::default() };
+    let opened = Store::open(&fixture.path(), t(0), &reading).unwrap();
+    assert!(opened.store.find(&reference("ref-1")).await.unwrap().is_some());
+    assert!(matches!(opened.store.accept(vec![new_job("x")]).await, Err(StoreError::ReadOnly)));
+
+    let nowhere = fixture.dir.path().join("nowhere.db");
+    assert!(matches!(Store::open(&nowhere, t(0), &reading), Err(OpenError::Missing(_))));
+    let unmade = OpenOptions { create: false, ..OpenOptions::default() };
+    assert!(matches!(Store::open(&nowhere, t(0), &unmade), Err(OpenError::Missing(_))));
+    assert_eq!(
+        std::fs::read_dir(fixture.dir.path())
+            .unwrap()
+            .filter(|entry| { entry.as_ref().unwrap().file_name().to_string_lossy().starts_with("nowhere") })
+            .count(),
+        0
+    );
+    let missing_dir = fixture.dir.path().join("no").join("s.db");
+    assert!(matches!(Store::open(&missing_dir, t(0), &options()), Err(OpenError::Io { what: "find", .. })));
+}
+
+#[tokio::test]
+async fn a_stranger_s_file_a_newer_schema_and_rubbish_are_left_as_they_are() {
+    let dir = tempfile::tempdir().unwrap();
+    let stranger = dir.path().join("stranger.db");
+    raw(&stranger).execute_batch("CREATE TABLE users (id INTEGER)").unwrap();
+    let newer = dir.path().join("newer.db");
+    Store::open(&newer, t(0), &options()).unwrap().store.close().await;
+    raw(&newer).execute_batch("PRAGMA user_version = 99; PRAGMA journal_mode = DELETE;").unwrap();
+    let rubbish = dir.path().join("rubbish.db");
+    std::fs::write(&rubbish, [b'x'; 9000]).unwrap();
+    for path in [&stranger, &newer, &rubbish] {
+        let before = std::fs::read(path).unwrap();
+        let error = Store::open(path, t(0), &options()).unwrap_err();
+        match path.file_name().unwrap().to_str().unwrap() {
+            "stranger.db" => assert!(matches!(error, OpenError::Foreign(_)), "{error}"),
+            "newer.db" => assert!(matches!(error, OpenError::TooNew { found: 99, known: 1, .. }), "{error}"),
+            _ => assert!(matches!(error, OpenError::Damaged { .. }), "{error}"),
+        }
+        assert_eq!(std::fs::read(path).unwrap(), before);
+    }
+}
+
+#[tokio::test]
+async fn m12_a_damaged_file_is_refused_and_kept() {
+    let fixture = Fixture::new();
+    let jobs = (0..500).map(|n| new_job(&format!("ref-{n}"))).collect();
+    fixture.store.accept(jobs).await.unwrap();
+    fixture.store.close().await;
+    let mut bytes = std::fs::read(fixture.path()).unwrap();
+    for page in 6..12 {
+        bytes[page * 4096..page * 4096 + 200].fill(0xff);
+    }
+    std::fs::write(fixture.path(), &bytes).unwrap();
+    let error = Store::open(&fixture.path(), t(0), &options()).unwrap_err();
+    assert!(matches!(error, OpenError::Damaged { .. }), "{error}");
+    assert_eq!(std::fs::read(fixture.path()).unwrap(), bytes);
+}

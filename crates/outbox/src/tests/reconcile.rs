@@ -1,0 +1,123 @@
+//! M12: a store that may have forgotten something says so.
+
+use std::fs;
+
+use super::*;
+
+fn wal(path: &Path) -> PathBuf {
+    PathBuf::from(format!("{}-wal", path.display()))
+}
+
+/// Copies the store's files as they are, as after a power loss at this moment. The side file stays behind.
+fn image(from: &Path, to: &Path, with_wal: bool) {
+    fs::copy(from, to).unwrap();
+    if with_wal {
+        fs::copy(wal(from), wal(to)).unwrap();
+    }
+    fs::copy(format!("{}.lock", from.display()), format!("{}.lock", to.display())).unwrap();
+}
+
+#[tokio::test]
+async fn m12_an_older_copy_put_back_starts_in_reconcile_mode_until_an_operator_clears_it() {
+    let fixture = Fixture::new();
+    fixture.driven("ref-1").await;
+    fixture.store.close().await;
+    let copy = fixture.dir.path().join("backup");
+    fs::copy(fixture.path(), &copy).unwrap();
+
+    let store = Store::open(&fixture.path(), t(0), &options()).unwrap().store;
+    store.accept(vec![new_job("ref-2")]).await.unwrap();
+    store.close().await;
+    let newer = fs::read(fixture.path()).unwrap();
+
+    fs::copy(&copy, fixture.path()).unwrap();
+    let opened = Store::open(&fixture.path(), t(7), &options()).unwrap();
+    let mark = opened.reconcile.unwrap();
+    assert_eq!(mark.since, t(7));
+    assert!(mark.reason.contains("1 commits of 2"), "{}", mark.reason);
+    opened.store.close().await;
+
+    // It stands over restarts and for every process.
+    let opened = Store::open(&fixture.path(), t(8), &OpenOptions::default()).unwrap();
+    assert_eq!(opened.reconcile, Some(mark));
+    opened.store.close().await;
+
+    // The newer file put back in its turn does not know what happened meanwhile.
+    fs::write(fixture.path(), newer).unwrap();
+    let opened = Store::open(&fixture.path(), t(9), &options()).unwrap();
+    assert!(opened.reconcile.is_some());
+    opened.store.clear_reconcile(audit_entry("reconcile_clear")).await.unwrap();
+    assert_eq!(opened.store.reconcile().await.unwrap(), None);
+    opened.store.close().await;
+    let opened = Store::open(&fixture.path(), t(9), &options()).unwrap();
+    assert!(opened.reconcile.is_none());
+    opened.store.mark_reconcile(audit_entry("reconcile_mark")).await.unwrap();
+    assert!(opened.store.reconcile().await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn m12_a_store_without_its_wal_starts_in_reconcile_mode() {
+    let fixture = Fixture::new();
+    fixture.driven("ref-1").await;
+    assert!(fs::metadata(wal(&fixture.path())).unwrap().len() > 0);
+    let whole = fixture.dir.path().join("whole.db");
+    image(&fixture.path(), &whole, true);
+    let cut = fixture.dir.path().join("cut.db");
+    image(&fixture.path(), &cut, false);
+
+    let opened = Store::open(&whole, t(1), &options()).unwrap();
+    assert!(opened.reconcile.is_none(), "a crash is no restore");
+    assert!(opened.store.find(&reference("ref-1")).await.unwrap().is_some());
+    assert!(Store::open(&cut, t(1), &options()).unwrap().reconcile.is_some());
+}
+
+#[tokio::test]
+async fn m12_one_flipped_bit_in_the_wal_is_noticed_though_sqlite_finds_nothing_wrong() {
+    let fixture = Fixture::new();
+    for n in 0..20 {
+        fixture.driven(&format!("ref-{n}")).await;
+    }
+    let image_path = fixture.dir.path().join("image.db");
+    image(&fixture.path(), &image_path, true);
+    let mut bytes = fs::read(wal(&image_path)).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(wal(&image_path), bytes).unwrap();
+    let opened = Store::open(&image_path, t(1), &options()).unwrap();
+    assert!(opened.reconcile.unwrap().reason.contains("an older copy, or its -wal file was lost"));
+}
+
+#[tokio::test]
+async fn m12_a_lost_store_a_lost_side_file_and_another_store_s_file_are_noticed() {
+    let lost = Fixture::new();
+    lost.driven("ref-1").await;
+    lost.store.close().await;
+    fs::remove_file(lost.path()).unwrap();
+    let opened = Store::open(&lost.path(), t(1), &options()).unwrap();
+    assert!(opened.created);
+    assert!(opened.reconcile.unwrap().reason.starts_with("another store stood here"));
+
+    let sideless = Fixture::new();
+    sideless.driven("ref-1").await;
+    sideless.store.close().await;
+    fs::remove_file(format!("{}.lock", sideless.path().display())).unwrap();
+    // Whoever opens it first marks it.
+    let opened = Store::open(&sideless.path(), t(1), &OpenOptions::default()).unwrap();
+    assert_eq!(opened.reconcile.unwrap().reason, "its side file is missing");
+    opened.store.close().await;
+    assert!(Store::open(&sideless.path(), t(1), &options()).unwrap().reconcile.is_some());
+}
+
+#[tokio::test]
+async fn a_new_store_and_one_used_by_commands_beside_a_worker_are_whole() {
+    let fixture = Fixture::new();
+    let beside = fixture.beside();
+    for n in 0..10 {
+        fixture.driven(&format!("ref-{n}")).await;
+        beside.audit_append(audit_entry("a")).await.unwrap();
+    }
+    assert_eq!(fixture.beside().reconcile().await.unwrap(), None);
+    beside.close().await;
+    let (_fixture, opened) = fixture.reopened().await;
+    assert!(opened.reconcile.is_none());
+}

@@ -1,0 +1,76 @@
+//! How cost grows, in steps of SQLite's machine: a number that does not depend on the computer.
+
+use rusqlite::{Connection, StatementStatus};
+
+use super::*;
+use crate::{claim, outcomes, rows};
+
+/// A store with so many finished jobs and so many that wait.
+fn stored(finished: i64, waiting: i64) -> Connection {
+    let mut connection = Connection::open_in_memory().unwrap();
+    migrate::migrate(&mut connection, Path::new("m.db")).unwrap();
+    let engine = serde_json::to_string(&ready()).unwrap();
+    connection
+        .execute(
+            "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < ?1 + ?2)
+             INSERT INTO jobs (partner_reference_no, provider, customer_number, amount, metadata, accepted_at, state, engine,
+               version, due_at, finished_at)
+             SELECT 'ref-' || n, 'finpay', '6281234567902', 1000000, '{}', n, iif(n <= ?1, 'succeeded', 'ready'), ?3, 1,
+               iif(n <= ?1, NULL, n * 7919 % 100003), iif(n <= ?1, n, NULL) FROM n",
+            rusqlite::params![finished, waiting, engine],
+        )
+        .unwrap();
+    connection
+        .execute(
+            "INSERT INTO outcomes (event_id, event_type, terminal, body, headers, created_at, queued_at, next_at, published_at)
+             SELECT 'e-' || id, 'topup.succeeded', 1, x'7b7d', '{}', id, id, id, iif(id <= ?1, id, NULL) FROM jobs",
+            [finished],
+        )
+        .unwrap();
+    connection
+}
+
+fn steps(connection: &Connection, sql: &str, params: impl rusqlite::Params) -> (usize, i32) {
+    let mut statement = connection.prepare(sql).unwrap();
+    let mut found = statement.query(params).unwrap();
+    let mut count = 0;
+    while found.next().unwrap().is_some() {
+        count += 1;
+    }
+    drop(found);
+    (count, statement.get_status(StatementStatus::VmStep))
+}
+
+#[test]
+fn to_claim_costs_the_same_whatever_is_stored_and_whatever_waits() {
+    let claim = |finished, waiting| {
+        let sql = format!("SELECT {} {}", rows::JOB, claim::DUE);
+        steps(&stored(finished, waiting), &sql, rusqlite::params!["finpay", i64::MAX, 64])
+    };
+    let (found, small) = claim(100, 1_000);
+    assert_eq!(found, 64);
+    assert_eq!(claim(40_000, 1_000), (64, small));
+    assert_eq!(claim(100, 40_000), (64, small));
+}
+
+#[test]
+fn to_find_nothing_due_and_nothing_to_publish_costs_a_few_steps() {
+    let connection = stored(40_000, 0);
+    assert!(steps(&connection, claim::NEXT_DUE, ["finpay"]).1 < 30);
+    let unpublished = rusqlite::params![i64::MAX, i64::MIN, i64::MIN, i64::MIN, 100];
+    assert!(steps(&connection, outcomes::UNPUBLISHED, unpublished).1 < 60);
+    let (found, recovery) = steps(&connection, claim::UNFINISHED, [false]);
+    assert!(found == 0 && recovery < 30, "{recovery}");
+}
+
+#[test]
+fn to_read_on_in_the_outbox_costs_the_page_and_not_what_waits() {
+    let page = |waiting: i64| {
+        let after = waiting / 2;
+        let params = rusqlite::params![i64::MAX, after, after, after, 100];
+        steps(&stored(0, waiting), outcomes::UNPUBLISHED, params)
+    };
+    let (found, small) = page(1_000);
+    assert_eq!(found, 100);
+    assert_eq!(page(40_000), (100, small));
+}

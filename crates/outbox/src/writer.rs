@@ -1,0 +1,325 @@
+//! The writer thread: takes whatever waits, commits it as one group, then answers.
+
+use std::{
+    convert::Infallible,
+    sync::{Arc, atomic::AtomicUsize, atomic::Ordering, mpsc as std_mpsc},
+    time::Instant,
+};
+
+use rusqlite::Connection;
+use tokio::sync::mpsc;
+
+use crate::{
+    CommitObserver, CommitSample, StoreError,
+    error::{Rejected, classify},
+    health::HealthState,
+    housekeeper::CHECKPOINT_FRAMES,
+    lock::SideFile,
+    reserve::Reserve,
+    task::{Room, Task},
+};
+
+/// Commands that may wait: twice a group, so that the next one fills while this one is synced. Beyond it callers wait.
+pub(crate) const QUEUE: usize = 1024;
+/// Commands of one group. Larger ones gain nothing and make the first caller wait.
+const GROUP: usize = 512;
+/// Times five seconds that another process may hold the write lock before callers hear of it.
+const BUSY_TRIES: usize = 6;
+
+/// What the writer is told.
+pub(crate) enum Message {
+    /// Commit this.
+    Run(Box<dyn Task>),
+    /// Move the rest of the WAL into the file, between two groups; the channel ends when it is done.
+    Fold(std_mpsc::Sender<Infallible>),
+    /// There may be room again.
+    Probe,
+    /// Commit what waits, and end.
+    Close,
+}
+
+pub(crate) struct Writer {
+    pub(crate) connection: Connection,
+    pub(crate) side: SideFile,
+    pub(crate) store_id: String,
+    pub(crate) health: Arc<HealthState>,
+    /// Kept by the one worker only.
+    pub(crate) reserve: Option<Reserve>,
+    pub(crate) on_commit: Option<CommitObserver>,
+    /// Frames in the WAL after the last commit.
+    pub(crate) wal_frames: Arc<AtomicUsize>,
+    /// Tells the housekeeper that the WAL has grown.
+    pub(crate) housekeeper: Option<std_mpsc::SyncSender<()>>,
+    /// Its length when the housekeeper was last told.
+    pub(crate) frames_told: usize,
+    /// The side file could not be written; said once.
+    pub(crate) side_failed: bool,
+}
+
+type Tasks = Vec<Box<dyn Task>>;
+type Verdicts = Vec<Option<StoreError>>;
+
+/// Why a group was rolled back.
+enum GroupFailure {
+    /// Some command failed after it had changed something: run each in a savepoint.
+    NeedsCare,
+    Store(StoreError),
+}
+
+/// A writer that panicked has left its callers without an answer.
+struct FailOnPanic(Arc<HealthState>);
+
+impl Drop for FailOnPanic {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.fail("the writer thread panicked");
+        }
+    }
+}
+
+impl Writer {
+    pub(crate) fn run(mut self, mut messages: mpsc::Receiver<Message>) {
+        let _guard = FailOnPanic(Arc::clone(&self.health));
+        let mut tasks = Tasks::with_capacity(GROUP);
+        while let Some(first) = messages.blocking_recv() {
+            let mut next = Some(first);
+            while let Some(message) = next.take() {
+                match message {
+                    Message::Run(task) => tasks.push(task),
+                    other => {
+                        self.commit(&mut tasks);
+                        self.serve(other, &mut messages);
+                    }
+                }
+                if tasks.len() < GROUP {
+                    next = messages.try_recv().ok();
+                }
+            }
+            self.commit(&mut tasks);
+        }
+        self.finish();
+    }
+
+    fn serve(&mut self, message: Message, messages: &mut mpsc::Receiver<Message>) {
+        match message {
+            Message::Run(_) => {}
+            Message::Fold(done) => {
+                self.checkpoint("PASSIVE");
+                drop(done);
+            }
+            Message::Probe => self.probe(),
+            Message::Close => messages.close(),
+        }
+    }
+
+    /// Commits the tasks and answers them; on a full disk those that need no ordinary room are tried from the reserve.
+    fn commit(&mut self, tasks: &mut Tasks) {
+        self.refuse(tasks);
+        while !tasks.is_empty() {
+            let failure = match self.try_group(tasks) {
+                Ok(verdicts) => {
+                    for (task, verdict) in tasks.drain(..).zip(verdicts) {
+                        task.answer(verdict);
+                    }
+                    return;
+                }
+                Err(failure) => failure,
+            };
+            if failure == StoreError::Full && self.is_worker() {
+                self.health.hit_the_end();
+                let before = tasks.len();
+                self.refuse(tasks);
+                let made_room = self.reserve.as_mut().is_some_and(Reserve::release);
+                if made_room || tasks.len() < before {
+                    continue;
+                }
+            }
+            if let StoreError::Failed(detail) = &failure {
+                self.health.fail(detail);
+            }
+            for task in tasks.drain(..) {
+                task.answer(Some(failure.clone()));
+            }
+        }
+    }
+
+    /// Answers at once what the store's health does not allow.
+    fn refuse(&self, tasks: &mut Tasks) {
+        let (all, needy) = (self.health.refusal(false), self.health.refusal(true));
+        if needy.is_none() {
+            return;
+        }
+        for task in std::mem::take(tasks) {
+            match if task.room() == Room::Ordinary { &needy } else { &all } {
+                Some(error) => task.answer(Some(error.clone())),
+                None => tasks.push(task),
+            }
+        }
+    }
+
+    fn try_group(&mut self, tasks: &mut Tasks) -> Result<Verdicts, StoreError> {
+        match self.group(tasks, false) {
+            Err(GroupFailure::NeedsCare) => match self.group(tasks, true) {
+                Err(GroupFailure::NeedsCare) => Err(StoreError::Failed("a savepoint did not hold".to_owned())),
+                Err(GroupFailure::Store(error)) => Err(error),
+                Ok(verdicts) => Ok(verdicts),
+            },
+            Err(GroupFailure::Store(error)) => Err(error),
+            Ok(verdicts) => Ok(verdicts),
+        }
+    }
+
+    /// One transaction. Savepoints cost a copy of every page a command touches, so they are used only `with_care`.
+    fn group(&mut self, tasks: &mut Tasks, with_care: bool) -> Result<Verdicts, GroupFailure> {
+        let begun = Instant::now();
+        self.begin().map_err(GroupFailure::Store)?;
+        let changes = self.connection.total_changes();
+        let result = self.run_tasks(tasks, with_care).and_then(|verdicts| Ok((self.end(changes)?, verdicts)));
+        match result {
+            Ok((Some(commits), verdicts)) => {
+                self.committed(commits, CommitSample { took: begun.elapsed(), commands: tasks.len() });
+                Ok(verdicts)
+            }
+            Ok((None, verdicts)) => Ok(verdicts),
+            Err(failure) => {
+                self.roll_back()?;
+                Err(failure)
+            }
+        }
+    }
+
+    fn begin(&self) -> Result<(), StoreError> {
+        let mut tries = 0;
+        loop {
+            let result = self.connection.prepare_cached("BEGIN IMMEDIATE").and_then(|mut begin| begin.execute([]));
+            match result.map_err(|error| classify(&error)) {
+                Ok(_) => return Ok(()),
+                Err(StoreError::Busy) if self.is_worker() && tries + 1 < BUSY_TRIES => tries += 1,
+                Err(error) => return Err(error),
+            }
+            tracing::warn!("another process holds the store's write lock");
+        }
+    }
+
+    fn run_tasks(&self, tasks: &mut Tasks, with_care: bool) -> Result<Verdicts, GroupFailure> {
+        let batch = |sql| self.connection.execute_batch(sql).map_err(|error| GroupFailure::Store(classify(&error)));
+        let mut verdicts = Vec::with_capacity(tasks.len());
+        for task in tasks {
+            if with_care {
+                batch("SAVEPOINT command")?;
+            }
+            let changes = self.connection.total_changes();
+            let verdict = match task.run(&self.connection) {
+                Ok(()) => None,
+                Err(Rejected::Caller(error)) => Some(error),
+                Err(Rejected::Sqlite(error)) => match classify(&error) {
+                    refused @ StoreError::Refused(_) => Some(refused),
+                    other => return Err(GroupFailure::Store(other)),
+                },
+            };
+            match (&verdict, with_care) {
+                (None, false) => {}
+                (None, true) => batch("RELEASE command")?,
+                (Some(_), true) => batch("ROLLBACK TO command; RELEASE command")?,
+                (Some(_), false) if self.connection.total_changes() == changes => {}
+                (Some(_), false) => return Err(GroupFailure::NeedsCare),
+            }
+            verdicts.push(verdict);
+        }
+        Ok(verdicts)
+    }
+
+    /// Commits; answers the commit's number, or `None` where nothing has changed since `changes`.
+    fn end(&self, changes: u64) -> Result<Option<i64>, GroupFailure> {
+        let commit = || -> rusqlite::Result<Option<i64>> {
+            let changed = self.connection.total_changes() != changes;
+            let number = if changed { Some(next_commit(&self.connection)?) } else { None };
+            self.connection.prepare_cached("COMMIT")?.execute([])?;
+            Ok(number)
+        };
+        commit().map_err(|error| GroupFailure::Store(classify(&error)))
+    }
+
+    fn roll_back(&self) -> Result<(), GroupFailure> {
+        // SQLite has done it by itself after some errors, a full disk among them.
+        if self.connection.is_autocommit() {
+            return Ok(());
+        }
+        self.connection
+            .execute_batch("ROLLBACK")
+            .map_err(|error| GroupFailure::Store(StoreError::Failed(crate::error::describe(&error))))
+    }
+
+    fn committed(&mut self, commits: i64, sample: CommitSample) {
+        if let Err(error) = self.side.note(&self.store_id, commits)
+            && !std::mem::replace(&mut self.side_failed, true)
+        {
+            tracing::warn!(%error, "failed to note the commit in the store's side file");
+        }
+        if let Some(observer) = &self.on_commit {
+            observer(sample);
+        }
+        let frames = self.wal_frames.load(Ordering::Relaxed);
+        if frames < self.frames_told {
+            self.frames_told = 0;
+        }
+        if let Some(housekeeper) = &self.housekeeper
+            && frames >= self.frames_told + CHECKPOINT_FRAMES
+        {
+            self.frames_told = frames;
+            match housekeeper.try_send(()) {
+                // A full channel means that it has been told.
+                Ok(()) | Err(std_mpsc::TrySendError::Full(())) => {}
+                Err(std_mpsc::TrySendError::Disconnected(())) => tracing::error!("the store's housekeeper has ended"),
+            }
+        }
+    }
+
+    /// Whether this is the one worker's handle, with a housekeeper that looks for room and a supervisor behind it.
+    const fn is_worker(&self) -> bool {
+        self.housekeeper.is_some()
+    }
+
+    /// Looks whether the reserve can be had again and a write succeeds.
+    fn probe(&mut self) {
+        if !self.health.has_hit_the_end() || self.reserve.as_mut().is_some_and(|reserve| reserve.restore().is_err()) {
+            return;
+        }
+        let write = self.begin().map_err(GroupFailure::Store).and_then(|()| {
+            let number = next_commit(&self.connection).map_err(|error| GroupFailure::Store(classify(&error)))?;
+            self.connection.execute_batch("COMMIT").map_err(|error| GroupFailure::Store(classify(&error)))?;
+            Ok(number)
+        });
+        match write {
+            Ok(commits) => {
+                drop(self.side.note(&self.store_id, commits));
+                self.health.found_room();
+            }
+            Err(GroupFailure::Store(StoreError::Failed(detail))) => self.health.fail(&detail),
+            Err(_) => drop(self.roll_back()),
+        }
+    }
+
+    fn checkpoint(&self, mode: &str) {
+        let result = self.connection.query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |_| Ok(()));
+        if let Err(error) = result {
+            tracing::warn!(error = crate::error::describe(&error), "failed to checkpoint the store");
+        }
+    }
+
+    fn finish(self) {
+        if self.is_worker() && self.health.refusal(false).is_none() {
+            self.checkpoint("TRUNCATE");
+        }
+        // The connection goes before the lock.
+        drop(self.connection);
+        drop(self.side);
+    }
+}
+
+/// Numbers this commit.
+fn next_commit(connection: &Connection) -> rusqlite::Result<i64> {
+    connection
+        .prepare_cached("UPDATE meta SET commit_seq = commit_seq + 1 WHERE id = 1 RETURNING commit_seq")?
+        .query_row([], |row| row.get(0))
+}
