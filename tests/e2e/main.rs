@@ -10,12 +10,12 @@
 mod harness;
 
 mod broker_lost;
-mod broker_self_test;
 mod crash_points;
 mod crash_random;
 mod deploy;
 mod duplicates;
 mod happy_path;
+mod harness_self_test;
 mod hostile_input;
 mod lanes;
 mod memory;

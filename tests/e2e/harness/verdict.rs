@@ -1,5 +1,7 @@
 //! The oracle: judges a run from outside, by the provider's ledger, the worker's own lists, the events and the log.
 
+mod controls;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
@@ -46,13 +48,18 @@ impl Verdict {
 
     /// Asserts every safety rule, and that nothing is still under way.
     pub(crate) fn assert_sound(&self) {
+        let findings = self.findings();
+        assert!(findings.is_empty(), "{} findings:\n{}", findings.len(), findings.join("\n"));
+    }
+
+    fn findings(&self) -> Findings {
         let mut findings = Findings::new();
         self.money(&mut findings);
         self.requests(&mut findings);
         self.nothing_lost(&mut findings);
         self.told(&mut findings);
         self.secrecy(&mut findings);
-        assert!(findings.is_empty(), "{} findings:\n{}", findings.len(), findings.join("\n"));
+        findings
     }
 
     /// Asserts [`Verdict::assert_sound`], and that each job succeeded.

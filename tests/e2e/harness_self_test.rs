@@ -1,4 +1,4 @@
-//! The harness' own foundation: a broker that can be killed and comes back with what it had confirmed.
+//! What the stories stand on: the broker comes back, the gate holds, the oracle finds what is wrong.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use lapin::BasicProperties;
 use lapin::options::{ConfirmSelectOptions, QueueDeclareOptions};
 use lapin::types::{AMQPValue, FieldTable};
 
-use crate::harness::{Broker, amqp, eventually};
+use crate::harness::{Broker, Gate, Hold, Sim, amqp, eventually};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_broker_comes_back_after_kill_9_with_confirmed_messages() {
@@ -51,4 +51,42 @@ async fn a_frozen_broker_answers_again_when_it_is_thawed() {
     );
     broker.thaw();
     declare.await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_gate_holds_one_request_and_lets_the_others_pass() {
+    let sim = Sim::start().await;
+    let gate = Gate::open(sim.running().addr()).await;
+    let post = |body: &'static str| {
+        let url = gate.base_url();
+        tokio::spawn(async move { post(&url, "/finpay/v1.0/access-token/b2b", body).await })
+    };
+    let mut unseen = gate.hold("/b2b", "first", Hold::BeforeTheProvider);
+    let first = post("{\"first\":1}");
+    unseen.reached().await;
+    assert_eq!(sim.running().requests().len(), 0, "the provider has not seen it");
+    let mut unanswered = gate.hold("/b2b", "second", Hold::BeforeTheAnswer);
+    let second = post("{\"second\":2}");
+    unanswered.reached().await;
+    assert_eq!(sim.running().requests().len(), 1, "the provider has done it");
+
+    let third = post("{\"third\":3}").await.unwrap();
+    assert!(third.starts_with("HTTP/1.1 4"), "an unsigned request is refused: {third}");
+    unanswered.vanish();
+    assert_eq!(second.await.unwrap(), "", "the answer is lost");
+    unseen.go_on();
+    assert!(first.await.unwrap().starts_with("HTTP/1.1 4"), "late, and answered");
+    assert_eq!(sim.running().requests().len(), 3);
+}
+
+async fn post(url: &str, path: &str, body: &str) -> String {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let address = url.strip_prefix("http://").unwrap();
+    let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+    let head = format!("POST {path} HTTP/1.1\r\nhost: {address}\r\ncontent-length: {}\r\n\r\n", body.len());
+    stream.write_all(head.as_bytes()).await.unwrap();
+    stream.write_all(body.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    answer
 }
