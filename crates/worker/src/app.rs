@@ -79,6 +79,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), AppE
 #[derive(Debug)]
 pub struct App {
     driver: Driver,
+    lanes: Arc<Lanes>,
     link: Arc<Link>,
     drives: TaskTracker,
     edge: TaskTracker,
@@ -120,6 +121,7 @@ impl App {
         let longest = config.providers.values().map(|provider| provider.request_timeout).max().unwrap_or_default();
         let app = Self {
             driver,
+            lanes: Arc::clone(&lanes),
             link: Arc::new(Link::default()),
             drives: TaskTracker::new(),
             edge: TaskTracker::new(),
@@ -159,6 +161,11 @@ impl App {
     /// The store, for who started the service in its own process.
     pub fn store(&self) -> &Store {
         &self.driver.store
+    }
+
+    /// Its lanes, for who records jobs in its own process.
+    pub fn lanes(&self) -> Arc<Lanes> {
+        Arc::clone(&self.lanes)
     }
 
     /// Runs until `shutdown` or a failure of the store, then stops in order.
@@ -235,7 +242,8 @@ impl App {
     }
 }
 
-type Lanes = BTreeMap<String, Arc<Lane>>;
+/// The lanes by provider.
+pub type Lanes = BTreeMap<String, Arc<Lane>>;
 
 async fn open(config: &Config, clock: &Clock, metrics: &Arc<Metrics>) -> Result<Opened, AppError> {
     let observer = Arc::clone(metrics);

@@ -20,7 +20,12 @@ const WINDOW: usize = 256;
 const LIMIT: Duration = Duration::from_secs(10);
 
 /// Records messages the way the intake would.
-pub(super) async fn through_store(store: &Store, config: &Config, messages: &[Message]) -> anyhow::Result<()> {
+pub(super) async fn through_store(
+    store: &Store,
+    config: &Config,
+    messages: &[Message],
+    recorded: &dyn Fn(),
+) -> anyhow::Result<()> {
     let clock = Clock::start();
     let providers = crate::app::config_providers(&config.providers, config.default_provider.as_deref());
     for window in messages.chunks(WINDOW) {
@@ -43,6 +48,7 @@ pub(super) async fn through_store(store: &Store, config: &Config, messages: &[Me
         }
         if !jobs.is_empty() {
             store.accept(jobs).await?;
+            recorded();
         }
         if !refusals.is_empty() {
             store.refuse(refusals).await?;

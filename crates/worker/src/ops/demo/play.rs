@@ -56,12 +56,13 @@ pub(super) async fn play(play: &Play<'_>, progress: &dyn Fn(u64)) -> anyhow::Res
     let started = Instant::now();
     let app = App::start(config.clone()).await.context("failed to start the worker")?;
     let store = app.store().clone();
+    let lanes = app.lanes();
     let stop = CancellationToken::new();
     let worker = tokio::spawn(app.until(stop.clone()));
     let fed = async {
         match &config.amqp {
             Some(section) => feed::through_amqp(section, &messages).await,
-            None => feed::through_store(&store, &config, &messages).await,
+            None => feed::through_store(&store, &config, &messages, &|| lanes.values().for_each(|lane| lane.look_again())).await,
         }
     };
     let ended = async {
