@@ -12,6 +12,7 @@ mod harness;
 mod broker_lost;
 mod crash_points;
 mod crash_random;
+mod crash_syscalls;
 mod deploy;
 mod duplicates;
 mod happy_path;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use serde_json::Value;
 use snap_sim::Credentials;
 
@@ -155,7 +155,7 @@ impl WorkerProc {
             .process_group(0)
             .spawn()
             .expect("the worker starts");
-        let leash = Leash::tie(&format!("kill -9 {}", child.id()));
+        let leash = Leash::tie(&format!("kill -9 -- -{}", child.id()));
         self.process = Some((child, leash));
     }
 
@@ -175,10 +175,11 @@ impl WorkerProc {
         });
     }
 
-    /// `kill -9`.
+    /// `kill -9`, of a wrapper around it as well.
     pub(crate) fn kill(&mut self) {
         if let Some((mut child, _leash)) = self.process.take() {
-            child.kill().expect("the worker is killed");
+            // A process that has ended by itself is as good as killed.
+            drop(kill_process_group(Pid::from_child(&child), Signal::KILL));
             child.wait().expect("the worker is gone");
         }
     }

@@ -1,0 +1,62 @@
+//! The unmodified binary is killed at the n-th system call of a kind, for n = 1, 2, 3 …: between any two effects it has.
+//!
+//! Needs strace and minutes, so it belongs to the long forms; `tests/run` says when it was left out.
+
+use std::process::Command;
+use std::time::Duration;
+
+use crate::harness::worker::binary;
+use crate::harness::{Stage, eventually_now, long};
+
+const LIMIT: Duration = Duration::from_secs(90);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killed_at_each_sync_of_the_store_nothing_is_lost_or_paid_twice() {
+    sweep("fsync", "fsync,fdatasync", (1..=60).collect()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killed_at_each_write_of_the_store_nothing_is_lost_or_paid_twice() {
+    sweep("pwrite", "pwrite64", (1..=400).step_by(7).collect()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killed_at_each_write_to_a_socket_nothing_is_lost_or_paid_twice() {
+    sweep("sendto", "sendto,sendmsg,writev", (1..=40).collect()).await;
+}
+
+async fn sweep(name: &str, calls: &str, moments: Vec<u32>) {
+    if !long() {
+        return;
+    }
+    let mut stage = Stage::prepare(name).await;
+    stage.start();
+    stage.worker.kill();
+    let mut deaths = 0;
+    for moment in moments {
+        let worker = binary();
+        let mut traced = Command::new("strace");
+        traced.args(["-f", "-qq", "-o", "/dev/null", "-e", &format!("trace={calls}")]);
+        traced.args(["-e", &format!("inject={calls}:signal=SIGKILL:when={moment}")]);
+        traced.arg(&worker).args(["-c", "worker.toml", "run"]).current_dir(stage.worker.dir());
+        let plain = stage.worker.command(&[]);
+        traced
+            .envs(plain.get_envs().filter_map(|(name, value)| value.map(|value| (name.to_owned(), value.to_owned()))));
+        stage.worker.spawn_as(&mut traced);
+        let jobs = stage.jobs(name, 3);
+        stage.publish(&jobs).await;
+        // It dies at its moment, or there are not so many calls in a run of three jobs.
+        let died = eventually_now(LIMIT, "it dies, or does its jobs", || {
+            let told = stage.outcomes.terminal_by_reference();
+            let done = jobs.iter().all(|job| told.contains_key(&job.reference));
+            stage.worker.exited().map(|_| true).or(done.then_some(false))
+        });
+        deaths += u32::from(died);
+        stage.worker.kill();
+    }
+    stage.worker.start();
+    stage.settled(LIMIT).await;
+    stage.verdict().assert_all_succeeded();
+    eprintln!("{name}: killed {deaths} times");
+    assert!(deaths >= 10, "the sweep has hit its calls: {deaths}");
+}
