@@ -178,8 +178,9 @@ impl WorkerProc {
     /// `kill -9`, of a wrapper around it as well.
     pub(crate) fn kill(&mut self) {
         if let Some((mut child, _leash)) = self.process.take() {
-            // A process that has ended by itself is as good as killed.
-            drop(kill_process_group(Pid::from_child(&child), Signal::KILL));
+            if let Err(error) = kill_process_group(Pid::from_child(&child), Signal::KILL) {
+                assert_eq!(error, rustix::io::Errno::SRCH, "it has ended by itself, or is killed");
+            }
             child.wait().expect("the worker is gone");
         }
     }
