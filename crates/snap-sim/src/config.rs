@@ -94,7 +94,10 @@ pub enum RepeatPolicy {
     PayAgain,
 }
 
-/// How many random faults there are. Only faults that come to an end by themselves are among them.
+/// How many random faults there are.
+///
+/// Only faults that come to an end by themselves are among them, and only for the first requests of a reference. With
+/// `Wild` keep `late_commit` below the client's quiet period, as a late commit beyond it is a provider without honour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FaultLevel {

@@ -82,7 +82,7 @@ pub(crate) async fn client(by: Personality) -> Client {
 pub(crate) async fn client_of(by: Personality, change: impl FnOnce(&mut Behaviour)) -> Client {
     let mut config = SimConfig::default();
     config.behaviour.hang = Duration::from_secs(30);
-    config.behaviour.drip = Duration::from_millis(20);
+    config.behaviour.drip = Duration::from_millis(50);
     change(&mut config.behaviour);
     client_with(by, config).await
 }
@@ -90,7 +90,7 @@ pub(crate) async fn client_of(by: Personality, change: impl FnOnce(&mut Behaviou
 pub(crate) async fn client_with(by: Personality, config: SimConfig) -> Client {
     let sim = Simulator::start(config, "127.0.0.1:0".parse().unwrap()).await.unwrap();
     let mut client =
-        Client { sim, by, patience: Duration::from_millis(300), token: String::new(), external: AtomicU64::new(1) };
+        Client { sim, by, patience: Duration::from_millis(600), token: String::new(), external: AtomicU64::new(1) };
     client.renew_token().await;
     client
 }

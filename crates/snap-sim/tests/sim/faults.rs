@@ -273,7 +273,7 @@ async fn a_pending_top_up_comes_to_its_end() {
 #[tokio::test]
 async fn a_rule_says_how_long_it_stays_pending() {
     let client = client(Personality::Finpay).await;
-    client.sim.add_rule(Rule { service: Some(38), delay_ms: Some(300), ..Rule::new(Fault::PendingThenFailed) });
+    client.sim.add_rule(Rule { service: Some(38), delay_ms: Some(800), ..Rule::new(Fault::PendingThenFailed) });
     assert_eq!(client.top_up("R-1", CUSTOMER).await.answer().code(), "2023800");
     assert_eq!(client.latest("R-1").await, "03");
     eventually(async || client.latest("R-1").await == "06").await;
@@ -282,7 +282,7 @@ async fn a_rule_says_how_long_it_stays_pending() {
 #[tokio::test]
 async fn a_late_commit_takes_effect_after_the_client_has_gone() {
     for by in BOTH {
-        let client = client_of(by, |behaviour| behaviour.late_commit = Duration::from_millis(150)).await;
+        let client = client_of(by, |behaviour| behaviour.late_commit = Duration::from_millis(600)).await;
         let gone = {
             let heard = top_up_with(&client, "R-1", Fault::LateCommit, true).await;
             assert!(matches!(heard, Heard::Silence(bytes) if bytes.is_empty()));
@@ -290,7 +290,7 @@ async fn a_late_commit_takes_effect_after_the_client_has_gone() {
         };
         assert_eq!(client.latest("R-1").await, "07");
         eventually(async || client.sim.credits_of("R-1") == 1).await;
-        assert!(gone.elapsed() >= Duration::from_millis(100), "{:?}", gone.elapsed());
+        assert!(gone.elapsed() >= Duration::from_millis(500), "{:?}", gone.elapsed());
         eventually(async || client.sim.verdict().pending_effects == 0).await;
         assert_eq!(client.latest("R-1").await, "00");
     }
@@ -299,7 +299,7 @@ async fn a_late_commit_takes_effect_after_the_client_has_gone() {
 #[tokio::test]
 async fn a_late_commit_collides_with_a_resend() {
     let client = client(Personality::Finpay).await;
-    client.sim.add_rule(Rule { times: Some(1), delay_ms: Some(200), ..Rule::new(Fault::LateCommit) });
+    client.sim.add_rule(Rule { times: Some(1), delay_ms: Some(600), ..Rule::new(Fault::LateCommit) });
     assert!(matches!(client.top_up("R-1", CUSTOMER).await, Heard::Silence(_)));
     eventually(async || client.sim.verdict().pending_effects == 1).await;
     assert_eq!(client.top_up("R-1", CUSTOMER).await.answer().code(), "2003800");
@@ -311,7 +311,7 @@ async fn a_late_commit_collides_with_a_resend() {
 async fn a_late_commit_pays_twice_where_nothing_protects() {
     let client =
         client_of(Personality::Finpay, |behaviour| behaviour.repeat_policy = snap_sim::RepeatPolicy::PayAgain).await;
-    client.sim.add_rule(Rule { times: Some(1), delay_ms: Some(200), ..Rule::new(Fault::LateCommit) });
+    client.sim.add_rule(Rule { times: Some(1), delay_ms: Some(600), ..Rule::new(Fault::LateCommit) });
     assert!(matches!(client.top_up("R-1", CUSTOMER).await, Heard::Silence(_)));
     assert_eq!(client.top_up("R-1", CUSTOMER).await.answer().code(), "2003800");
     eventually(async || client.sim.verdict().double_credits == 1).await;

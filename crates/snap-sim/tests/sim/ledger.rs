@@ -168,16 +168,16 @@ async fn nobody_is_paid_twice_under_random_faults_by_a_client_that_only_sends_on
         behaviour.repeat_policy = RepeatPolicy::PayAgain;
     })
     .await;
-    client.patience = std::time::Duration::from_millis(5);
+    client.patience = std::time::Duration::from_millis(30);
     let mut answered = 0;
-    for number in 0..300 {
+    for number in 0..200 {
         if let Heard::Answer(answer) = client.top_up(&format!("R-{number}"), CUSTOMER).await {
             answered += usize::from(answer.code() == "2003800" && answer.status == 200);
         }
     }
     let verdict = client.sim.verdict();
-    assert!((30..200).contains(&answered), "{answered} of 300 went well");
+    assert!((20..140).contains(&answered), "{answered} of 200 went well");
     assert_eq!(verdict.double_credits, 0);
-    assert_eq!((verdict.references, verdict.top_ups), (300, 300));
-    assert!((120..260).contains(&verdict.credits), "{verdict:?}");
+    assert_eq!((verdict.references, verdict.top_ups), (200, 200));
+    assert!((80..180).contains(&verdict.credits), "{verdict:?}");
 }

@@ -31,7 +31,7 @@ async fn fast_client(by: Personality) -> Client {
         behaviour.hang = Duration::from_secs(5);
     })
     .await;
-    client.patience = Duration::from_millis(60);
+    client.patience = Duration::from_millis(300);
     client
 }
 

@@ -11,3 +11,4 @@ mod ledger;
 mod lifecycle;
 mod magic;
 mod services;
+mod whole_way;
