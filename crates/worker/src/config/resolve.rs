@@ -25,8 +25,8 @@ pub(super) fn resolve(contents: File, file: &Path, environment: &Environment) ->
     let mut root = Section { path: String::new(), file, environment, problems: Vec::new() };
     check_default_provider(&contents, &mut root);
     let amqp = contents.amqp.and_then(|written| root.below("amqp", |section| amqp(written, section)));
-    let store = root.below("store", |section| store(contents.store, section));
-    let http = root.below("http", |section| http(contents.http, section));
+    let store = root.below("store", |section| store(&contents.store, section));
+    let http = root.below("http", |section| http(&contents.http, section));
     let mut providers = BTreeMap::new();
     for (name, written) in contents.providers {
         let provider = root.below(&format!("providers.{name}"), |section| provider::resolve(&name, written, section));
@@ -121,7 +121,7 @@ fn amqp(written: file::Amqp, section: &mut Section<'_>) -> Option<AmqpSection> {
     Some(AmqpSection { url, namespace, prefetch, declare: written.declare.unwrap_or(true) })
 }
 
-fn store(written: file::Store, section: &mut Section<'_>) -> Option<StoreConfig> {
+fn store(written: &file::Store, section: &mut Section<'_>) -> Option<StoreConfig> {
     let url = written.url.as_deref().unwrap_or(DEFAULT_STORE);
     let hint = "as \"sqlite:worker.db\"; a relative path is relative to the configuration file";
     let Some(path) = url.strip_prefix("sqlite:") else {
@@ -138,7 +138,7 @@ fn store(written: file::Store, section: &mut Section<'_>) -> Option<StoreConfig>
     Some(StoreConfig { path: beside(section.file, Path::new(path)) })
 }
 
-fn http(written: file::Http, section: &mut Section<'_>) -> Option<HttpConfig> {
+fn http(written: &file::Http, section: &mut Section<'_>) -> Option<HttpConfig> {
     let listen = written.listen.as_deref().unwrap_or(DEFAULT_LISTEN);
     if listen == OFF {
         return Some(HttpConfig { listen: None });

@@ -87,7 +87,7 @@ fn check(profile: &Profile, section: &mut Section<'_>) {
     match profile.check() {
         Ok(()) => {}
         Err(ProfileError::Path(name)) => section.problem(
-            &format!("paths.{name}"),
+            name,
             "is no plain path",
             "it begins with / and has no query; what comes before it belongs to base_url",
         ),
