@@ -93,7 +93,7 @@ CREATE TABLE outcomes (
   published_at INTEGER                            -- NULL: waits
 ) STRICT;
 
-CREATE INDEX outcomes_unpublished ON outcomes (next_at, queued_at) WHERE published_at IS NULL;
+CREATE INDEX outcomes_unpublished ON outcomes (next_at, queued_at, id, published_at) WHERE published_at IS NULL;
 -- A job's terminal outcome is found by jobs.outcome_id; this finds the rest, which most jobs do not have.
 CREATE INDEX outcomes_by_job ON outcomes (job_id) WHERE terminal = 0 AND job_id IS NOT NULL;
 
@@ -119,7 +119,7 @@ CREATE TABLE dead_letters (
   CHECK ((job_id IS NULL) = (body IS NOT NULL))
 ) STRICT;
 
-CREATE INDEX dead_letters_open ON dead_letters (id, reason) WHERE closed_at IS NULL;
+CREATE INDEX dead_letters_open ON dead_letters (id, reason, closed_at) WHERE closed_at IS NULL;
 CREATE INDEX dead_letters_by_job ON dead_letters (job_id) WHERE job_id IS NOT NULL;
 
 CREATE TABLE lanes (

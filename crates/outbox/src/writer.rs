@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 
 use crate::{
     CommitObserver, CommitSample, StoreError,
-    error::{Rejected, classify},
+    error::{Rejected, classify, describe},
     health::HealthState,
     housekeeper::CHECKPOINT_FRAMES,
     lock::SideFile,
@@ -104,7 +104,7 @@ impl Writer {
         match message {
             Message::Run(_) => {}
             Message::Fold(done) => {
-                self.checkpoint("PASSIVE");
+                self.fold();
                 drop(done);
             }
             Message::Probe => self.probe(),
@@ -115,6 +115,7 @@ impl Writer {
     /// Commits the tasks and answers them; on a full disk those that need no ordinary room are tried from the reserve.
     fn commit(&mut self, tasks: &mut Tasks) {
         self.refuse(tasks);
+        let mut folded = false;
         while !tasks.is_empty() {
             let failure = match self.try_group(tasks) {
                 Ok(verdicts) => {
@@ -127,10 +128,12 @@ impl Writer {
             };
             if failure == StoreError::Full && self.is_worker() {
                 self.health.hit_the_end();
+                let released = self.reserve.as_mut().is_some_and(Reserve::release);
                 let before = tasks.len();
                 self.refuse(tasks);
-                let made_room = self.reserve.as_mut().is_some_and(Reserve::release);
-                if made_room || tasks.len() < before {
+                // A WAL that starts over needs no new room: its blocks are there.
+                let fold = !std::mem::replace(&mut folded, true) && self.fold();
+                if released || fold || tasks.len() < before {
                     continue;
                 }
             }
@@ -247,7 +250,7 @@ impl Writer {
         }
         self.connection
             .execute_batch("ROLLBACK")
-            .map_err(|error| GroupFailure::Store(StoreError::Failed(crate::error::describe(&error))))
+            .map_err(|error| GroupFailure::Store(StoreError::Failed(describe(&error))))
     }
 
     fn committed(&mut self, commits: i64, sample: CommitSample) {
@@ -300,16 +303,21 @@ impl Writer {
         }
     }
 
-    fn checkpoint(&self, mode: &str) {
-        let result = self.connection.query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |_| Ok(()));
-        if let Err(error) = result {
-            tracing::warn!(error = crate::error::describe(&error), "failed to checkpoint the store");
-        }
+    /// Moves all of the WAL into the file, so that the next commit starts it over; whether that was done.
+    fn fold(&self) -> bool {
+        let result = self.connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| {
+            let (busy, frames, moved): (i64, i64, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
+            Ok(busy == 0 && frames > 0 && frames == moved)
+        });
+        result.unwrap_or_else(|error| {
+            tracing::warn!(error = describe(&error), "failed to checkpoint the store");
+            false
+        })
     }
 
     fn finish(self) {
         if self.is_worker() && self.health.refusal(false).is_none() {
-            self.checkpoint("TRUNCATE");
+            self.fold();
         }
         // The connection goes before the lock.
         drop(self.connection);

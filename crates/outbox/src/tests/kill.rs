@@ -56,7 +56,11 @@ async fn after_kill_9_everything_acknowledged_is_there() {
             check(&opened.store, key, what).await;
         }
         // What was under way and not acknowledged is one thing or the other, and recovery goes through it.
-        let report = opened.store.recover(RecoverScope::InFlight, t(1), |_| None).await.unwrap();
+        let settle = |job: &StoredJob| {
+            let sending = matches!(job.job.state, State::Sending { .. });
+            sending.then(|| Record { due_at: Some(t(9)), ..Record::new(job.id, job.version, unconfirmed(t(9)), t(1)) })
+        };
+        let report = opened.store.recover(RecoverScope::InFlight, t(1), settle).await.unwrap();
         assert!(report.found <= 16 && report.unreadable == 0, "{report:?}");
         opened.store.close().await;
     }
