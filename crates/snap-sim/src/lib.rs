@@ -16,6 +16,7 @@ mod fields;
 mod ledger;
 mod log;
 mod magic;
+mod overview;
 mod play;
 mod provider;
 mod random;

@@ -11,13 +11,13 @@ use crate::case::Case;
 use crate::config::{Behaviour, FaultLevel, LaneFault, SimConfig};
 use crate::door::{self, Knock, Mounted};
 use crate::fault::{Act, Fault};
-use crate::ledger::{Entry, Ledger, rupiah};
+use crate::ledger::Ledger;
 use crate::log::{Logged, RequestLog};
 use crate::magic;
 use crate::play::{LateOrder, Play, Reply, Wire, perform};
 use crate::random;
 use crate::refusal::Refusal;
-use crate::report::{Effect, ReferenceReport, RequestRecord, Verdict};
+use crate::report::{Effect, RequestRecord};
 use crate::request::{Customer, Service};
 use crate::script::{Script, Seen as SeenByScript};
 use crate::seen::{ExternalNo, Seen};
@@ -33,10 +33,10 @@ pub(crate) struct Provider {
     pub(crate) tokens: Tokens,
     pub(crate) log: RequestLog,
     pub(crate) counts: Counts,
-    seen: Seen,
+    pub(crate) seen: Seen,
     behaviour: RwLock<Arc<Behaviour>>,
     /// Inquiries for magic numbers that name no reference.
-    nameless: [AtomicU32; 100],
+    pub(crate) nameless: [AtomicU32; 100],
 }
 
 /// Counters of requests.
@@ -296,42 +296,6 @@ impl Provider {
         let order = crate::ledger::Order { now_ms, settles_ms: now_ms, ..late.order };
         self.ledger.with(late.mount, &late.reference, |entry| self.ledger.book(entry, &order, behaviour.repeat_policy));
     }
-
-    pub(crate) fn verdict(&self) -> Verdict {
-        let totals = self.ledger.totals();
-        let Counts { requests, top_ups, refused, redirects, pending_effects, in_flight: _, max_in_flight } =
-            &self.counts;
-        let read = |counter: &AtomicU64| counter.load(Relaxed);
-        Verdict {
-            credits: read(&totals.credits),
-            double_credits: read(&totals.doubles),
-            reversed: read(&totals.reversed),
-            total: rupiah(read(&totals.amount)),
-            references: read(&totals.references),
-            pending_effects: read(pending_effects),
-            requests: read(requests),
-            top_ups: read(top_ups),
-            refused: read(refused),
-            redirects_followed: read(redirects),
-            max_in_flight: read(max_in_flight),
-        }
-    }
-
-    /// Forgets ledger, log, external ids, rules and counters; tokens and behaviour stay.
-    pub(crate) fn reset(&self) {
-        self.ledger.clear();
-        self.log.clear();
-        self.seen.clear();
-        self.script.clear();
-        let Counts { requests, top_ups, refused, redirects, pending_effects: _, in_flight: _, max_in_flight } =
-            &self.counts;
-        for counter in [requests, top_ups, refused, redirects, max_in_flight] {
-            counter.store(0, Relaxed);
-        }
-        for counter in &self.nameless {
-            counter.store(0, Relaxed);
-        }
-    }
 }
 
 impl<'a> Decided<'a> {
@@ -357,27 +321,4 @@ pub(crate) fn lane_fault(faults: &BTreeMap<String, LaneFault>, name: &str) -> Op
         return None;
     }
     faults.get(name).or_else(|| faults.get("*")).copied()
-}
-
-impl Provider {
-    /// What is known of a reference, at every mount.
-    pub(crate) fn reports_of(&self, reference: &str, now_ms: i64) -> Vec<ReferenceReport> {
-        self.mounts.iter().filter_map(|mount| self.ledger.report(mount.index, &mount.name, reference, now_ms)).collect()
-    }
-
-    /// What is known of every reference, up to `limit` of them.
-    pub(crate) fn reports(&self, now_ms: i64, limit: usize, doubles_only: bool) -> Vec<ReferenceReport> {
-        let mut reports = Vec::new();
-        for mount in &self.mounts {
-            let left = limit - reports.len();
-            let keep = |entry: &Entry| !doubles_only || entry.standing_credits() > 1;
-            reports.extend(self.ledger.reports(mount.index, &mount.name, now_ms, left, keep));
-        }
-        reports
-    }
-
-    /// The remembered requests, oldest first.
-    pub(crate) fn requests(&self) -> Vec<RequestRecord> {
-        self.log.records(|mount| self.mounts[mount].name.clone())
-    }
 }
