@@ -78,16 +78,20 @@ pub struct LogConfig {
     pub format: LogFormat,
 }
 
+/// The file named by `-c`, else by `WORKER_CONFIG`, else `./worker.toml`.
+#[must_use]
+pub fn file_of(named: Option<&Path>, environment: &Environment) -> PathBuf {
+    let by_environment = || environment.get(FILE_VARIABLE).filter(|name| !name.is_empty()).map(PathBuf::from);
+    named.map(Path::to_owned).or_else(by_environment).unwrap_or_else(|| DEFAULT_FILE.into())
+}
+
 impl Config {
     /// Reads the file named by `-c`, else by `WORKER_CONFIG`, else `./worker.toml`, and what overrides it.
     ///
     /// # Errors
     /// [`ConfigError`] with every problem that was found, each with its key and a hint.
     pub fn load(named: Option<&Path>, environment: &Environment) -> Result<Self, ConfigError> {
-        let file = named
-            .map(Path::to_owned)
-            .or_else(|| environment.get(FILE_VARIABLE).filter(|name| !name.is_empty()).map(PathBuf::from))
-            .unwrap_or_else(|| DEFAULT_FILE.into());
+        let file = file_of(named, environment);
         let text = match std::fs::read_to_string(&file) {
             Ok(text) => text,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound && overrides::any(environment) => String::new(),
