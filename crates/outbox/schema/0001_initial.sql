@@ -31,8 +31,7 @@ CREATE TABLE jobs (
   traceparent          TEXT,
   tracestate           TEXT,
   accepted_at          INTEGER NOT NULL,
-  state                TEXT    NOT NULL CHECK (state IN
-    ('ready', 'inquired', 'sending', 'unconfirmed', 'succeeded', 'rejected', 'dead', 'discarded')),
+  state                TEXT    NOT NULL,
   engine               TEXT    NOT NULL,          -- what the state machine knows, as JSON
   version              INTEGER NOT NULL,          -- the fence: grows with every change
   due_at               INTEGER,                   -- NULL while it is driven or rests
@@ -44,15 +43,21 @@ CREATE TABLE jobs (
   attempts             INTEGER NOT NULL DEFAULT 0, -- requests that can move money
   requests             INTEGER NOT NULL DEFAULT 0, -- rows in attempts
   entries              INTEGER NOT NULL DEFAULT 0, -- rows in history
-  outcome_id           INTEGER REFERENCES outcomes (id), -- its terminal outcome
-  CHECK ((state IN ('succeeded', 'rejected', 'discarded')) = (finished_at IS NOT NULL)),
-  CHECK (due_at IS NULL OR state IN ('ready', 'inquired', 'sending', 'unconfirmed'))
+  outcome_id           INTEGER,                   -- its terminal outcome
+  -- No IN: for each of its lists SQLite would build a table at every change of a row.
+  CHECK (CASE
+    WHEN state = 'ready' OR state = 'sending' OR state = 'inquired' OR state = 'unconfirmed' THEN finished_at IS NULL
+    WHEN state = 'succeeded' OR state = 'rejected' OR state = 'discarded'
+      THEN finished_at IS NOT NULL AND due_at IS NULL
+    WHEN state = 'dead' THEN finished_at IS NULL AND due_at IS NULL
+    ELSE 0
+  END)
 ) STRICT;
 
 -- The only index on the path of a job beside its key. It answers what is due, what a restart has to look at, and the
 -- gauges, without touching the table; a finished job is not in it.
-CREATE INDEX jobs_open ON jobs (provider, due_at, state, accepted_at, amount)
-  WHERE state NOT IN ('succeeded', 'rejected', 'discarded');
+CREATE INDEX jobs_open ON jobs (provider, due_at, state, accepted_at, amount, finished_at)
+  WHERE finished_at IS NULL;
 
 CREATE TABLE attempts (
   job_id        INTEGER NOT NULL REFERENCES jobs (id),

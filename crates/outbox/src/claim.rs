@@ -18,15 +18,15 @@ const STEP: usize = 256;
 
 /// The due jobs of a lane, the longest due first.
 pub(crate) const DUE: &str = "FROM jobs INDEXED BY jobs_open
-     WHERE state NOT IN ('succeeded', 'rejected', 'discarded') AND provider = ?1 AND due_at <= ?2
+     WHERE finished_at IS NULL AND provider = ?1 AND due_at <= ?2
      ORDER BY due_at LIMIT ?3";
 /// When the next job of a lane is due.
 pub(crate) const NEXT_DUE: &str = "SELECT due_at FROM jobs INDEXED BY jobs_open
-     WHERE state NOT IN ('succeeded', 'rejected', 'discarded') AND provider = ?1 AND due_at IS NOT NULL
+     WHERE finished_at IS NULL AND provider = ?1 AND due_at IS NOT NULL
      ORDER BY due_at LIMIT 1";
 /// The unfinished jobs, from the index alone; with `?1` those that wait too.
 pub(crate) const UNFINISHED: &str = "SELECT id FROM jobs INDEXED BY jobs_open
-     WHERE state NOT IN ('succeeded', 'rejected', 'discarded') AND state <> 'dead'
+     WHERE finished_at IS NULL AND state <> 'dead'
        AND (?1 OR due_at IS NULL OR state = 'sending')";
 
 /// Which unfinished jobs [`Store::recover`] goes through.

@@ -23,6 +23,7 @@ mod error;
 mod filter;
 mod health;
 mod housekeeper;
+mod integrity;
 mod lanes;
 mod lock;
 mod migrate;

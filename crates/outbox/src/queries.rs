@@ -178,7 +178,7 @@ impl Store {
 pub(crate) fn open_totals_sql() -> String {
     format!(
         "SELECT provider, state, count(*), {}, min(accepted_at) FROM jobs INDEXED BY jobs_open
-         WHERE state NOT IN ('succeeded', 'rejected', 'discarded') GROUP BY provider, state",
+         WHERE finished_at IS NULL GROUP BY provider, state",
         sum("amount")
     )
 }
