@@ -1,0 +1,320 @@
+//! How a command ends: the contract's exit codes, and errors that say what to do next.
+
+use std::fmt::Write as _;
+use std::process::ExitCode;
+
+use outbox::{OpenError, StoreError};
+
+use crate::amqp::AmqpError;
+use crate::app::AppError;
+use crate::config::ConfigError;
+use crate::ops::init::InitError;
+use crate::ops::submit::InputError;
+use crate::text::chain;
+
+/// How a command ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// Done; an empty list too.
+    Done,
+    /// Something nobody expected.
+    Unexpected,
+    /// Usage, configuration or input that cannot be used, or nobody to ask.
+    Usage,
+    /// Some of several failed.
+    SomeFailed,
+    /// What was named was not found.
+    NotFound,
+    /// A safety rule forbids it.
+    Refused,
+    /// A second signal.
+    Interrupted,
+}
+
+impl Exit {
+    /// The number the shell sees.
+    #[must_use]
+    pub const fn code(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::Unexpected => 1,
+            Self::Usage => 2,
+            Self::SomeFailed => 3,
+            Self::NotFound => 4,
+            Self::Refused => 5,
+            Self::Interrupted => 130,
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit.code())
+    }
+}
+
+/// Why a command did not do what was asked. `Display` prints only itself; [`CommandError::report`] all there is to say.
+#[derive(Debug, thiserror::Error)]
+pub enum CommandError {
+    /// The configuration cannot be used; its text has a hint for every problem.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// Arguments, a file or a folder that cannot be used.
+    #[error("{what}")]
+    Usage {
+        /// What is wrong.
+        what: String,
+        /// What to do.
+        hint: String,
+    },
+    /// No configuration was written; the text ends with what to do.
+    #[error(transparent)]
+    Init(#[from] InitError),
+    /// Jobs that cannot be sent; the text has a line for each.
+    #[error(transparent)]
+    Input(#[from] InputError),
+    /// A file that was named cannot be read or written.
+    #[error("failed to {what}")]
+    File {
+        /// What was tried, with the file's name.
+        what: String,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// What was named is not there.
+    #[error("there is no {what}")]
+    NotFound {
+        /// What was looked for.
+        what: String,
+        /// Where to look instead.
+        hint: String,
+    },
+    /// The service did not start, or ended by itself, for no reason that has a name of its own here.
+    #[error(transparent)]
+    Service(AppError),
+    /// The store was not opened.
+    #[error("failed to open the store")]
+    Open(#[from] OpenError),
+    /// The store did not do what was asked.
+    #[error("failed to use the store")]
+    Store(#[from] StoreError),
+    /// The broker did not do what was asked.
+    #[error("failed to use the broker")]
+    Broker(#[from] AmqpError),
+    /// The broker was lost while jobs were sent.
+    #[error("the broker was lost after {confirmed} of {of} jobs were confirmed")]
+    BrokenOff {
+        /// Jobs the broker has.
+        confirmed: usize,
+        /// Jobs to send.
+        of: usize,
+        /// What happened.
+        #[source]
+        source: AmqpError,
+    },
+    /// Something nobody expected.
+    #[error("{0}")]
+    Unexpected(anyhow::Error),
+}
+
+impl From<AppError> for CommandError {
+    fn from(error: AppError) -> Self {
+        match error {
+            AppError::Config(error) => Self::Config(error),
+            AppError::Open(error) => Self::Open(error),
+            AppError::Store(error) => Self::Store(error),
+            error => Self::Service(error),
+        }
+    }
+}
+
+impl From<anyhow::Error> for CommandError {
+    /// An error that was expected stays it, however it came here.
+    fn from(error: anyhow::Error) -> Self {
+        error
+            .downcast::<Self>()
+            .or_else(|error| error.downcast::<ConfigError>().map(Self::from))
+            .or_else(|error| error.downcast::<AppError>().map(Self::from))
+            .or_else(|error| error.downcast::<AmqpError>().map(Self::from))
+            .unwrap_or_else(Self::Unexpected)
+    }
+}
+
+impl CommandError {
+    /// Arguments, a file or a folder that cannot be used.
+    pub fn usage(what: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::Usage { what: what.into(), hint: hint.into() }
+    }
+
+    /// The system did not do what was asked.
+    pub fn io(what: impl Into<String>, source: std::io::Error) -> Self {
+        Self::File { what: what.into(), source }
+    }
+
+    /// How the process ends.
+    #[must_use]
+    pub const fn exit(&self) -> Exit {
+        match self {
+            Self::Config(_) | Self::Usage { .. } | Self::Init(_) | Self::Input(_) | Self::File { .. } => Exit::Usage,
+            Self::NotFound { .. } => Exit::NotFound,
+            Self::Service(AppError::Listen { .. }) => Exit::Usage,
+            Self::Open(error) => exit_of_open(error),
+            Self::BrokenOff { confirmed: 1.., .. } => Exit::SomeFailed,
+            Self::Service(_) | Self::Store(_) | Self::Broker(_) | Self::BrokenOff { .. } | Self::Unexpected(_) => {
+                Exit::Unexpected
+            }
+        }
+    }
+
+    /// What to do, where there is something to say that the text does not say itself.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Usage { hint, .. } | Self::NotFound { hint, .. } => Some(hint.clone()),
+            Self::Config(_) | Self::Init(_) => None,
+            Self::Input(_) => Some("nothing was sent; `worker schema job` describes every field".to_owned()),
+            Self::File { .. } => Some("look at the name and at who may read and write there".to_owned()),
+            Self::Open(error) => Some(hint_of_open(error)),
+            Self::Service(AppError::Listen { address, .. }) => {
+                Some(format!("see who listens there with `ss -ltnp 'sport = :{}'`, or set http.listen", address.port()))
+            }
+            Self::Store(error) => hint_of_store(error),
+            Self::Service(_) => {
+                Some("start it again: what is on disk decides; `worker check` reads the whole store".to_owned())
+            }
+            Self::Broker(_) => Some("`worker check` looks at the broker step by step".to_owned()),
+            Self::BrokenOff { .. } => {
+                Some("send the same file again: what is known already is not topped up twice".to_owned())
+            }
+            Self::Unexpected(_) => None,
+        }
+    }
+
+    /// `error:`, what happened with its causes, and a line `hint:`.
+    #[must_use]
+    pub fn report(&self, color: bool) -> String {
+        let text = match self {
+            // These have lines of their own.
+            Self::Config(error) => error.to_string(),
+            Self::Init(error) => error.to_string(),
+            Self::Input(error) => error.to_string(),
+            Self::Unexpected(error) => format!("{error:#}"),
+            other => chain(other),
+        };
+        let mut report = String::new();
+        for (index, line) in text.lines().enumerate() {
+            let head = if index == 0 { "error: " } else { "" };
+            push_line(&mut report, head, line, color);
+        }
+        if let Some(hint) = self.hint() {
+            push_line(&mut report, "", &format!("hint: {hint}"), color);
+        }
+        report
+    }
+}
+
+fn push_line(report: &mut String, head: &str, line: &str, color: bool) {
+    let (hint, line) = line.strip_prefix("hint:").map_or(("", line), |rest| ("hint:", rest));
+    let written = if color {
+        writeln!(report, "\u{1b}[1;31m{head}\u{1b}[0m\u{1b}[1;36m{hint}\u{1b}[0m{line}")
+    } else {
+        writeln!(report, "{head}{hint}{line}")
+    };
+    written.expect("a string takes everything");
+}
+
+const fn exit_of_open(error: &OpenError) -> Exit {
+    match error {
+        OpenError::Locked { .. } | OpenError::Missing(_) | OpenError::Foreign(_) | OpenError::TooOld { .. } => {
+            Exit::Usage
+        }
+        _ => Exit::Unexpected,
+    }
+}
+
+fn hint_of_open(error: &OpenError) -> String {
+    match error {
+        OpenError::Locked { pid: Some(pid), .. } => {
+            format!("one worker a store: stop process {pid}, or give this one its own store.url")
+        }
+        OpenError::Locked { pid: None, .. } => "one worker a store: stop the other one, or set store.url".to_owned(),
+        OpenError::Missing(_) => "`worker run` and `worker submit` make it; look at store.url and at -c".to_owned(),
+        OpenError::Foreign(_) => "store.url names another file than it should".to_owned(),
+        OpenError::TooNew { .. } => "use the version of this program that wrote it, or a newer one".to_owned(),
+        OpenError::TooOld { .. } => "start `worker run` once: it brings the file to this version".to_owned(),
+        OpenError::Setting { .. } => {
+            "put the store on a local disk; network file systems cannot keep its promises".to_owned()
+        }
+        OpenError::Damaged { .. } => {
+            "stop everything that uses it and keep a copy of the file before anything else".to_owned()
+        }
+        OpenError::Io { .. } | OpenError::Sqlite { .. } => {
+            "look at who may read and write the store and its folder, and at the room on the disk".to_owned()
+        }
+    }
+}
+
+fn hint_of_store(error: &StoreError) -> Option<String> {
+    match error {
+        StoreError::Full => Some("make room on the disk; nothing was written".to_owned()),
+        StoreError::Busy => Some("try again; nothing was written".to_owned()),
+        StoreError::Unreadable { .. } => Some("`worker check` reads the whole store".to_owned()),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+
+    #[test]
+    fn the_codes_are_the_contracts() {
+        let all = [
+            Exit::Done,
+            Exit::Unexpected,
+            Exit::Usage,
+            Exit::SomeFailed,
+            Exit::NotFound,
+            Exit::Refused,
+            Exit::Interrupted,
+        ];
+        assert_eq!(all.map(Exit::code), [0, 1, 2, 3, 4, 5, 130]);
+    }
+
+    #[test]
+    fn a_store_that_another_worker_has_names_it_and_ends_with_two() {
+        let held = OpenError::Locked { path: "/var/lib/worker.db".into(), pid: Some(4711), since: None };
+        let error = CommandError::from(AppError::Open(held));
+        assert_eq!(error.exit(), Exit::Usage);
+        assert_eq!(
+            error.report(false),
+            "error: failed to open the store: /var/lib/worker.db is held by process 4711\n\
+             hint: one worker a store: stop process 4711, or give this one its own store.url\n"
+        );
+    }
+
+    #[test]
+    fn every_hint_stands_on_a_line_of_its_own() {
+        let error = CommandError::Open(OpenError::Missing(PathBuf::from("worker.db")));
+        let report = error.report(false);
+        assert!(report.lines().last().is_some_and(|line| line.starts_with("hint: ")), "{report}");
+    }
+
+    #[test]
+    fn an_expected_error_stays_expected_inside_anyhow() {
+        let wrapped = anyhow::Error::new(CommandError::usage("no such file", "name another"));
+        let error = CommandError::from(wrapped);
+        assert_eq!(error.exit(), Exit::Usage);
+        assert_eq!(CommandError::from(anyhow::anyhow!("boom")).exit(), Exit::Unexpected);
+    }
+
+    #[test]
+    fn colour_is_only_added() {
+        let error = CommandError::usage("a", "b");
+        let plain = error.report(true).replace("\u{1b}[1;31m", "").replace("\u{1b}[1;36m", "").replace("\u{1b}[0m", "");
+        assert_eq!(plain, error.report(false));
+    }
+}

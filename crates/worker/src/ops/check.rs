@@ -1,0 +1,112 @@
+//! `worker check`: looks at everything the service needs. Moves no money and changes nothing.
+
+mod broker;
+mod provider;
+mod store;
+#[cfg(test)]
+mod tests;
+
+use futures_util::future::join_all;
+use serde::Serialize;
+
+use super::{World, stdout};
+use crate::clock::Clock;
+use crate::config::{Config, ConfigError, Problem, Warning};
+use crate::exit::{CommandError, Exit};
+use crate::output::{Cell, Column, Table, Tone};
+
+/// Looks, and tells what it found.
+///
+/// # Errors
+/// Only what keeps it from telling.
+pub async fn run(world: &World, clock: &Clock) -> Result<Exit, CommandError> {
+    let findings = match world.config() {
+        Ok(config) => look(&config, clock).await,
+        Err(CommandError::Config(error)) => from_config(&error),
+        Err(other) => return Err(other),
+    };
+    world.output.list("findings", &findings, None, || table(&findings)).map_err(stdout)?;
+    let is_wrong = findings.iter().any(|finding| finding.status == Status::Error);
+    Ok(if is_wrong { Exit::Usage } else { Exit::Done })
+}
+
+/// How something stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Status {
+    Ok,
+    /// It works, but should not stay so.
+    Warning,
+    /// It does not work.
+    Error,
+}
+
+/// One thing that was looked at.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+struct Finding {
+    check: String,
+    status: Status,
+    detail: String,
+    hint: Option<String>,
+}
+
+impl Finding {
+    fn ok(check: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self { check: check.into(), status: Status::Ok, detail: detail.into(), hint: None }
+    }
+
+    fn warning(check: impl Into<String>, detail: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { check: check.into(), status: Status::Warning, detail: detail.into(), hint: Some(hint.into()) }
+    }
+
+    fn error(check: impl Into<String>, detail: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { check: check.into(), status: Status::Error, detail: detail.into(), hint: Some(hint.into()) }
+    }
+}
+
+const CONFIG: &str = "config";
+
+async fn look(config: &Config, clock: &Clock) -> Vec<Finding> {
+    let mut findings = vec![Finding::ok(CONFIG, format!("{} is read", config.file.display()))];
+    findings.extend(config.warnings().into_iter().map(from_warning));
+    findings.extend(store::look(config, clock).await);
+    match &config.amqp {
+        Some(section) => findings.extend(broker::look(section).await),
+        None => findings.push(Finding::ok("broker", "none is configured: jobs come by `worker submit`")),
+    }
+    let providers = config.providers.values().map(|provider| provider::look(provider, clock));
+    findings.extend(join_all(providers).await.into_iter().flatten());
+    findings
+}
+
+fn from_config(error: &ConfigError) -> Vec<Finding> {
+    error.problems.iter().map(|problem| from_problem(CONFIG, problem)).collect()
+}
+
+fn from_problem(check: &str, problem: &Problem) -> Finding {
+    let key = problem.key.as_ref().map(|key| format!("{key} ")).unwrap_or_default();
+    let set_by = problem.set_by.as_ref().map(|variable| format!(" (set by {variable})")).unwrap_or_default();
+    Finding::error(check, format!("{key}{}{set_by}", problem.what), &problem.hint)
+}
+
+fn from_warning(warning: Warning) -> Finding {
+    Finding::warning(CONFIG, format!("{} {}", warning.key, warning.what), warning.hint)
+}
+
+fn table(findings: &[Finding]) -> Table {
+    let mut table = Table::new([Column::left("CHECK"), Column::left(""), Column::left("FOUND")]);
+    for finding in findings {
+        let (word, tone) = match finding.status {
+            Status::Ok => ("ok", Tone::Good),
+            Status::Warning => ("warning", Tone::Notice),
+            Status::Error => ("ERROR", Tone::Bad),
+        };
+        let found = Cell::new(&finding.detail);
+        let found = match &finding.hint {
+            Some(hint) => found.below(Cell::new(format!("hint: {hint}"))),
+            None => found,
+        };
+        table.row([Cell::new(&finding.check), Cell::toned(word, tone), found]);
+    }
+    table
+}

@@ -1,0 +1,171 @@
+//! `worker dlq`: what stands before a person. Reads only.
+
+mod message;
+#[cfg(test)]
+mod tests;
+
+use outbox::{DeadLetter, DeadLetterId, Store};
+use serde::Serialize;
+use snap_core::Timestamp;
+
+use super::jobs::Rupiah;
+use super::{stdout, timeline};
+use crate::cli::{DlqCommand, DlqListArgs};
+use crate::exit::{CommandError, Exit};
+use crate::output::{Cell, Column, Output, Table, Tone, age, moment, rupiah};
+use message::MessageView;
+
+/// Runs one of the commands.
+///
+/// # Errors
+/// [`CommandError::NotFound`] or any failure of the store.
+pub async fn run(command: &DlqCommand, store: &Store, now: Timestamp, output: &Output) -> Result<Exit, CommandError> {
+    match command {
+        DlqCommand::List(args) => list(args, store, now, output).await?,
+        DlqCommand::Show(args) => show(&args.id, store, output).await?,
+    }
+    Ok(Exit::Done)
+}
+
+/// A dead letter by the contract's field names.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct LetterView<'a> {
+    id: &'a str,
+    partner_reference_no: Option<&'a str>,
+    claimed_partner_reference_no: Option<&'a str>,
+    provider: Option<&'a str>,
+    reason: &'static str,
+    detail: &'a str,
+    money_state: &'static str,
+    response_code: Option<&'a str>,
+    amount: Option<Rupiah>,
+    attempts: u32,
+    dead_at: String,
+    closed_at: Option<String>,
+    closed_as: Option<&'static str>,
+}
+
+impl<'a> LetterView<'a> {
+    fn new(letter: &'a DeadLetter) -> Self {
+        Self {
+            id: letter.id.as_str(),
+            partner_reference_no: letter.partner_reference_no.as_ref().map(|reference| reference.as_str()),
+            claimed_partner_reference_no: letter.claimed_reference.as_deref(),
+            provider: letter.provider.as_deref(),
+            reason: letter.reason.as_str(),
+            detail: &letter.detail,
+            money_state: letter.money_state.as_str(),
+            response_code: letter.response_code.as_deref(),
+            amount: letter.amount.map(Rupiah::from),
+            attempts: letter.attempts,
+            dead_at: letter.dead_at.to_rfc3339(),
+            closed_at: letter.closed.map(|(at, _)| at.to_rfc3339()),
+            closed_as: letter.closed.map(|(_, how)| timeline::closed_word(how)),
+        }
+    }
+}
+
+async fn list(args: &DlqListArgs, store: &Store, now: Timestamp, output: &Output) -> Result<(), CommandError> {
+    let after = args.page.after.clone().map(DeadLetterId::new);
+    let page = store.dead_letters(args.at(now), after, args.page.limit as usize).await?;
+    let items: Vec<_> = page.items.iter().map(LetterView::new).collect();
+    let next = page.next.as_ref().map(DeadLetterId::as_str);
+    output.list("dead letters", &items, next, || table(&page.items, now)).map_err(stdout)
+}
+
+/// Two lines for each: what it is above, whose it is and what it is about below.
+fn table(letters: &[DeadLetter], now: Timestamp) -> Table {
+    let mut table = Table::new([
+        Column::left("ID / REFERENCE"),
+        Column::left("REASON"),
+        Column::left("MONEY"),
+        Column::right("AGE"),
+        Column::left("DETAIL"),
+    ]);
+    for letter in letters {
+        let reference = letter.partner_reference_no.as_ref().map(|reference| reference.as_str());
+        let claimed = letter.claimed_reference.as_ref().map(|claimed| format!("claims {claimed}"));
+        let origin = [letter.provider.as_deref(), letter.response_code.as_deref()];
+        let origin = origin.into_iter().flatten().collect::<Vec<_>>().join(" ");
+        let amount = letter.amount.map(|amount| rupiah(amount.minor().into()));
+        table.row([
+            Cell::new(letter.id.as_str()).below(Cell::new(reference.or(claimed.as_deref()).unwrap_or_default())),
+            Cell::toned(letter.reason.as_str(), Tone::Bad).below(Cell::new(origin)),
+            Cell::toned(letter.money_state.as_str(), tone_of_money(letter))
+                .below(Cell::new(amount.unwrap_or_default())),
+            Cell::new(age(now.since(letter.dead_at))),
+            Cell::new(&letter.detail),
+        ]);
+    }
+    table
+}
+
+const fn tone_of_money(letter: &DeadLetter) -> Tone {
+    match letter.money_state {
+        engine::MoneyState::MaybeSent => Tone::Notice,
+        _ => Tone::Plain,
+    }
+}
+
+#[derive(Serialize)]
+struct Shown<'a> {
+    #[serde(flatten)]
+    letter: LetterView<'a>,
+    /// Of the job; empty for a refused message.
+    history: Vec<timeline::Entry>,
+    /// Null for a job: it was taken in, and `jobs show` tells of it.
+    message: Option<MessageView<'a>>,
+}
+
+async fn show(id: &str, store: &Store, output: &Output) -> Result<(), CommandError> {
+    let id = DeadLetterId::new(id);
+    let Some(letter) = store.dead_letter(&id).await? else {
+        return Err(CommandError::NotFound {
+            what: format!("dead letter {id}"),
+            hint: "`worker dlq list` shows the open ones".to_owned(),
+        });
+    };
+    let job = match &letter.partner_reference_no {
+        Some(reference) => store.timeline(reference).await?,
+        None => None,
+    };
+    let shown = Shown {
+        letter: LetterView::new(&letter),
+        history: job.as_ref().map(timeline::entries).unwrap_or_default(),
+        message: letter.delivered.as_ref().map(MessageView::new),
+    };
+    output.object(&shown, || shown_text(&shown, &letter, output.color())).map_err(stdout)
+}
+
+fn shown_text(shown: &Shown<'_>, letter: &DeadLetter, color: bool) -> String {
+    let view = &shown.letter;
+    let title = |text: &str| Tone::Strong.paint(text, color);
+    let closed = letter.closed.map(|(at, how)| format!("{} {}", timeline::closed_word(how), moment(at)));
+    let facts = Table::facts([
+        ("reference", view.partner_reference_no.map(str::to_owned)),
+        ("claims to be", view.claimed_partner_reference_no.map(str::to_owned)),
+        ("provider", view.provider.map(str::to_owned)),
+        ("detail", Some(view.detail.to_owned())),
+        ("money", Some(view.money_state.to_owned())),
+        ("amount", letter.amount.map(|amount| rupiah(amount.minor().into()))),
+        ("response code", view.response_code.map(str::to_owned)),
+        ("top-up attempts", Some(view.attempts.to_string())),
+        ("dead since", Some(moment(letter.dead_at))),
+        ("closed", closed),
+    ]);
+    let mut text = format!(
+        "{}  {}\n\n{}",
+        title(&crate::output::plain_text(view.id)),
+        Tone::Bad.paint(view.reason, color),
+        facts.render(color)
+    );
+    if !shown.history.is_empty() {
+        text.push('\n');
+        text.push_str(&timeline::table(&shown.history).render(color));
+    }
+    if let Some(message) = &shown.message {
+        text.push_str(&format!("\n{}\n{}", title("Message"), message.text(color)));
+    }
+    text
+}

@@ -1,0 +1,142 @@
+//! What an operator or a producer asks for: one noun a file.
+
+pub mod check;
+pub mod completions;
+pub mod demo;
+pub mod dlq;
+pub mod init;
+pub mod jobs;
+pub mod schema;
+pub mod sim;
+pub mod submit;
+mod timeline;
+
+use std::future::Future;
+
+use outbox::{OpenOptions, Opened, Store};
+
+use crate::cli::{Command, GlobalArgs};
+use crate::clock::Clock;
+use crate::config::{Config, Environment, file_of};
+use crate::exit::{CommandError, Exit};
+use crate::output::Output;
+use crate::{app, signals, telemetry::log};
+
+/// What every command finds around it.
+#[derive(Debug)]
+pub struct World {
+    /// What holds for every command.
+    pub global: GlobalArgs,
+    /// The process's environment.
+    pub environment: Environment,
+    /// Whether talk on stderr is coloured.
+    pub talk_color: bool,
+    /// Where data and talk go.
+    pub output: Output,
+}
+
+/// Runs one command.
+///
+/// # Errors
+/// [`CommandError`], which knows the exit code and what to say.
+pub fn run(command: &Command, world: &World) -> Result<Exit, CommandError> {
+    let output = &world.output;
+    match command {
+        Command::Run => return service(world),
+        Command::Completions { shell } => output.write(&completions::script(*shell)).map_err(stdout)?,
+        Command::Schema { document } => {
+            let schema = schema::schema(*document, crate::config::json_schema);
+            // A schema is JSON in every form.
+            output.write(&format!("{schema:#}\n")).map_err(stdout)?;
+        }
+        Command::Init(args) => {
+            let file = file_of(world.global.config.as_deref(), &world.environment);
+            init::write(&file, args.provider.as_str())?;
+            output.say(&format!("wrote {}; `worker check` says what is missing in it", file.display()));
+        }
+        _ => {
+            log::start(log::FOR_COMMANDS, world.global.verbose, world.talk_color);
+            return command_in_runtime(command, world);
+        }
+    }
+    Ok(Exit::Done)
+}
+
+fn service(world: &World) -> Result<Exit, CommandError> {
+    let config = world.config()?;
+    log::start(config.log, world.global.verbose, world.talk_color);
+    in_runtime(Threads::Several, async {
+        let work = |shutdown| Box::pin(app::run(config, shutdown));
+        signals::until_told(work).await.map_err(|source| CommandError::io("listen to signals", source))??;
+        Ok(Exit::Done)
+    })
+}
+
+fn command_in_runtime(command: &Command, world: &World) -> Result<Exit, CommandError> {
+    let (output, clock) = (&world.output, Clock::start());
+    match command {
+        Command::Demo(args) => in_runtime(Threads::Several, async { Box::pin(demo::run(args, output)).await }),
+        Command::Sim(args) => in_runtime(Threads::Several, sim::run(args, output)),
+        Command::Check => in_runtime(Threads::One, async { Box::pin(check::run(world, &clock)).await }),
+        Command::Submit(args) => {
+            let config = world.config()?;
+            in_runtime(Threads::One, async { Box::pin(submit::run(args, &config, &clock, output)).await })
+        }
+        Command::Jobs(command) => {
+            let config = world.config()?;
+            in_runtime(Threads::One, async {
+                let store = open_for_reading(&config, &clock)?;
+                let ended = jobs::run(command, &store, clock.now(), output).await;
+                store.close().await;
+                ended
+            })
+        }
+        Command::Dlq(command) => {
+            let config = world.config()?;
+            in_runtime(Threads::One, async {
+                let store = open_for_reading(&config, &clock)?;
+                let ended = dlq::run(command, &store, clock.now(), output).await;
+                store.close().await;
+                ended
+            })
+        }
+        Command::Run | Command::Init(_) | Command::Schema { .. } | Command::Completions { .. } => Ok(Exit::Done),
+    }
+}
+
+impl World {
+    /// The configuration of this command.
+    ///
+    /// # Errors
+    /// [`CommandError::Config`].
+    pub fn config(&self) -> Result<Config, CommandError> {
+        Ok(Config::load(self.global.config.as_deref(), &self.environment)?)
+    }
+}
+
+/// Beside a running worker and without one.
+fn open_for_reading(config: &Config, clock: &Clock) -> Result<Store, CommandError> {
+    let options = OpenOptions { read_only: true, create: false, ..OpenOptions::default() };
+    let Opened { store, .. } = Store::open(&config.store.path, clock.now(), &options)?;
+    Ok(store)
+}
+
+fn stdout(source: std::io::Error) -> CommandError {
+    CommandError::io("write to stdout", source)
+}
+
+#[derive(Clone, Copy)]
+enum Threads {
+    /// A command waits for one thing at a time, and starts faster.
+    One,
+    Several,
+}
+
+fn in_runtime<T>(threads: Threads, work: impl Future<Output = Result<T, CommandError>>) -> Result<T, CommandError> {
+    let mut builder = match threads {
+        Threads::One => tokio::runtime::Builder::new_current_thread(),
+        Threads::Several => tokio::runtime::Builder::new_multi_thread(),
+    };
+    let runtime = builder.enable_all().build().map_err(|source| CommandError::io("start the runtime", source))?;
+    runtime.block_on(work)
+}
