@@ -157,6 +157,10 @@ impl Inner {
             elapsed: reply.elapsed(),
             http_status: read.http_status,
             code: read.code,
+            date: match &reply {
+                Reply::Answered(answered) => answered.date,
+                Reply::NotSent { .. } | Reply::Silent { .. } => None,
+            },
             granted: granted.is_ok(),
             detail: granted.as_ref().err().map(ToString::to_string),
         };

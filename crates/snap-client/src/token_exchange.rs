@@ -17,6 +17,8 @@ pub struct TokenExchange {
     pub http_status: Option<u16>,
     /// The body's `responseCode`, where it had one.
     pub code: Option<ResponseCode>,
+    /// The provider's clock by its `Date` header (whole seconds), to watch the skew with.
+    pub date: Option<Timestamp>,
     /// Whether a token came of it.
     pub granted: bool,
     /// What went wrong, where something did; free of URLs, bodies and secrets.
