@@ -60,7 +60,7 @@ CREATE INDEX jobs_open ON jobs (provider, due_at, state, accepted_at, amount, fi
   WHERE finished_at IS NULL;
 
 CREATE TABLE attempts (
-  job_id        INTEGER NOT NULL REFERENCES jobs (id),
+  job_id        INTEGER NOT NULL,
   no            INTEGER NOT NULL,
   service       INTEGER NOT NULL,
   external_id   TEXT    NOT NULL,
@@ -75,7 +75,7 @@ CREATE TABLE attempts (
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE history (
-  job_id INTEGER NOT NULL REFERENCES jobs (id),
+  job_id INTEGER NOT NULL,
   no     INTEGER NOT NULL,
   at     INTEGER NOT NULL,
   event  TEXT    NOT NULL,
@@ -85,7 +85,7 @@ CREATE TABLE history (
 
 CREATE TABLE outcomes (
   id           INTEGER PRIMARY KEY,
-  job_id       INTEGER REFERENCES jobs (id),      -- NULL: of a refused message
+  job_id       INTEGER,      -- NULL: of a refused message
   event_id     TEXT    NOT NULL,
   event_type   TEXT    NOT NULL,
   terminal     INTEGER NOT NULL CHECK (terminal IN (0, 1)),

@@ -26,7 +26,8 @@ pub struct Record {
     pub job: engine::Job,
     /// Now.
     pub at: Timestamp,
-    /// When it is due: `job.due_at()` where the caller lets go of it, `None` where the caller goes on driving it.
+    /// When it is due: `job.due_at()` where the caller lets go of it, `None` where the caller goes on driving it, as
+    /// always in `sending`.
     pub due_at: Option<Timestamp>,
     /// What the history says.
     pub history: Vec<HistoryEntry>,
@@ -61,6 +62,11 @@ impl Record {
             outcomes: Vec::new(),
             audit: None,
         }
+    }
+
+    /// Whether the request it records leaves only after it.
+    const fn is_intent(&self) -> bool {
+        matches!(self.job.state, engine::State::Sending { .. })
     }
 }
 
@@ -157,8 +163,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Fenced`], [`StoreError::UnknownJob`], [`StoreError::Full`], or any failure of the store.
     pub async fn record(&self, record: Record) -> Result<Recorded, StoreError> {
-        let intent = matches!(record.job.state, engine::State::Sending { .. });
-        let room = if intent { Room::Ordinary } else { Room::Reserved };
+        let room = if record.is_intent() { Room::Ordinary } else { Room::Reserved };
         let (_, recorded) =
             self.write(room, Prepared::new(record), |transaction, prepared| write(transaction, prepared)).await?;
         Ok(recorded)
@@ -194,6 +199,10 @@ pub(crate) fn write(transaction: &Connection, prepared: &Prepared) -> Result<Rec
     let Prepared { record, engine, details } = prepared;
     let before = fence(transaction, record.id, record.version)?;
     let is_dead = matches!(record.job.state, engine::State::Dead { .. });
+    if record.is_intent() && record.due_at.is_some() {
+        // Whoever claimed it would drive it beside the request that is about to leave (M10).
+        return Err(StoreError::Refused("a job is sending and due".to_owned()).into());
+    }
     if is_dead && !before.was_dead && record.dead_letter.is_none() {
         return Err(StoreError::Refused("a job dies without a dead letter".to_owned()).into());
     }

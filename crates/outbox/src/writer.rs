@@ -327,7 +327,7 @@ impl Writer {
 
 /// Numbers this commit.
 fn next_commit(connection: &Connection) -> rusqlite::Result<i64> {
-    connection
-        .prepare_cached("UPDATE meta SET commit_seq = commit_seq + 1 WHERE id = 1 RETURNING commit_seq")?
-        .query_row([], |row| row.get(0))
+    // RETURNING would build a table for its one row.
+    connection.prepare_cached("UPDATE meta SET commit_seq = commit_seq + 1 WHERE id = 1")?.execute([])?;
+    connection.prepare_cached("SELECT commit_seq FROM meta WHERE id = 1")?.query_row([], |row| row.get(0))
 }

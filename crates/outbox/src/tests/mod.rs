@@ -10,6 +10,7 @@ use crate::*;
 
 mod accept;
 mod audit;
+mod broken_disk;
 mod claim;
 mod dead_letters;
 mod full_disk;

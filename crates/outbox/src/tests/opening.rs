@@ -130,3 +130,14 @@ async fn m12_a_damaged_file_is_refused_and_kept() {
     assert!(matches!(error, OpenError::Damaged { .. }), "{error}");
     assert_eq!(std::fs::read(fixture.path()).unwrap(), bytes);
 }
+
+#[tokio::test]
+async fn an_operator_can_have_the_whole_file_read_for_damage() {
+    let fixture = Fixture::new();
+    fixture.driven("ref-1").await;
+    assert_eq!(fixture.store.damage().await.unwrap(), Vec::<String>::new());
+    raw(&fixture.path())
+        .execute_batch("PRAGMA writable_schema = ON; UPDATE sqlite_schema SET rootpage = 3 WHERE name = 'jobs_open'")
+        .unwrap();
+    assert_ne!(fixture.store.damage().await.unwrap_or_else(|error| vec![error.to_string()]), Vec::<String>::new());
+}

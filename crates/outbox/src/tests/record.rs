@@ -127,6 +127,15 @@ async fn a_job_does_not_die_without_a_dead_letter_and_an_unknown_job_is_named() 
 }
 
 #[tokio::test]
+async fn m10_a_job_whose_request_is_leaving_is_not_due() {
+    let fixture = Fixture::new();
+    let job = fixture.driven("ref-1").await;
+    let error = fixture.store.record(Record { due_at: Some(t(0)), ..intent(&job, 1) }).await.unwrap_err();
+    assert_eq!(error, StoreError::Refused("a job is sending and due".to_owned()));
+    assert_eq!(fixture.job("ref-1").await, job);
+}
+
+#[tokio::test]
 async fn a_caller_that_goes_away_does_not_undo_its_record() {
     let fixture = Fixture::new();
     let job = fixture.driven("ref-1").await;
