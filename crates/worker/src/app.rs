@@ -41,16 +41,7 @@ pub enum AppError {
     /// The store failed while starting or running: recovery decides from what is on disk.
     #[error("the store failed")]
     Store(#[from] StoreError),
-    /// A provider's settings cannot be used.
-    #[error("providers.{name} cannot be used")]
-    Provider {
-        /// The provider's name in the configuration.
-        name: String,
-        /// Why.
-        #[source]
-        source: Box<dyn std::error::Error + Send + Sync>,
-    },
-    /// A secret cannot be read.
+    /// A setting or a secret cannot be used.
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// The health and metrics address cannot be used.
@@ -268,10 +259,7 @@ async fn listen(config: &Config) -> Result<Option<TcpListener>, AppError> {
 fn lanes(config: &Config, room: &Arc<Notify>) -> Result<Lanes, AppError> {
     let mut lanes = Lanes::new();
     for (name, provider) in &config.providers {
-        let wrong =
-            |source: Box<dyn std::error::Error + Send + Sync>| AppError::Provider { name: name.clone(), source };
-        let client_config = provider.client_config().map_err(|error| wrong(error.into()))?;
-        let client = snap_client::SnapClient::new(client_config).map_err(|error| wrong(error.into()))?;
+        let client = provider.client()?;
         let parts = LaneParts {
             name: name.as_str().into(),
             profile: Arc::clone(&provider.profile),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use engine::{Event, Retry, StatusAnswer, Step, apply, next_step};
 use outbox::{Store, StoreError, StoredJob};
-use snap_core::Timestamp;
+use snap_core::{Service, Timestamp};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
@@ -123,7 +123,7 @@ impl<'a> Driving<'a> {
             Err(failure) => {
                 provider::note_token_calls(self.driver, self.lane);
                 self.asked = true;
-                self.observe(provider::token_signal(&failure), Some(&failure.to_string()));
+                self.observe(provider::token_signal(&failure), Service::AccessToken, Some(&failure.to_string()));
                 return Err(self.wait_a_little().await);
             }
         };
@@ -202,11 +202,11 @@ impl<'a> Driving<'a> {
         self.asked = true;
         let Reading { signal, token_refused, detail, .. } = &called.reading;
         let Some(fault) = token_refused else {
-            self.observe(*signal, detail.as_deref());
+            self.observe(*signal, called.service, detail.as_deref());
             return false;
         };
         if self.refreshed {
-            self.observe(Signal::Fault(*fault), detail.as_deref());
+            self.observe(Signal::Fault(*fault), called.service, detail.as_deref());
             return false;
         }
         self.refreshed = true;
@@ -215,15 +215,15 @@ impl<'a> Driving<'a> {
         match refreshed {
             Ok(_) => true,
             Err(failure) => {
-                self.observe(provider::token_signal(&failure), Some(&failure.to_string()));
+                self.observe(provider::token_signal(&failure), Service::AccessToken, Some(&failure.to_string()));
                 false
             }
         }
     }
 
-    fn observe(&self, signal: Signal, detail: Option<&str>) {
+    fn observe(&self, signal: Signal, service: Service, detail: Option<&str>) {
         let now = self.driver.clock.now();
-        match self.lane.observe(signal, now) {
+        match self.lane.observe(signal, service, now) {
             Change::Paused => {
                 let cause = self.lane.pause().map_or("", |pause| pause.cause.as_str());
                 warn!(provider = %self.lane.name, cause, detail, "the lane stands; its jobs wait");

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use engine::Policy;
 use parking::Parking;
 use snap_client::SnapClient;
-use snap_core::{Profile, Timestamp};
+use snap_core::{Profile, Service, Timestamp};
 use std::sync::Mutex;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
@@ -198,9 +198,9 @@ impl Lane {
         self.gate().pause().cloned()
     }
 
-    /// Takes note of what a provider call told.
-    pub fn observe(&self, signal: Signal, now: Timestamp) -> Change {
-        let change = self.gate().observe(signal, now);
+    /// Takes note of what a call of `service` told.
+    pub fn observe(&self, signal: Signal, service: Service, now: Timestamp) -> Change {
+        let change = self.gate().observe(signal, service, now);
         self.after(change);
         change
     }
