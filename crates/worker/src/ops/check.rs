@@ -80,7 +80,11 @@ async fn look(config: &Config, clock: &Clock) -> Vec<Finding> {
 }
 
 fn from_config(error: &ConfigError) -> Vec<Finding> {
-    error.problems.iter().map(|problem| from_problem(CONFIG, problem)).collect()
+    let file = error.file.display();
+    let about_file = |problem: &Problem| Problem { what: format!("{file} {}", problem.what), ..problem.clone() };
+    let named =
+        error.problems.iter().map(|problem| if problem.key.is_some() { problem.clone() } else { about_file(problem) });
+    named.map(|problem| from_problem(CONFIG, &problem)).collect()
 }
 
 fn from_problem(check: &str, problem: &Problem) -> Finding {

@@ -150,7 +150,7 @@ fn shown_text(shown: &Shown<'_>, letter: &DeadLetter, color: bool) -> String {
         ("money", Some(view.money_state.to_owned())),
         ("amount", letter.amount.map(|amount| rupiah(amount.minor().into()))),
         ("response code", view.response_code.map(str::to_owned)),
-        ("top-up attempts", Some(view.attempts.to_string())),
+        ("top-up attempts", letter.job.map(|_| view.attempts.to_string())),
         ("dead since", Some(moment(letter.dead_at))),
         ("closed", closed),
     ]);

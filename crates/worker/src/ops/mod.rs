@@ -4,6 +4,8 @@ pub mod check;
 pub mod completions;
 pub mod demo;
 pub mod dlq;
+#[cfg(test)]
+mod fixture;
 pub mod init;
 pub mod jobs;
 pub mod schema;

@@ -110,10 +110,14 @@ impl Summary {
     }
 
     fn text(&self, color: bool) -> String {
-        let to = if self.transport == "amqp" { "the broker has them" } else { "they are in the store" };
+        let to = match (self.submitted, self.transport) {
+            (0, _) => "",
+            (_, "amqp") => "; the broker has them",
+            _ => "; they are in the store",
+        };
         let some = |count: usize, what: &str| (count > 0).then(|| format!("{count} {what}"));
         let mut text = Table::facts([
-            ("submitted", Some(format!("{} jobs, {}; {to}", self.submitted, rupiah(self.minor)))),
+            ("submitted", Some(format!("{} jobs, {}{to}", self.submitted, rupiah(self.minor)))),
             ("duplicates", some(self.duplicates, "were known already; nothing happens twice")),
             ("conflicts", some(self.conflicts, "have a known key with other content; each is a dead letter now")),
             ("not taken", some(self.not_taken, "were refused by the broker, or no queue is bound")),

@@ -15,7 +15,7 @@ pub(super) struct Entry {
     #[serde(flatten)]
     what: What,
     #[serde(skip)]
-    sort_key: (Timestamp, u8),
+    time: Timestamp,
 }
 
 #[derive(Debug, Serialize)]
@@ -60,39 +60,45 @@ enum What {
     },
 }
 
-/// Everything that happened to a job, the oldest first.
+/// Everything that happened to a job, the oldest first. Where several things have one time, the cause stands first.
 pub(super) fn entries(timeline: &Timeline) -> Vec<Entry> {
-    let accepted = What::Accepted { message_id: timeline.job.carried.message_id.clone() };
-    let mut entries = vec![Entry::new(timeline.job.accepted_at, 0, accepted)];
-    entries.extend(timeline.history.iter().map(event));
-    entries.extend(timeline.attempts.iter().map(request));
-    entries.extend(timeline.outcomes.iter().map(outcome));
-    for letter in &timeline.dead_letters {
-        entries.push(dead_letter(letter));
-        entries.extend(closed(letter));
+    let mut entries: Vec<Entry> = timeline.history.iter().map(event).collect();
+    for attempt in &timeline.attempts {
+        let request = request(attempt);
+        // The intent is on disk before its request leaves; every other event of that time follows from the answer.
+        let is_before = |entry: &Entry| match &entry.what {
+            _ if entry.time != request.time => entry.time < request.time,
+            What::Event { event, .. } => attempt.service.moves_money() && event == "send_started",
+            _ => true,
+        };
+        let place = entries.iter().rposition(is_before).map_or(0, |place| place + 1);
+        entries.insert(place, request);
     }
-    // Stable: what has one time and one kind stays in the order it was recorded in.
-    entries.sort_by_key(|entry| entry.sort_key);
+    let letters = timeline.dead_letters.iter().map(dead_letter);
+    let closed = timeline.dead_letters.iter().filter_map(closed);
+    for entry in letters.chain(timeline.outcomes.iter().map(outcome)).chain(closed) {
+        let place = entries.iter().rposition(|before| before.time <= entry.time).map_or(0, |place| place + 1);
+        entries.insert(place, entry);
+    }
+    let accepted = What::Accepted { message_id: timeline.job.carried.message_id.clone() };
+    entries.insert(0, Entry::new(timeline.job.accepted_at, accepted));
     entries
 }
 
-/// Where two things have one time, the cause comes first.
 impl Entry {
-    fn new(at: Timestamp, rank: u8, what: What) -> Self {
-        Self { at: at.to_rfc3339(), what, sort_key: (at, rank) }
+    fn new(at: Timestamp, what: What) -> Self {
+        Self { at: at.to_rfc3339(), what, time: at }
     }
 }
 
 fn event(entry: &HistoryEntry) -> Entry {
-    // The intent is on disk before its request leaves; every other event follows from an answer.
-    let rank = if entry.event == "send_started" { 1 } else { 3 };
     let detail = match &entry.detail {
         Value::Null => None,
         Value::String(text) => Some(text.clone()),
         Value::Object(members) => Some(members.iter().map(member).collect::<Vec<_>>().join(", ")),
         other => Some(other.to_string()),
     };
-    Entry::new(entry.at, rank, What::Event { event: entry.event.to_string(), detail })
+    Entry::new(entry.at, What::Event { event: entry.event.to_string(), detail })
 }
 
 fn member((name, value): (&String, &Value)) -> String {
@@ -117,7 +123,7 @@ fn request(attempt: &Attempt) -> Entry {
         class: end.and_then(|end| end.class.as_ref().map(ToString::to_string)),
         detail: end.and_then(|end| end.detail.clone()),
     };
-    Entry::new(attempt.started_at, 2, what)
+    Entry::new(attempt.started_at, what)
 }
 
 fn outcome(outcome: &Outcome) -> Entry {
@@ -126,7 +132,7 @@ fn outcome(outcome: &Outcome) -> Entry {
         event_id: outcome.event_id.clone(),
         published_at: outcome.published_at.map(Timestamp::to_rfc3339),
     };
-    Entry::new(outcome.created_at, 5, what)
+    Entry::new(outcome.created_at, what)
 }
 
 fn dead_letter(letter: &DeadLetter) -> Entry {
@@ -137,13 +143,13 @@ fn dead_letter(letter: &DeadLetter) -> Entry {
         response_code: letter.response_code.clone(),
         detail: letter.detail.clone(),
     };
-    Entry::new(letter.dead_at, 4, what)
+    Entry::new(letter.dead_at, what)
 }
 
 fn closed(letter: &DeadLetter) -> Option<Entry> {
     let (at, how) = letter.closed?;
     let what = What::DeadLetterClosed { dead_letter_id: letter.id.to_string(), closed_as: closed_word(how) };
-    Some(Entry::new(at, 4, what))
+    Some(Entry::new(at, what))
 }
 
 /// How a dead letter was closed, in one word.
@@ -162,7 +168,7 @@ pub(super) fn table(entries: &[Entry]) -> Table {
     let mut table = Table::new([Column::right("TIME"), Column::left("WHAT"), Column::right("TOOK"), Column::left("")]);
     let mut date = String::new();
     for entry in entries {
-        let at = entry.sort_key.0;
+        let at = entry.time;
         let day = moment(at).get(..10).unwrap_or_default().to_owned();
         let time = if day == date { time_of_day(at) } else { format!("{day} {}", time_of_day(at)) };
         date = day;

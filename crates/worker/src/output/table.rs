@@ -55,6 +55,7 @@ impl Tone {
     fn marked(self, text: &str) -> String {
         match self.mark() {
             // Each word for itself: the layout may break the text between them.
+            Some(_) if text.is_empty() => String::new(),
             Some(mark) => text.split(' ').map(|word| format!("{mark}{word}{END}")).collect::<Vec<_>>().join(" "),
             None => text.to_owned(),
         }
@@ -82,9 +83,9 @@ impl Column {
     }
 }
 
-/// One cell. Its text may come from anywhere.
+/// One cell, line by line. Its text may come from anywhere.
 #[derive(Clone, Debug)]
-pub struct Cell(String);
+pub struct Cell(Vec<String>);
 
 impl Cell {
     /// One line of text.
@@ -94,7 +95,7 @@ impl Cell {
 
     /// One line of text with a meaning.
     pub fn toned(text: impl AsRef<str>, tone: Tone) -> Self {
-        Self(tone.marked(&plain_text(text.as_ref())))
+        Self(vec![tone.marked(&plain_text(text.as_ref()))])
     }
 
     /// What is missing.
@@ -110,8 +111,13 @@ impl Cell {
 
     /// Another line below.
     #[must_use]
-    pub fn below(self, other: Self) -> Self {
-        Self(format!("{}\n{}", self.0, other.0))
+    pub fn below(mut self, other: Self) -> Self {
+        self.0.extend(other.0);
+        self
+    }
+
+    fn text(&self) -> String {
+        self.0.join("\n")
     }
 }
 
@@ -135,7 +141,7 @@ impl Table {
         let mut table = plain();
         for (name, value) in facts {
             if let Some(value) = value {
-                table.add_row([Cell::toned(name, Tone::Faint).0, Cell::new(value).0]);
+                table.add_row([Cell::toned(name, Tone::Faint).text(), Cell::new(value).text()]);
             }
         }
         lay_out(&mut table, &[CellAlignment::Left, CellAlignment::Left]);
@@ -144,7 +150,7 @@ impl Table {
 
     /// Adds a row.
     pub fn row<const N: usize>(&mut self, cells: [Cell; N]) {
-        self.0.add_row(cells.map(|cell| cell.0));
+        self.0.add_row(cells.map(|cell| cell.text()));
     }
 
     /// The table as text, a line break after each line and no blanks before it.

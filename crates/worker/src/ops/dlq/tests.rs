@@ -1,1 +1,75 @@
+use insta::assert_snapshot;
 
+use super::*;
+use crate::cli::{DlqShowArgs, Format, Money, Reason};
+use crate::ops::fixture::{self, Filled, MALFORMED, NOW, UNRESOLVED};
+
+async fn asked(filled: &Filled, command: DlqCommand, format: Format) -> String {
+    let output = Output::captured(format);
+    let exit = run(&command, &filled.store, NOW, &output).await.unwrap();
+    assert_eq!(exit, Exit::Done);
+    let written = output.written();
+    if format == Format::Table {
+        assert!(written.lines().all(|line| line.chars().count() <= 100), "{written}");
+        assert!(!written.contains("819778"), "no full phone number: {written}");
+    }
+    written
+}
+
+fn show_of(id: &str) -> DlqCommand {
+    DlqCommand::Show(DlqShowArgs { id: id.to_owned() })
+}
+
+#[tokio::test]
+async fn the_list_is_a_table_and_json() {
+    let filled = fixture::filled().await;
+    assert_snapshot!("list_table", asked(&filled, DlqCommand::List(DlqListArgs::default()), Format::Table).await);
+    assert_snapshot!("list_json", asked(&filled, DlqCommand::List(DlqListArgs::default()), Format::Json).await);
+}
+
+#[tokio::test]
+async fn the_list_is_filtered() {
+    let filled = fixture::filled().await;
+    let ids = async |args| {
+        let json = asked(&filled, DlqCommand::List(args), Format::Json).await;
+        let list: serde_json::Value = serde_json::from_str(&json).unwrap();
+        let items = list["items"].as_array().unwrap().clone();
+        items.iter().map(|letter| letter["id"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let default = DlqListArgs::default;
+    let by_reason = DlqListArgs { reason: Some(Reason(engine::DeadReason::Malformed)), ..default() };
+    assert_eq!(ids(by_reason).await, [MALFORMED]);
+    let by_money = DlqListArgs { money: Some(Money(engine::MoneyState::MaybeSent)), ..default() };
+    assert_eq!(ids(by_money).await, [UNRESOLVED]);
+    let by_code = DlqListArgs { code: Some(snap_core::ResponseCode::parse("5003900").unwrap()), ..default() };
+    assert_eq!(ids(by_code).await, [UNRESOLVED]);
+    let by_provider = DlqListArgs { provider: Some("midtrans".to_owned()), ..default() };
+    assert!(ids(by_provider).await.is_empty());
+    let since = DlqListArgs { since: Some("1h".parse().unwrap()), ..default() };
+    assert_eq!(ids(since).await.len(), 2);
+}
+
+#[tokio::test]
+async fn a_jobs_dead_letter_is_shown_with_its_history() {
+    let filled = fixture::filled().await;
+    assert_snapshot!("show_job_table", asked(&filled, show_of(UNRESOLVED), Format::Table).await);
+    let shown: serde_json::Value =
+        serde_json::from_str(&asked(&filled, show_of(UNRESOLVED), Format::Json).await).unwrap();
+    assert_eq!(shown["partnerReferenceNo"], "78912343452347893");
+    assert_eq!(shown["message"], serde_json::Value::Null);
+    assert!(shown["history"].as_array().unwrap().len() > 5);
+}
+
+#[tokio::test]
+async fn a_refused_message_is_shown_masked_to_people_and_whole_to_machines() {
+    let filled = fixture::filled().await;
+    assert_snapshot!("show_message_table", asked(&filled, show_of(MALFORMED), Format::Table).await);
+    assert_snapshot!("show_message_json", asked(&filled, show_of(MALFORMED), Format::Json).await);
+}
+
+#[tokio::test]
+async fn a_dead_letter_that_is_not_there_ends_with_four() {
+    let filled = fixture::empty();
+    let error = run(&show_of("nobody"), &filled.store, NOW, &Output::captured(Format::Json)).await.unwrap_err();
+    assert_eq!(error.exit(), Exit::NotFound);
+}

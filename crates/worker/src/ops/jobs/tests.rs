@@ -1,1 +1,131 @@
+use insta::assert_snapshot;
 
+use super::*;
+use crate::cli::{Format, JobState, JobsFilterArgs, JobsShowArgs, Page};
+use crate::ops::fixture::{self, Filled, NOW};
+
+async fn asked(filled: &Filled, command: JobsCommand, format: Format) -> String {
+    let output = Output::captured(format);
+    let exit = run(&command, &filled.store, NOW, &output).await.unwrap();
+    assert_eq!(exit, Exit::Done);
+    let written = output.written();
+    assert!(!written.contains("819778"), "no full phone number: {written}");
+    assert!(!written.contains("Siti") && !written.contains("secret to others"), "nothing private: {written}");
+    if format == Format::Table {
+        assert!(written.lines().all(|line| line.chars().count() <= 100), "{written}");
+    }
+    written
+}
+
+fn list_of(filter: JobsFilterArgs) -> JobsCommand {
+    JobsCommand::List(JobsListArgs { filter, ..JobsListArgs::default() })
+}
+
+fn everything() -> JobsFilterArgs {
+    JobsFilterArgs::default()
+}
+
+fn show_of(reference: &str) -> JobsCommand {
+    JobsCommand::Show(JobsShowArgs { reference: PartnerReferenceNo::parse(reference).unwrap() })
+}
+
+fn stats_of(filter: JobsFilterArgs) -> JobsCommand {
+    JobsCommand::Stats(JobsStatsArgs { filter })
+}
+
+#[tokio::test]
+async fn the_list_is_a_table_and_json() {
+    let filled = fixture::filled().await;
+    assert_snapshot!("list_table", asked(&filled, list_of(everything()), Format::Table).await);
+    assert_snapshot!("list_json", asked(&filled, list_of(everything()), Format::Json).await);
+    let lines = asked(&filled, list_of(everything()), Format::Jsonl).await;
+    let references: Vec<String> = lines
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["partnerReferenceNo"].to_string())
+        .collect();
+    assert_eq!(references.len(), 5);
+}
+
+#[tokio::test]
+async fn the_list_is_filtered() {
+    let filled = fixture::filled().await;
+    let references = async |filter| {
+        let json = asked(&filled, list_of(filter), Format::Json).await;
+        let list: serde_json::Value = serde_json::from_str(&json).unwrap();
+        let items = list["items"].as_array().unwrap().clone();
+        items.iter().map(|job| job["partnerReferenceNo"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let by_state = JobsFilterArgs { state: vec![JobState::Dead, JobState::Rejected], ..everything() };
+    assert_eq!(references(by_state).await, ["78912343452347893", "78912343452347892"]);
+    let by_customer = JobsFilterArgs { customer: Some("+6281977817902".parse().unwrap()), ..everything() };
+    assert_eq!(references(by_customer).await, ["78912343452347891"]);
+    let by_provider = JobsFilterArgs { provider: Some("midtrans".to_owned()), ..everything() };
+    assert_eq!(references(by_provider).await, ["ORDER-2026-11-22-000000000042"]);
+    let since = JobsFilterArgs { since: Some("2026-11-22T10:00:03+07:00".parse().unwrap()), ..everything() };
+    assert_eq!(references(since).await.len(), 2);
+    let long_ago = JobsFilterArgs { until: Some("1d".parse().unwrap()), ..everything() };
+    assert!(references(long_ago).await.is_empty());
+    let matching = JobsFilterArgs { matching: Some("4043811".to_owned()), ..everything() };
+    assert_eq!(references(matching).await, ["78912343452347892"]);
+}
+
+#[tokio::test]
+async fn pages_follow_each_other_to_the_end() {
+    let filled = fixture::filled().await;
+    let (mut after, mut seen) = (None, Vec::new());
+    loop {
+        let args =
+            JobsListArgs { page: Page { limit: 2, after: after.take() }, oldest_first: true, filter: everything() };
+        let json = asked(&filled, JobsCommand::List(args), Format::Json).await;
+        let page: serde_json::Value = serde_json::from_str(&json).unwrap();
+        for item in page["items"].as_array().unwrap() {
+            seen.push(item["acceptedAt"].as_str().unwrap().to_owned());
+        }
+        match page["next"].as_str() {
+            Some(next) => after = Some(next.to_owned()),
+            None => break,
+        }
+    }
+    assert_eq!(seen.len(), 5);
+    assert!(seen.is_sorted());
+}
+
+#[tokio::test]
+async fn a_cursor_from_elsewhere_is_a_mistake_of_usage() {
+    let filled = fixture::empty();
+    let page = Page { limit: 1, after: Some(fixture::UNRESOLVED.to_owned()) };
+    let command = JobsCommand::List(JobsListArgs { page, ..JobsListArgs::default() });
+    let error = run(&command, &filled.store, NOW, &Output::captured(Format::Table)).await.unwrap_err();
+    assert_eq!(error.exit(), Exit::Usage);
+}
+
+#[tokio::test]
+async fn a_job_is_shown_with_its_timeline() {
+    let filled = fixture::filled().await;
+    assert_snapshot!("show_table", asked(&filled, show_of("78912343452347893"), Format::Table).await);
+    assert_snapshot!("show_json", asked(&filled, show_of("78912343452347893"), Format::Json).await);
+    assert_snapshot!("show_succeeded_table", asked(&filled, show_of("78912343452347891"), Format::Table).await);
+}
+
+#[tokio::test]
+async fn a_job_that_is_not_there_ends_with_four_and_a_hint() {
+    let filled = fixture::empty();
+    let error = run(&show_of("nobody"), &filled.store, NOW, &Output::captured(Format::Json)).await.unwrap_err();
+    assert_eq!(error.exit(), Exit::NotFound);
+    assert_snapshot!("show_not_found", error.report(false));
+}
+
+#[tokio::test]
+async fn totals_are_by_provider_and_state() {
+    let filled = fixture::filled().await;
+    assert_snapshot!("stats_table", asked(&filled, stats_of(everything()), Format::Table).await);
+    let one = JobsFilterArgs { state: vec![JobState::Succeeded], ..everything() };
+    assert_snapshot!("stats_json", asked(&filled, stats_of(one), Format::Json).await);
+}
+
+#[tokio::test]
+async fn an_empty_store_is_an_empty_list() {
+    let filled = fixture::empty();
+    assert_eq!(asked(&filled, list_of(everything()), Format::Table).await, "");
+    assert_eq!(asked(&filled, stats_of(everything()), Format::Jsonl).await, "");
+}

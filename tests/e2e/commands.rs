@@ -1,0 +1,174 @@
+//! Commands as a shell sees them: exit codes, stdout and stderr, beside a running worker and without one.
+
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+
+use lapin::ExchangeKind;
+use lapin::options::{ExchangeDeclareOptions, QueueDeclareOptions, QueueDeleteOptions};
+use lapin::types::FieldTable;
+use serde_json::Value;
+
+use crate::harness::verdict::text;
+use crate::harness::worker::binary;
+use crate::harness::{Job, Stage};
+
+const LIMIT: Duration = Duration::from_secs(60);
+
+fn said(output: &Output) -> String {
+    format!("{}\n{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+fn write_jobs(stage: &Stage, jobs: &[Job]) {
+    let lines: String = jobs.iter().map(|job| format!("{}\n", job.json())).collect();
+    std::fs::write(stage.worker.dir().join("jobs.jsonl"), lines).unwrap();
+}
+
+/// What `worker check` says about something: its status and detail.
+fn finding(stage: &Stage, check: &str) -> (String, String) {
+    let output = stage.worker.ask(&["check", "-o", "json"]);
+    let list: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", said(&output)));
+    let items = list["items"].as_array().unwrap();
+    let is_wrong = items.iter().any(|finding| text(finding, "status") == "error");
+    assert_eq!(output.status.code(), Some(if is_wrong { 2 } else { 0 }), "{}", said(&output));
+    let found = items.iter().find(|finding| text(finding, "check") == check);
+    let found = found.unwrap_or_else(|| panic!("{check} is among {items:?}"));
+    (text(found, "status").to_owned(), text(found, "detail").to_owned())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn submitted_jobs_are_confirmed_by_the_broker_and_a_second_time_does_no_harm() {
+    let mut stage = Stage::prepare("submit").await;
+    stage.start();
+    let jobs = stage.jobs("submit", 600);
+    stage.remember(&jobs);
+    write_jobs(&stage, &jobs);
+    for _ in 0..2 {
+        let summary = stage.worker.ask_json(&["submit", "jobs.jsonl"]);
+        assert_eq!(summary["submitted"], 600);
+        assert_eq!(summary["notTaken"], 0);
+        assert_eq!(summary["transport"], "amqp");
+    }
+    stage.settled(LIMIT).await;
+    stage.verdict().assert_all_succeeded();
+    let event = stage.outcomes.wait_for("topup.succeeded", &jobs[0].reference).await;
+    assert_eq!(event.text("jobmessageid").len(), 26, "each message has an id of its own");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn jobs_that_no_queue_takes_are_told_and_end_with_three() {
+    let mut stage = Stage::prepare("unrouted").await;
+    stage.settings.declare = false;
+    stage.reconfigure();
+    let (_connection, channel) = crate::harness::amqp::open(&stage.broker.url()).await.unwrap();
+    let options = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
+    let exchange = stage.settings.namespace.as_str();
+    channel.exchange_declare(exchange.into(), ExchangeKind::Direct, options, FieldTable::default()).await.unwrap();
+    let jobs = stage.jobs("unrouted", 3);
+    write_jobs(&stage, &jobs);
+    let output = stage.worker.ask(&["submit", "jobs.jsonl", "-o", "json"]);
+    assert_eq!(output.status.code(), Some(3), "{}", said(&output));
+    let summary: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&summary["submitted"], &summary["notTaken"]), (&0.into(), &3.into()));
+    assert_eq!(summary["problems"][2]["partnerReferenceNo"], jobs[2].reference);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_published_of_a_file_with_one_wrong_line() {
+    let mut stage = Stage::prepare("allornone").await;
+    stage.start();
+    let mut jobs = stage.jobs("allornone", 3);
+    jobs[1].amount = "25000".to_owned();
+    write_jobs(&stage, &jobs);
+    let output = stage.worker.ask(&["submit", "jobs.jsonl"]);
+    assert_eq!(output.status.code(), Some(2), "{}", said(&output));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("line 2: amount.value"), "{}", said(&output));
+    assert!(stage.worker.list(&["jobs", "list"]).is_empty());
+    assert!(stage.worker.list(&["dlq", "list"]).is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_check_tells_how_the_brokers_topology_stands() {
+    let mut stage = Stage::prepare("check").await;
+    stage.reconfigure();
+    let (status, detail) = finding(&stage, "topology");
+    assert_eq!(status, "ok", "{detail}");
+    assert!(detail.contains("not complete yet"), "{detail}");
+
+    stage.settings.declare = false;
+    stage.reconfigure();
+    assert_eq!(finding(&stage, "topology").0, "error", "nobody will declare it");
+
+    stage.settings.declare = true;
+    stage.start();
+    let (status, detail) = finding(&stage, "topology");
+    assert_eq!(status, "ok", "{detail}");
+    assert!(detail.contains("as it should be"), "{detail}");
+    assert_eq!(finding(&stage, "store").0, "ok", "beside the worker");
+    stage.worker.kill();
+
+    let (_connection, channel) = crate::harness::amqp::open(&stage.broker.url()).await.unwrap();
+    let jobs = format!("{}.jobs", stage.settings.namespace);
+    channel.queue_delete(jobs.as_str().into(), QueueDeleteOptions::default()).await.unwrap();
+    let plain = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
+    channel.queue_declare(jobs.as_str().into(), plain, FieldTable::default()).await.unwrap();
+    let (status, detail) = finding(&stage, "topology");
+    assert_eq!(status, "error");
+    assert!(detail.contains("PRECONDITION") && detail.contains(&jobs), "{detail}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_check_tells_a_wrong_password_from_a_broker_that_is_away() {
+    let mut stage = Stage::prepare("password").await;
+    stage.settings.amqp_url = Some(stage.broker.url_of("guest:wrong-password"));
+    stage.reconfigure();
+    let (status, detail) = finding(&stage, "broker");
+    assert_eq!(status, "error");
+    assert!(detail.contains("ACCESS_REFUSED") && !detail.contains("wrong-password"), "{detail}");
+
+    stage.settings.amqp_url = Some("amqp://guest:guest@127.0.0.1:1".to_owned());
+    stage.reconfigure();
+    let (status, detail) = finding(&stage, "broker");
+    assert_eq!(status, "error");
+    assert!(detail.contains("refused"), "{detail}");
+}
+
+#[test]
+fn completions_are_scripts_of_their_shell() {
+    let output = Command::new(binary()).args(["completions", "bash"]).output().unwrap();
+    assert!(output.status.success());
+    let mut bash = Command::new("bash").args(["-n", "/dev/stdin"]).stdin(Stdio::piped()).spawn().unwrap();
+    std::io::Write::write_all(bash.stdin.as_mut().unwrap(), &output.stdout).unwrap();
+    drop(bash.stdin.take());
+    assert!(bash.wait().unwrap().success());
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_failure() {
+    let mut worker = Command::new(binary())
+        .args(["schema", "config"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(worker.stdout.take());
+    let output = worker.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    assert!(output.stderr.is_empty(), "{}", said(&output));
+}
+
+#[test]
+fn talk_goes_to_stderr_and_a_missing_configuration_ends_with_two() {
+    let folder = tempfile::tempdir().unwrap();
+    let ask = |args: &[&str]| Command::new(binary()).current_dir(folder.path()).args(args).output().unwrap();
+    for args in [&["run"][..], &["check"], &["jobs", "list"], &["dlq", "list"], &["submit", "-"]] {
+        let output = ask(args);
+        assert_eq!(output.status.code(), Some(2), "{args:?}: {}", said(&output));
+        let told = if args == ["check"] { &output.stdout } else { &output.stderr };
+        let told = String::from_utf8_lossy(told);
+        assert!(told.contains("worker.toml") && told.contains("hint: "), "{args:?}: {told}");
+    }
+    assert!(ask(&["init"]).status.success());
+    let again = ask(&["init"]);
+    assert_eq!(again.status.code(), Some(2));
+    assert!(again.stdout.is_empty() && String::from_utf8_lossy(&again.stderr).contains("exists already"));
+}
