@@ -59,6 +59,8 @@ CREATE TABLE jobs (
 CREATE INDEX jobs_open ON jobs (provider, due_at, state, accepted_at, amount, finished_at)
   WHERE finished_at IS NULL;
 
+-- attempts, history and outcomes name jobs that the same transaction has just read: no REFERENCES to look them up again.
+
 CREATE TABLE attempts (
   job_id        INTEGER NOT NULL,
   no            INTEGER NOT NULL,
