@@ -318,7 +318,7 @@ async fn recover(driver: &Driver, lanes: &Lanes) -> Result<(), AppError> {
 fn readiness(store: &Store, link: Option<&Link>, lanes: &Lanes) -> Readiness {
     let store = match store.health() {
         Health::Writable => Ok(()),
-        Health::Full => Err("the store has no room: nothing is taken and nothing is sent".to_owned()),
+        Health::Full => Err("the store is full: nothing is taken and nothing is sent until there is room".to_owned()),
         Health::Failed { detail } => Err(format!("the store failed: {detail}")),
     };
     let broker = link.map(|link| match link.is_connected() {

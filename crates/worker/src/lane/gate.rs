@@ -116,7 +116,8 @@ impl Gate {
                     Change::None
                 }
             }
-            Signal::Fault(fault) => self.close(fault, Some(service), now),
+            // Without a token no service was met: whichever works next shows that there is one.
+            Signal::Fault(fault) => self.close(fault, Some(service).filter(|met| *met != Service::AccessToken), now),
         }
     }
 
@@ -293,5 +294,12 @@ mod tests {
         gate.observe(Signal::Fault(LaneFault::InsufficientFunds), Service::TopUp, at(120));
         assert!(!gate.take_probe(at(319)));
         assert!(gate.take_probe(at(320)), "200 ms, not 100");
+    }
+
+    #[test]
+    fn m9_a_lane_without_a_token_reopens_at_the_first_call_that_works() {
+        let mut gate = gate();
+        gate.observe(Signal::Fault(LaneFault::TokenRefused), Service::AccessToken, at(0));
+        assert_eq!(gate.observe(Signal::Fine, Service::AccountInquiry, at(1)), Change::Resumed);
     }
 }
