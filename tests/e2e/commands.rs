@@ -6,11 +6,13 @@ use std::time::Duration;
 use lapin::ExchangeKind;
 use lapin::options::{ExchangeDeclareOptions, QueueDeclareOptions, QueueDeleteOptions};
 use lapin::types::FieldTable;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
+use crate::harness::leash::Leash;
 use crate::harness::verdict::text;
 use crate::harness::worker::binary;
-use crate::harness::{Job, Stage};
+use crate::harness::{Job, Stage, http};
 
 const LIMIT: Duration = Duration::from_secs(60);
 
@@ -130,6 +132,30 @@ async fn the_check_tells_a_wrong_password_from_a_broker_that_is_away() {
     let (status, detail) = finding(&stage, "broker");
     assert_eq!(status, "error");
     assert!(detail.contains("refused"), "{detail}");
+}
+
+#[test]
+fn the_simulator_says_where_it_is_and_ends_in_order() {
+    let mut sim = Command::new(binary())
+        .args(["sim", "--listen", "127.0.0.1:0", "--profile", "finpay", "-o", "jsonl"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let _leash = Leash::tie(&format!("kill -9 {}", sim.id()));
+    let mut line = String::new();
+    std::io::BufRead::read_line(&mut std::io::BufReader::new(sim.stdout.take().unwrap()), &mut line).unwrap();
+    let listening: Value = serde_json::from_str(&line).unwrap();
+    let partner = &listening["providers"][0];
+    assert_eq!((text(partner, "profile"), text(partner, "baseUrl")), ("finpay", text(&listening, "address")));
+    let port = text(&listening, "address").rsplit(':').next().unwrap().parse().unwrap();
+    let magic = http::get(port, "/_sim/magic").unwrap();
+    assert_eq!(magic.status, 200);
+    assert!(magic.body.contains("6281100000"), "{}", magic.body);
+    kill_process(Pid::from_child(&sim), Signal::INT).unwrap();
+    let output = sim.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    assert!(said(&output).contains("0 credits"), "{}", said(&output));
 }
 
 #[test]

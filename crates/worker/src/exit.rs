@@ -1,6 +1,5 @@
 //! How a command ends: the contract's exit codes, and errors that say what to do next.
 
-use std::fmt::Write as _;
 use std::process::ExitCode;
 
 use outbox::{OpenError, StoreError};
@@ -216,12 +215,15 @@ impl CommandError {
 
 fn push_line(report: &mut String, head: &str, line: &str, color: bool) {
     let (hint, line) = line.strip_prefix("hint:").map_or(("", line), |rest| ("hint:", rest));
-    let written = if color {
-        writeln!(report, "\u{1b}[1;31m{head}\u{1b}[0m\u{1b}[1;36m{hint}\u{1b}[0m{line}")
-    } else {
-        writeln!(report, "{head}{hint}{line}")
-    };
-    written.expect("a string takes everything");
+    for (word, code) in [(head, "1;31"), (hint, "1;36")] {
+        match (word, color) {
+            ("", _) => {}
+            (word, true) => report.push_str(&format!("\u{1b}[{code}m{word}\u{1b}[0m")),
+            (word, false) => report.push_str(word),
+        }
+    }
+    report.push_str(line);
+    report.push('\n');
 }
 
 const fn exit_of_open(error: &OpenError) -> Exit {

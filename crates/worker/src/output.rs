@@ -6,7 +6,7 @@ mod table;
 use std::io::{IsTerminal as _, Write as _};
 use std::sync::{Mutex, PoisonError};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use serde::Serialize;
 
 use crate::cli::{Color, Format};
@@ -156,8 +156,13 @@ impl Output {
     pub fn progress(&self, total: u64, what: &str) -> ProgressBar {
         let is_shown = matches!(self.sink, Sink::Process) && std::io::stderr().is_terminal();
         let target = if is_shown { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
-        let template = format!("{what} [{{bar:30}}] {{human_pos}}/{{human_len}} {{per_sec}} {{eta}}");
-        let style = ProgressStyle::with_template(&template).expect("the template is one, which a test shows");
+        let template = format!("{what} [{{bar:30}}] {{human_pos}}/{{human_len}} {{pace}} {{eta}}");
+        let style = ProgressStyle::with_template(&template).expect("the template is one, which a test shows").with_key(
+            "pace",
+            |state: &ProgressState, text: &mut dyn std::fmt::Write| {
+                write!(text, "{:.0}/s", state.per_sec()).expect("a bar's text takes everything");
+            },
+        );
         ProgressBar::with_draw_target(Some(total), target).with_style(style.progress_chars("=> "))
     }
 }

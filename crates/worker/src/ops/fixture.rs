@@ -1,5 +1,6 @@
 //! A store with one job of every kind, at fixed times, for the snapshots of tables and JSON.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use engine::{DeadReason, Job, MoneyState, RejectReason, State};
@@ -23,6 +24,7 @@ const CONFLICT: &str = "01JD9WZ0Q0V4T8K3M5N7P9R1S4";
 /// A store in a folder of its own.
 pub(super) struct Filled {
     pub(super) store: Store,
+    pub(super) path: PathBuf,
     _folder: tempfile::TempDir,
 }
 
@@ -35,8 +37,17 @@ const fn at(millis: i64) -> Timestamp {
 pub(super) fn empty() -> Filled {
     let folder = tempfile::tempdir().unwrap();
     let options = OpenOptions { reserve_bytes: 0, ..OpenOptions::default() };
-    let opened = Store::open(&folder.path().join("worker.db"), START, &options).unwrap();
-    Filled { store: opened.store, _folder: folder }
+    let path = folder.path().join("worker.db");
+    let opened = Store::open(&path, START, &options).unwrap();
+    Filled { store: opened.store, path, _folder: folder }
+}
+
+/// One job that was accepted long after today.
+pub(super) async fn of_the_year_2100() -> Filled {
+    let filled = empty();
+    let then = Timestamp::from_millis(4_102_444_800_000);
+    accept(&filled.store, "78912343452347890", "finpay", "081977817901", 1_000_000, then).await;
+    filled
 }
 
 /// One job in each state that matters, and two refused messages.

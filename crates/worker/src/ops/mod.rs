@@ -55,6 +55,7 @@ pub fn run(command: &Command, world: &World) -> Result<Exit, CommandError> {
             let file = file_of(world.global.config.as_deref(), &world.environment);
             init::write(&file, args.provider.as_str())?;
             output.say(&format!("wrote {}; `worker check` says what is missing in it", file.display()));
+            output.object(&serde_json::json!({ "file": file }), String::new).map_err(stdout)?;
         }
         _ => {
             log::start(log::FOR_COMMANDS, world.global.verbose, world.talk_color);

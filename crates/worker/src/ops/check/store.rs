@@ -1,6 +1,7 @@
 //! The store: whether it opens, is whole, and has room.
 
 use std::path::Path;
+use std::time::Duration;
 
 use outbox::{OpenError, OpenOptions, Opened, Store};
 
@@ -13,6 +14,8 @@ use crate::text::chain;
 const STORE: &str = "store";
 /// The worker counts the store as full below 32 MiB; this is some hours before.
 const LITTLE_ROOM: u64 = 256 << 20;
+/// A worker that has run for long keeps its own time, which drifts from the wall clock.
+const CLOCK_SLACK: Duration = Duration::from_secs(60);
 
 pub(super) async fn look(config: &Config, clock: &Clock) -> Vec<Finding> {
     let path = &config.store.path;
@@ -45,7 +48,7 @@ async fn opens(path: &Path, clock: &Clock) -> Finding {
             let hint = "stop the worker, keep a copy of the file and of its -wal, and restore the last good one";
             Finding::error(STORE, format!("{name} is damaged: {}", damage.join("; ")), hint)
         }
-        Ok(_) if newest.is_some_and(|newest| newest > clock.wall()) => {
+        Ok(_) if newest.is_some_and(|newest| newest > clock.wall().plus(CLOCK_SLACK)) => {
             let hint = "set this machine's clock: waiting times and tokens depend on it";
             Finding::error(STORE, format!("{name} has a job from the future: the clock runs wrong"), hint)
         }

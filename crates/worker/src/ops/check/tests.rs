@@ -149,6 +149,19 @@ async fn a_store_is_read_beside_the_worker_that_has_it() {
 }
 
 #[tokio::test]
+async fn a_job_from_the_future_says_that_the_clock_runs_wrong() {
+    let place = Place::new().await;
+    place.write("");
+    let filled = crate::ops::fixture::of_the_year_2100().await;
+    let store = format!("[store]\nurl = \"sqlite:{}\"\n", filled.path.display());
+    std::fs::write(place.file(), store + &std::fs::read_to_string(place.file()).unwrap()).unwrap();
+    let findings = place.findings().await;
+    let (status, detail) = of(&findings, "store");
+    assert_eq!(status, "error");
+    assert!(detail.contains("the clock runs wrong"), "{detail}");
+}
+
+#[tokio::test]
 async fn a_damaged_or_foreign_store_is_an_error() {
     let place = Place::new().await;
     place.write("");
