@@ -82,7 +82,7 @@ fn not_a_message() -> Vec<Hostile> {
         malformed("", deep),
         malformed("", "[".repeat(60_000)),
         malformed("", good().to_string().into_bytes().into_iter().chain([0xff, 0xfe]).collect::<Vec<_>>()),
-        with("size", "/metadata", json!({ "big": "x".repeat(66_000) })),
+        with("66", "/metadata", json!({ "big": "x".repeat(66_000) })), // of its length
     ];
     let mut invalid = good().to_string().into_bytes();
     let at = invalid.windows(8).position(|eight| eight == b"hostile-").expect("the reference is there");

@@ -49,7 +49,7 @@ async fn a_call_that_has_left_is_waited_for_and_recorded() {
 
     stage.worker.signal(Signal::INT);
     eventually(LIMIT, "the worker has heard the signal", async || {
-        stage.worker.readyz().is_none_or(|page| page.status == 503).then_some(())
+        stage.worker.log().contains("stopping").then_some(())
     })
     .await;
     assert!(stage.worker.exited().is_none(), "it waits for the answer");
@@ -76,7 +76,7 @@ async fn a_second_signal_ends_it_at_once_with_130_and_nothing_is_lost() {
     held.reached().await;
     stage.worker.signal(Signal::TERM);
     eventually(LIMIT, "the worker has heard the signal", async || {
-        stage.worker.readyz().is_none_or(|page| page.status == 503).then_some(())
+        stage.worker.log().contains("stopping").then_some(())
     })
     .await;
 
