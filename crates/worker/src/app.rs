@@ -143,7 +143,7 @@ impl App {
                 stop_consuming: app.stop_consuming.clone(),
                 stop_publishing: app.stop_publishing.clone(),
             };
-            app.loops.spawn(supervisor.run(app.edge.clone()));
+            app.own(supervisor.run(app.edge.clone()));
         }
         info!(providers = lanes.len(), start_ms = clock.uptime().as_millis(), "the worker runs");
         Ok(app)
@@ -198,6 +198,16 @@ impl App {
         Ok(())
     }
 
+    /// Spawns a loop that lives as long as the service: one that panics takes the process down, for a service that looks
+    /// alive and takes nothing is worse than a restart.
+    fn own(&self, work: impl Future<Output = ()> + Send + 'static) {
+        let guard = FatalOnPanic(self.driver.fatal.clone());
+        self.loops.spawn(async move {
+            let _guard = guard;
+            work.await;
+        });
+    }
+
     async fn start_lanes(&self, lanes: &Lanes, reconcile_since: Option<Timestamp>) -> Result<(), AppError> {
         for lane in lanes.values() {
             let wake = Wake {
@@ -207,7 +217,7 @@ impl App {
                 reconcile_since,
             };
             let kept = wake.prepare().await?;
-            self.loops.spawn(wake.run(kept));
+            self.own(wake.run(kept));
         }
         Ok(())
     }
@@ -230,6 +240,17 @@ impl App {
         };
         let probe = Arc::new(Probe { readiness, metrics });
         self.edge.spawn(crate::http::serve(listener, probe, self.stop_serving.clone()));
+    }
+}
+
+struct FatalOnPanic(CancellationToken);
+
+impl Drop for FatalOnPanic {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            error!("a loop of the service panicked");
+            self.0.cancel();
+        }
     }
 }
 

@@ -64,7 +64,7 @@ impl Clock {
     }
 }
 
-#[expect(clippy::disallowed_types, reason = "this module is where the wall clock is read")]
+#[expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "this module is where the wall clock is read")]
 fn wall() -> Timestamp {
     let since = std::time::SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))

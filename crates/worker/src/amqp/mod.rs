@@ -18,6 +18,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
@@ -86,6 +87,13 @@ pub async fn in_time<T>(
         Ok(Err(source)) => Err(AmqpError::Broker { what, source }),
         Err(_elapsed) => Err(AmqpError::Late { what, limit }),
     }
+}
+
+/// Which way a task of a generation carries messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Direction {
+    In,
+    Out,
 }
 
 /// What everybody may know of the broker.
@@ -202,47 +210,38 @@ impl Supervisor {
 
         connect::watch_blocking(&publish, Arc::clone(&self.link), over.clone(), tracker);
         // Each direction runs as a task of its own; the first that fails ends the generation with its connections.
-        let mut intake = tracker.spawn(self.intake.clone().run(jobs, self.stop_consuming.clone(), over.clone()));
-        let mut drain = tracker.spawn(self.intake.clone().run(dead, self.stop_consuming.clone(), over.clone()));
-        let mut relay = tracker.spawn(self.relay.clone().run(
+        let mut tasks = JoinSet::new();
+        for incoming in [jobs, dead] {
+            let intake = self.intake.clone().run(incoming, self.stop_consuming.clone(), over.clone());
+            tasks.spawn(async move { (Direction::In, intake.await) });
+        }
+        let relay = self.relay.clone().run(
             channel,
             names.events.clone(),
             Arc::clone(&self.link),
             self.stop_publishing.clone(),
             over.clone(),
-        ));
-        let (mut intake_done, mut drain_done) = (false, false);
+        );
+        tasks.spawn(async move { (Direction::Out, relay.await) });
         let ended = loop {
-            tokio::select! {
-                ended = &mut intake, if !intake_done => match joined(ended) {
-                    Ok(()) => intake_done = true,
-                    error => break error,
-                },
-                ended = &mut drain, if !drain_done => match joined(ended) {
-                    Ok(()) => drain_done = true,
-                    error => break error,
-                },
-                ended = &mut relay => break joined(ended),
+            match tasks.join_next().await {
+                // Intake ends well when it is told to stop; the relay goes on until the outbox is empty.
+                Some(Ok((Direction::In, Ok(())))) => {}
+                Some(Ok((_, ended))) => break ended,
+                Some(Err(_panicked)) => break Err(AmqpError::Unusable("a task of the broker edge panicked")),
+                None => break Ok(()),
             }
         };
         over.cancel();
-        for (task, done) in [(intake, intake_done), (drain, drain_done)] {
-            if !done {
-                // It ends by `over`; what it has recorded and not acked comes again.
-                drop(tokio::time::timeout(OPERATION_LIMIT, task).await);
-            }
+        // They end by `over`; what was recorded and not acknowledged comes again.
+        let rest = async { while tasks.join_next().await.is_some() {} };
+        if tokio::time::timeout(OPERATION_LIMIT, rest).await.is_err() {
+            warn!("the broker edge did not end in time; it is cut off");
         }
         for connection in [consume, publish] {
             // Bounded: closing a blocked connection hangs.
             drop(tokio::time::timeout(Duration::from_secs(2), connection.close(200, "bye".into())).await);
         }
         ended
-    }
-}
-
-fn joined(ended: Result<Result<(), AmqpError>, tokio::task::JoinError>) -> Result<(), AmqpError> {
-    match ended {
-        Ok(ended) => ended,
-        Err(_panicked) => Err(AmqpError::Unusable("a task of the broker edge panicked")),
     }
 }

@@ -177,7 +177,8 @@ impl Gate {
             }
             None => {
                 let next_probe = Some(now.plus(self.interval));
-                self.pause = Some(Pause { cause: Cause::Fault(fault), since: now, next_probe, service, probing: false });
+                self.pause =
+                    Some(Pause { cause: Cause::Fault(fault), since: now, next_probe, service, probing: false });
                 Change::Paused
             }
         }

@@ -55,35 +55,32 @@ pub(super) async fn play(play: &Play<'_>, progress: &dyn Fn(u64)) -> anyhow::Res
 
     let started = Instant::now();
     let app = App::start(config.clone()).await.context("failed to start the worker")?;
-    let store = app.store().clone();
-    let lanes = app.lanes();
-    let stop = CancellationToken::new();
-    let worker = tokio::spawn(app.until(stop.clone()));
-    let fed = async {
-        match &config.amqp {
-            Some(section) => feed::through_amqp(section, &messages).await,
-            None => feed::through_store(&store, &config, &messages, &|| lanes.values().for_each(|lane| lane.look_again())).await,
-        }
+    let (store, lanes, stop) = (app.store().clone(), app.lanes(), CancellationToken::new());
+    let scene = async {
+        let played = async {
+            match &config.amqp {
+                Some(section) => feed::through_amqp(section, &messages).await?,
+                None => {
+                    let wake = || lanes.values().for_each(|lane| lane.look_again());
+                    feed::through_store(&store, &config, &messages, &wake).await?;
+                }
+            }
+            wait_for_the_end(&store, play.jobs, wrong, config.amqp.is_some(), progress).await?;
+            let verdict = judge(&store, &sim, play.jobs, started.elapsed(), config.amqp.is_some()).await?;
+            let dead_letters = store.dead_letters(DeadLetterFilter::default(), None, SHOWN).await?.items;
+            anyhow::Ok(Played { verdict, dead_letters })
+        };
+        let played = played.await;
+        stop.cancel();
+        played
     };
-    let ended = async {
-        fed.await?;
-        wait_for_the_end(&store, play.jobs, wrong, config.amqp.is_some(), progress).await
-    };
-    let ended = ended.await;
-    let elapsed = started.elapsed();
-    let verdict = match ended {
-        Ok(()) => judge(&store, &sim, play.jobs, elapsed, config.amqp.is_some()).await,
-        Err(error) => Err(error),
-    };
-    let filter = DeadLetterFilter::default();
-    let dead_letters = store.dead_letters(filter, None, SHOWN).await?.items;
-    stop.cancel();
-    worker.await.context("the worker panicked")??;
+    let (stopped, played) = tokio::join!(app.until(stop.clone()), scene);
     sim.shutdown().await;
     if let (Some(section), false) = (&config.amqp, play.keep) {
         feed::clean_up(section).await?;
     }
-    Ok(Played { verdict: verdict?, dead_letters })
+    stopped?;
+    played
 }
 
 /// Waits until every job has ended or stands before a person, and every event is out.
