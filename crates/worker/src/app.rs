@@ -330,6 +330,16 @@ async fn recover(driver: &Driver, lanes: &Lanes) -> Result<(), AppError> {
             Some(record)
         })
         .await?;
+    for total in driver.store.open_totals().await? {
+        if !lanes.contains_key(&total.provider) {
+            warn!(
+                provider = total.provider,
+                state = total.state,
+                jobs = total.count,
+                "jobs wait for a provider that is not configured"
+            );
+        }
+    }
     if report.found > 0 {
         info!(found = report.found, perhaps_sent = report.recorded, "recovered what was under way");
     }

@@ -5,13 +5,14 @@
 
 use std::sync::Arc;
 
-use engine::{Event, Retry, StatusAnswer, Step, apply, next_step};
+use engine::{Event, Retry, State, StatusAnswer, Step, apply, next_step};
 use outbox::{Store, StoreError, StoredJob};
 use snap_core::{Service, Timestamp};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
 use crate::clock::Clock;
+use crate::full::wait_for_room;
 use crate::lane::{Change, Lane, Signal, Slot};
 use crate::notes::Notes;
 use crate::provider::{self, Called, Reading};
@@ -136,11 +137,10 @@ impl<'a> Driving<'a> {
 
     async fn inquire(&mut self, token: &snap_client::Token) -> Result<(), Stop> {
         let called = provider::inquire(self.driver, self.lane, token, &self.job).await;
-        let inquired = matches!(called.reading.event, Event::Inquired { .. });
         let free = called.reading.event == Event::InquiryFailed(Retry::Free);
         let again = self.observed(token, &called).await;
         self.happened(&called)?;
-        if inquired {
+        if matches!(self.job.job.state, State::Inquired { .. }) {
             // Rides along with the intent: an inquiry is free to repeat.
             return Ok(());
         }
@@ -167,12 +167,14 @@ impl<'a> Driving<'a> {
         // M1: the intent is on disk, synced, before the first byte leaves.
         match self.record(None).await {
             Ok(()) => {}
-            Err(StoreError::Full) => {
+            Err(StoreError::Full | StoreError::Busy) => {
                 // Nothing was recorded and nothing is sent: go on from before when there is room again.
                 self.job = before;
                 self.notes.forget_intent();
-                crate::full::wait_for_room(&self.driver.store).await;
-                return Ok(());
+                tokio::select! {
+                    () = wait_for_room(&self.driver.store) => return Ok(()),
+                    () = self.driver.shutdown.cancelled() => return Err(Stop::Leave),
+                }
             }
             Err(error) => return Err(self.stopped(&error)),
         }
@@ -286,7 +288,7 @@ impl<'a> Driving<'a> {
     async fn record_result(&mut self, due: Option<Timestamp>) -> Result<(), StoreError> {
         loop {
             match self.record(due).await {
-                Err(StoreError::Full) => crate::full::wait_for_room(&self.driver.store).await,
+                Err(StoreError::Full | StoreError::Busy) => wait_for_room(&self.driver.store).await,
                 other => return other,
             }
         }

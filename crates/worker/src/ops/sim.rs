@@ -65,7 +65,21 @@ pub async fn run(args: &SimArgs, output: &Output) -> Result<Exit, CommandError> 
         )
     })?;
     let listening = listening(&sim, &profiles);
-    output.object(&listening, || listening.to_toml()).map_err(stdout)?;
+    // Who reads where it listens may stop it at once: the signals are listened to first.
+    let served = signals::until_told(|shutdown| async move {
+        tell(&listening, args, output)?;
+        shutdown.cancelled().await;
+        Ok::<(), CommandError>(())
+    });
+    served.await.map_err(|source| CommandError::io("listen to signals", source))??;
+    let Verdict { requests, credits, double_credits, total, .. } = sim.verdict();
+    output.say(&format!("{requests} requests, {credits} credits of {total} together, {double_credits} double"));
+    sim.shutdown().await;
+    Ok(Exit::Done)
+}
+
+fn tell(listening: &Listening, args: &SimArgs, output: &Output) -> Result<(), CommandError> {
+    output.object(listening, || listening.to_toml()).map_err(stdout)?;
     output.say(&format!("the simulator listens on {}; Ctrl-C ends it", listening.address));
     for Endpoint { request, what } in &listening.endpoints {
         output.say(&format!("  {request:<30}{what}"));
@@ -73,13 +87,7 @@ pub async fn run(args: &SimArgs, output: &Output) -> Result<Exit, CommandError> 
     if !args.listen.ip().is_loopback() {
         output.say("note: the worker calls plain http:// on loopback addresses only");
     }
-    signals::until_told(|shutdown| async move { shutdown.cancelled().await })
-        .await
-        .map_err(|source| CommandError::io("listen to signals", source))?;
-    let Verdict { requests, credits, double_credits, total, .. } = sim.verdict();
-    output.say(&format!("{requests} requests, {credits} credits of {total} together, {double_credits} double"));
-    sim.shutdown().await;
-    Ok(Exit::Done)
+    Ok(())
 }
 
 fn profiles(args: &SimArgs) -> Vec<Personality> {
