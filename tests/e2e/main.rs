@@ -14,6 +14,7 @@ mod commands;
 mod crash_points;
 mod crash_random;
 mod crash_syscalls;
+mod demo;
 mod deploy;
 mod duplicates;
 mod happy_path;

@@ -7,7 +7,7 @@ use serde_json::json;
 use snap_sim::{Case, Fault, Latest};
 
 use crate::harness::verdict::text;
-use crate::harness::{Job, Stage, Verdict};
+use crate::harness::{Job, Stage, Verdict, eventually};
 
 /// How a job that met a fault ends.
 #[derive(Debug, Clone, Copy)]
@@ -226,4 +226,26 @@ async fn what_midtrans_says_plainly_is_taken_at_its_word() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn trouble_before_and_after_the_top_up_changes_nothing_about_the_money() {
     play("finpay", 39, around_the_top_up()).await;
+}
+
+/// The negative control of all of the above: with a quiet period shorter than the provider's own delay, "not found" is no
+/// proof, a late original meets the resend, and the ledger shows two credits.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_quiet_period_that_is_too_short_pays_twice_and_the_ledger_shows_it() {
+    let mut stage = Stage::prepare("control").await;
+    stage.settings.request_timeout = Duration::from_millis(300);
+    stage.settings.first_after = Duration::from_millis(10);
+    stage.settings.interval_max = Duration::from_millis(10);
+    stage.settings.quiet_period = Duration::from_millis(1);
+    stage.sim.behave(|behaviour| behaviour.late_commit = Duration::from_secs(4));
+    stage.sim.fault("control", 38, Fault::LateCommit, None, Some(1));
+    stage.start();
+    let job = stage.job("control");
+    stage.publish(std::slice::from_ref(&job)).await;
+    stage.settled(Duration::from_secs(60)).await;
+    eventually(Duration::from_secs(30), "the late original is credited as well", async || {
+        (stage.verdict().credits(&job.reference) == 2).then_some(())
+    })
+    .await;
+    assert_eq!(stage.sim.running().verdict().double_credits, 1);
 }
