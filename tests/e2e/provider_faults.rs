@@ -15,8 +15,6 @@ enum End {
     Succeeded,
     Rejected(&'static str),
     Dead(&'static str, &'static str),
-    /// The rules allow several; the oracle's safety rules still hold.
-    SafeEitherWay,
 }
 
 /// A fault, what it hits, and how the job ends.
@@ -74,8 +72,8 @@ fn doubtful_answers() -> Vec<Row> {
         .chain([
             row("late-commit", 38, Fault::LateCommit, None, End::Succeeded),
             row("late-visibility", 38, Fault::LateVisibility, None, End::Succeeded),
-            row("amount-mismatch", 38, Fault::AmountMismatch, None, End::SafeEitherWay),
-            row("reference-mismatch", 38, Fault::ReferenceMismatch, None, End::SafeEitherWay),
+            row("amount-mismatch", 38, Fault::AmountMismatch, None, End::Succeeded),
+            row("reference-mismatch", 38, Fault::ReferenceMismatch, None, End::Succeeded),
         ])
         .collect()
 }
@@ -133,6 +131,17 @@ fn around_the_top_up() -> Vec<Row> {
         asked("status-42900", Fault::RateLimited),
         asked("status-40403", answer(404, 3)),
         asked("status-paying", Fault::Report(Latest::Paying)),
+        // A mismatch that the status inquiry does not clear up is for a person.
+        Row {
+            name: "amount-never-right",
+            faults: vec![(38, Fault::Fin, Some(true), Some(1)), (39, Fault::AmountMismatch, None, None)],
+            end: End::Dead("inconsistent_answer", "maybe_sent"),
+        },
+        Row {
+            name: "reference-never-right",
+            faults: vec![(38, Fault::Fin, Some(true), Some(1)), (39, Fault::ReferenceMismatch, None, None)],
+            end: End::Dead("inconsistent_answer", "maybe_sent"),
+        },
         Row {
             name: "refusal-after-doubt",
             // The first attempt is in doubt and paid; the status inquiry cannot be asked for a while. M3.
@@ -191,7 +200,6 @@ fn differs(row: &Row, job: &Job, stage: &Stage, verdict: &Verdict) -> Option<Str
             state == "dead"
                 && letter.is_some_and(|letter| (text(letter, "reason"), text(letter, "moneyState")) == (reason, money))
         }
-        End::SafeEitherWay => matches!(state, "succeeded" | "dead") && credits <= 1,
     };
     (!as_said).then(|| {
         format!(
