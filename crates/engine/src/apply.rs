@@ -25,7 +25,13 @@ pub fn apply(job: &Job, policy: &Policy, event: &Event, at: Timestamp, jitter: J
             next.checked(*not_found, *refusal, *asked_at, *answer);
             true
         }
-        (State::Unconfirmed { .. }, Event::Restarted | Event::StoreRestored) => true,
+        (State::Unconfirmed { .. }, Event::Restarted) => true,
+        (State::Unconfirmed { refusal, .. }, Event::StoreRestored) => {
+            // A forgotten proof may have been followed by a forgotten attempt: the quiet period starts over.
+            next.job.evidence.last_ended_at = Some(at);
+            next.in_doubt(*refusal);
+            true
+        }
         (State::Dead { reason }, event) => next.operator(*reason, event),
         (State::Discarded { reason }, Event::Restored) => {
             next.job.state = State::Dead { reason: *reason };
@@ -77,8 +83,10 @@ impl Next<'_> {
             Event::Restarted => {}
             Event::StoreRestored => {
                 // M12: intents may have been forgotten, so this one may have been sent. Ask before anything is sent.
+                // A forgotten attempt cannot have begun before the job was due; it may well have begun then.
+                let due = self.job.due_at().unwrap_or(self.at).min(self.at);
                 let evidence = &mut self.job.evidence;
-                evidence.first_sent_at.get_or_insert(self.at);
+                evidence.first_sent_at.get_or_insert(due);
                 evidence.last_ended_at = Some(self.at);
                 evidence.money = MoneyState::MaybeSent;
                 self.in_doubt(None);
@@ -116,6 +124,11 @@ impl Next<'_> {
                 self.in_doubt(None);
             }
             Answer::Unknown => self.in_doubt(None),
+            Answer::Duplicate => {
+                // What collides with a resend is the original, which arrived late: "not found" proves nothing any more.
+                self.job.evidence.accepted |= self.job.evidence.doubted;
+                self.in_doubt(None);
+            }
             Answer::Refused => self.not_executed(before, true, Some(Refusal::Reject(RejectReason::Business)), None),
             Answer::Wrong => self.not_executed(before, true, Some(Refusal::Request), None),
             Answer::NotExecuted { sent, retry } => self.not_executed(before, sent, None, Some(retry)),
@@ -208,6 +221,8 @@ impl Next<'_> {
         } else if self.job.budget.attempts == 0 {
             self.dead(DeadReason::RetriesExhausted);
         } else {
+            // What is sent again may be in doubt again, and then has to be asked about as long as the first.
+            self.job.budget.checks = self.policy.checks();
             self.job.state = State::Ready { at: self.at };
         }
     }

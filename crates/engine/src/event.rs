@@ -65,6 +65,7 @@ impl Event {
                 Answer::Wrong => "top_up_wrong",
                 Answer::NotExecuted { .. } => "top_up_not_executed",
                 Answer::Unknown => "top_up_unknown",
+                Answer::Duplicate => "top_up_duplicate",
                 Answer::Inconsistent => "top_up_inconsistent",
             },
             Self::Checked { answer, .. } => match answer {
@@ -117,6 +118,8 @@ pub enum Answer {
     },
     /// The money may have moved (M2).
     Unknown,
+    /// The provider says that it knows this reference already (409 00, 409 01, 404 14, 404 18).
+    Duplicate,
     /// It looks like a success, of something else: another amount or reference came back.
     Inconsistent,
 }

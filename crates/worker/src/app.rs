@@ -5,9 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use engine::{Event, apply};
-use outbox::{
-    Health, HistoryEntry, OpenError, OpenOptions, Opened, Record, RecoverScope, Store, StoreError, StoredJob,
-};
+use outbox::{Health, OpenError, OpenOptions, Opened, RecoverScope, Store, StoreError, StoredJob};
 use snap_core::Timestamp;
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
@@ -23,6 +21,7 @@ use crate::http::{Degraded, Probe, Readiness};
 use crate::intake::Intake;
 use crate::lane::{Gate, Lane, LaneParts};
 use crate::message::{ProviderRule, Providers};
+use crate::notes::Notes;
 use crate::relay::Relay;
 use crate::telemetry::metrics::{Metrics, StoreSnapshot};
 use crate::wake::Wake;
@@ -91,7 +90,11 @@ impl App {
         // Before anything is opened: a secret that cannot be read stops the start.
         let amqp: Option<AmqpConfig> = config.amqp.as_ref().map(AmqpSection::connection).transpose()?;
         let metrics = Arc::new(Metrics::new(config.providers.keys().map(String::as_str), config.amqp.is_some()));
-        let Opened { store, reconcile, .. } = open(&config, &clock, &metrics).await?;
+        let Opened { store, reconcile, newest, .. } = open(&config, &clock, &metrics).await?;
+        if newest.is_some_and(|newest| newest > clock.now()) {
+            warn!("the store holds times after now: the clock was set back; times go on from the newest");
+        }
+        let clock = Clock::not_before(newest);
         let reconcile_since = reconcile.as_ref().map(|reconcile| reconcile.since);
         if let Some(reconcile) = &reconcile {
             warn!(reason = %reconcile.reason, "the store may have forgotten what was sent: every job is asked about before anything is sent");
@@ -323,11 +326,7 @@ async fn recover(driver: &Driver, lanes: &Lanes) -> Result<(), AppError> {
             // A job whose provider was taken out of the configuration waits as it is: nothing is known of its rules.
             let policy = &lanes.get(&job.request.provider)?.policy;
             let next = apply(&job.job, policy, &Event::Restarted, now, clock.jitter()).ok()?;
-            let mut record = Record::new(job.id, job.version, next, now);
-            record.due_at = record.job.due_at();
-            let event = Event::Restarted.name().into();
-            record.history.push(HistoryEntry { at: now, event, detail: serde_json::Value::Null });
-            Some(record)
+            Some(Notes::of_event(job, next, &Event::Restarted, now, &clock))
         })
         .await?;
     for total in driver.store.open_totals().await? {

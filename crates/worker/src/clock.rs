@@ -22,9 +22,23 @@ impl Clock {
         Self { start: wall(), started: Instant::now() }
     }
 
+    /// A clock that starts now, and not before `newest`: a clock that was set back must not reopen what has passed.
+    pub fn not_before(newest: Option<Timestamp>) -> Self {
+        let clock = Self::start();
+        match newest {
+            Some(newest) if newest > clock.start => Self { start: newest, ..clock },
+            _ => clock,
+        }
+    }
+
     /// The time for decisions and records.
     pub fn now(&self) -> Timestamp {
         self.start.plus(self.started.elapsed())
+    }
+
+    /// The later of both clocks: a machine that slept, or whose clock was set right, must not start what has expired.
+    pub fn latest(&self) -> Timestamp {
+        self.now().max(wall())
     }
 
     /// The time for `X-TIMESTAMP`.

@@ -58,15 +58,36 @@ impl Driver {
     /// Drives one claimed job until it waits or rests.
     pub async fn drive(self, slot: Slot, job: StoredJob, purpose: Purpose) {
         let lane = Arc::clone(slot.lane());
+        let mut guard = EndsProbe { driver: &self, lane: &lane, purpose, asked: false };
         let mut driving = Driving::new(&self, &lane, job, purpose);
         let stop = driving.run().await;
         if matches!(stop, Stop::Fenced) {
             info!(reference = %driving.job.request.partner_reference_no, "the job was changed elsewhere; what is stored stands");
         }
-        if purpose == Purpose::Probe {
-            lane.probe_ended(self.clock.now(), driving.asked);
-        }
+        guard.asked = driving.asked;
+        drop(guard);
         drop(slot);
+    }
+}
+
+/// However a drive ends, the lane learns that its probe is over. A drive that panics takes the process down: its job is
+/// claimed and nobody drives it, and the next start settles that.
+struct EndsProbe<'a> {
+    driver: &'a Driver,
+    lane: &'a Lane,
+    purpose: Purpose,
+    asked: bool,
+}
+
+impl Drop for EndsProbe<'_> {
+    fn drop(&mut self) {
+        if self.purpose == Purpose::Probe {
+            self.lane.probe_ended(self.driver.clock.now(), self.asked);
+        }
+        if std::thread::panicking() {
+            error!(provider = %self.lane.name, "a drive panicked");
+            self.driver.fatal.cancel();
+        }
     }
 }
 
@@ -107,13 +128,7 @@ impl<'a> Driving<'a> {
 
     /// One provider call, with everything that has to stand before it.
     async fn call(&mut self, step: Step) -> Result<(), Stop> {
-        if self.driver.shutdown.is_cancelled() || self.driver.fatal.is_cancelled() {
-            return Err(Stop::Leave);
-        }
-        if self.lane.is_paused() && self.purpose == Purpose::Work {
-            self.lane.parked();
-            return Err(self.let_go(self.driver.clock.now()).await);
-        }
+        self.may_call().await?;
         self.lane.turn().await;
         // The token is had before the intent is recorded, so that a refused token hardly ever meets an intent.
         let token = match self.lane.client.token(self.driver.clock.wall()).await {
@@ -128,11 +143,25 @@ impl<'a> Driving<'a> {
                 return Err(self.wait_a_little().await);
             }
         };
+        // The turn and the token may have taken a while.
+        self.may_call().await?;
         match step {
             Step::Send => self.send(&token).await,
             Step::Inquire => self.inquire(&token).await,
             _ => self.check(&token).await,
         }
+    }
+
+    /// Whether a call may begin: not after the shutdown, and on a standing lane only as its probe.
+    async fn may_call(&mut self) -> Result<(), Stop> {
+        if self.driver.shutdown.is_cancelled() || self.driver.fatal.is_cancelled() {
+            return Err(Stop::Leave);
+        }
+        if self.lane.is_paused() && self.purpose == Purpose::Work {
+            self.lane.parked();
+            return Err(self.let_go(self.driver.clock.now()).await);
+        }
+        Ok(())
     }
 
     async fn inquire(&mut self, token: &snap_client::Token) -> Result<(), Stop> {
@@ -160,8 +189,13 @@ impl<'a> Driving<'a> {
                 return self.happened_and_recorded(Event::InquiryWrong, at).await;
             }
         };
-        let before = self.job.clone();
+        // It may have passed while this drive waited for its turn or for the token, or while the machine slept.
+        let latest = self.driver.clock.latest();
+        if self.job.job.is_expired(latest) {
+            return self.happened_and_recorded(Event::Expired, latest).await;
+        }
         let started = self.driver.clock.now();
+        let before = self.job.clone();
         self.apply(&Event::SendStarted, started)?;
         self.notes.started(&request, started);
         // M1: the intent is on disk, synced, before the first byte leaves.

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use engine::{Event, Job, Policy, apply};
 use lapin::message::Delivery;
@@ -30,6 +31,10 @@ use crate::telemetry::metrics::DeliveryResult;
 
 /// Deliveries recorded together: more do not make a commit cheaper, and hold the first one's answer back.
 const BATCH: usize = 64;
+/// Prefetched deliveries are held back no longer than this for want of a slot.
+const HOLD_LIMIT: Duration = Duration::from_secs(300);
+/// What is then taken at once: all that has arrived, for any sensible prefetch.
+const HELD_BATCH: usize = 4096;
 /// A refused body is kept whole up to here, in bytes.
 pub const KEPT_BODY_MAX: usize = 1024 * 1024;
 
@@ -90,7 +95,12 @@ impl Intake {
     async fn next(&self, incoming: &mut Incoming) -> Result<Vec<Arc<Delivery>>, AmqpError> {
         let limit = match incoming.source {
             Source::Dead => BATCH,
-            Source::Jobs => self.wait_for_slots().await.min(BATCH),
+            // Held for longer, the broker would take them for lost (its consumer timeout is 30 minutes), and count it
+            // against them. They wait in the store then.
+            Source::Jobs => match tokio::time::timeout(HOLD_LIMIT, self.wait_for_slots()).await {
+                Ok(slots) => slots.min(BATCH),
+                Err(_elapsed) => HELD_BATCH,
+            },
         };
         incoming.batch(limit).await
     }
@@ -115,19 +125,24 @@ impl Intake {
         batch: &[Arc<Delivery>],
         over: &CancellationToken,
     ) -> Result<bool, StoreError> {
+        let (mut jobs_done, mut refusals_done) = (false, false);
         loop {
             let now = self.driver.clock.now();
             let (mut jobs, mut slots, mut refusals) = (Vec::new(), Vec::new(), Vec::new());
             for delivery in batch {
                 match self.take(source, delivery, now) {
-                    Taken::Job(job, slot) => {
+                    Taken::Job(job, slot) if !jobs_done => {
                         jobs.push(*job);
                         slots.push(slot);
                     }
-                    Taken::Refused(refusal) => refusals.push(*refusal),
+                    Taken::Refused(refusal) if !refusals_done => refusals.push(*refusal),
+                    _ => {}
                 }
             }
-            match self.write(jobs, slots, refusals).await {
+            let (accepted, refused) = tokio::join!(self.accept(jobs, slots), self.refuse(refusals));
+            // What is recorded stays recorded, and is not recorded again when the rest is tried once more.
+            (jobs_done, refusals_done) = (jobs_done || accepted.is_ok(), refusals_done || refused.is_ok());
+            match accepted.and(refused) {
                 // M12: nothing is acked, and nothing more is taken, until there is room again.
                 Err(StoreError::Full | StoreError::Busy) => {
                     warn!("no room in the store: deliveries wait in the broker");
@@ -142,28 +157,26 @@ impl Intake {
         }
     }
 
-    async fn write(
-        &self,
-        jobs: Vec<NewJob>,
-        slots: Vec<Option<Slot>>,
-        refusals: Vec<Refusal>,
-    ) -> Result<(), StoreError> {
-        let refused = refusals.len();
-        let (accepted, noted) = tokio::join!(
-            async { if jobs.is_empty() { Ok(Vec::new()) } else { self.driver.store.accept(jobs).await } },
-            async { if refused == 0 { Ok(()) } else { self.driver.store.refuse(refusals).await } },
-        );
-        // What was accepted is driven whatever became of the refusals: it is recorded, and a repeat is a duplicate.
-        for (accepted, slot) in accepted?.into_iter().zip(slots) {
+    async fn accept(&self, jobs: Vec<NewJob>, slots: Vec<Option<Slot>>) -> Result<(), StoreError> {
+        if jobs.is_empty() {
+            return Ok(());
+        }
+        for (accepted, slot) in self.driver.store.accept(jobs).await?.into_iter().zip(slots) {
             self.accepted(accepted, slot);
         }
-        noted?;
+        Ok(())
+    }
+
+    async fn refuse(&self, refusals: Vec<Refusal>) -> Result<(), StoreError> {
+        let refused = refusals.len();
+        if refused == 0 {
+            return Ok(());
+        }
+        self.driver.store.refuse(refusals).await?;
         for _ in 0..refused {
             self.driver.metrics.delivery(DeliveryResult::Refused);
         }
-        if refused > 0 {
-            self.driver.published.notify_one();
-        }
+        self.driver.published.notify_one();
         Ok(())
     }
 

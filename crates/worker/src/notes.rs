@@ -128,6 +128,15 @@ impl Notes {
         record
     }
 
+    /// One transaction of one event that happened outside a drive: it may kill the job, and then has to say so.
+    pub fn of_event(stored: &StoredJob, next: engine::Job, event: &Event, at: Timestamp, clock: &Clock) -> Record {
+        let mut notes = Self::default();
+        notes.event(event, at);
+        let job = StoredJob { job: next, ..stored.clone() };
+        let due = job.job.due_at();
+        notes.record(&job, due, at, clock)
+    }
+
     /// The record is on disk.
     pub fn recorded(&mut self, job: &mut StoredJob) {
         merge(job, &self.answer);

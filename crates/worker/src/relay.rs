@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{BasicProperties, Channel};
-use outbox::{OutboxRow, OutcomeId, Store, StoreError};
+use outbox::{OutboxRow, OutcomeId, Store};
 use snap_core::Timestamp;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -14,7 +14,7 @@ use tracing::{debug, warn};
 use crate::amqp::{AmqpError, Link, Outgoing, publish_window};
 use crate::clock::Clock;
 use crate::event::{CONTENT_TYPE, Properties};
-use crate::full::wait_for_room;
+use crate::full::until_written;
 
 /// Events published before their confirms are awaited.
 const WINDOW: usize = 256;
@@ -114,21 +114,13 @@ impl Relay {
         postponed: Vec<(OutcomeId, Timestamp)>,
         now: Timestamp,
     ) -> Result<(), AmqpError> {
-        loop {
-            let marked = async {
-                if !published.is_empty() {
-                    self.store.mark_published(published.clone(), now).await?;
-                }
-                if !postponed.is_empty() {
-                    self.store.postpone(postponed.clone()).await?;
-                }
-                Ok::<(), StoreError>(())
-            };
-            match marked.await {
-                Err(StoreError::Full | StoreError::Busy) => wait_for_room(&self.store).await,
-                other => return Ok(other?),
-            }
+        if !published.is_empty() {
+            until_written(&self.store, || self.store.mark_published(published.clone(), now)).await?;
         }
+        if !postponed.is_empty() {
+            until_written(&self.store, || self.store.postpone(postponed.clone())).await?;
+        }
+        Ok(())
     }
 }
 

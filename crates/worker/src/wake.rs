@@ -4,14 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use engine::{Event, State, apply};
-use outbox::{HistoryEntry, LanePause, PauseCause, Record, Resume, StoreError, StoredJob};
+use outbox::{LanePause, PauseCause, Resume, StoreError, StoredJob};
 use snap_core::Timestamp;
 use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
 
 use crate::drive::{Driver, Purpose};
-use crate::full::wait_for_room;
+use crate::full::{until_written, wait_for_room};
 use crate::lane::{Cause, Change, Gate, Lane};
+use crate::notes::Notes;
 
 /// Changes by other processes are noticed within this time.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -116,8 +117,11 @@ impl Wake {
     }
 
     async fn probe(&self, now: Timestamp) -> Result<(), StoreError> {
-        let job = self.driver.store.claim_due(&self.lane.name, now, 1).await?.pop();
-        match job {
+        let claimed = self.driver.store.claim_due(&self.lane.name, now, 1).await;
+        if claimed.is_err() {
+            self.lane.probe_ended(now, false);
+        }
+        match claimed?.pop() {
             Some(job) => {
                 self.lane.claimed(1, false);
                 info!(provider = %self.lane.name, reference = %job.request.partner_reference_no, "one job tries whether the lane may move");
@@ -147,7 +151,10 @@ impl Wake {
             None => {
                 // Intake took the slot meanwhile.
                 let now = self.driver.clock.now();
-                self.driver.store.release(job.id, job.version, now).await?;
+                match until_written(&self.driver.store, || self.driver.store.release(job.id, job.version, now)).await {
+                    Ok(_) | Err(StoreError::Fenced { .. }) => {}
+                    Err(error) => return Err(error),
+                }
                 if purpose == Purpose::Probe {
                     self.lane.probe_ended(now, false);
                 }
@@ -164,13 +171,11 @@ impl Wake {
         let Ok(next) = apply(&job.job, &self.lane.policy, &event, now, self.driver.clock.jitter()) else {
             return Ok(());
         };
-        let mut record = Record::new(job.id, job.version, next, now);
-        record.due_at = record.job.due_at();
-        record.history.push(HistoryEntry { at: now, event: event.name().into(), detail: serde_json::Value::Null });
+        let record = Notes::of_event(&job, next, &event, now, &self.driver.clock);
         if let Some(at) = record.due_at {
             self.lane.due(at);
         }
-        match self.driver.store.record(record).await {
+        match until_written(&self.driver.store, || self.driver.store.record(record.clone())).await {
             Ok(_) | Err(StoreError::Fenced { .. }) => Ok(()),
             Err(error) => Err(error),
         }
@@ -227,7 +232,10 @@ impl Wake {
             },
             None => self.driver.store.resume_lane(&self.lane.name, Resume::Probe, None).await?,
         };
-        kept.version = stored.version;
+        // Where an operator came before us, the next look has still to see it.
+        if !matches!(stored.pause, Some(LanePause { cause: PauseCause::Operator { .. }, .. })) {
+            kept.version = stored.version;
+        }
         kept.cause = cause;
         match &kept.cause {
             Some(cause) => self.driver.metrics.lane_paused(&self.lane.name, cause.as_str()),
@@ -246,6 +254,6 @@ pub struct Kept {
 
 /// Whether the job may be sent without having been asked about since the store came back.
 fn must_ask_first(job: &StoredJob, since: Timestamp) -> bool {
-    matches!(job.job.state, State::Ready { .. } | State::Inquired { .. })
+    matches!(job.job.state, State::Ready { .. } | State::Inquired { .. } | State::Unconfirmed { .. })
         && job.job.evidence.last_ended_at.is_none_or(|ended| ended < since)
 }

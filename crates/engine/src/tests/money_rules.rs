@@ -287,3 +287,49 @@ fn the_number_of_checks_follows_from_the_schedule() {
     let fine = Policy { first_after: Duration::ZERO, interval_max: Duration::ZERO, ..policy() };
     assert_eq!(fine.checks(), 86_400_000);
 }
+
+#[test]
+fn m4_a_resend_that_collides_with_its_original_is_never_sent_again() {
+    let resend = [
+        checked(40, StatusAnswer::NotFound),
+        checked(610, StatusAnswer::NotFound),
+        (611, inquired()),
+        (612, Event::SendStarted),
+        (613, Event::TopUp(Answer::Duplicate)),
+    ];
+    let collided = after(&unconfirmed(), &resend);
+    assert_eq!(name(&collided), "unconfirmed");
+    let lost = after(&collided, &[checked(1300, StatusAnswer::NotFound), checked(2600, StatusAnswer::NotFound)]);
+    assert_eq!(lost.state, dead(DeadReason::Unresolved));
+    assert_eq!(lost.evidence.money, MoneyState::MaybeSent);
+    let first = after(&sending(), &[(10, Event::TopUp(Answer::Duplicate))]);
+    let settled = after(&first, &[checked(40, StatusAnswer::NotFound), checked(610, StatusAnswer::NotFound)]);
+    assert_eq!(name(&settled), "ready", "a first attempt that is called a duplicate is in plain doubt");
+}
+
+#[test]
+fn m6_what_is_sent_again_is_asked_about_as_long_as_the_first() {
+    let mut job = unconfirmed();
+    job.budget.checks = 1;
+    job.state = State::Unconfirmed { at: at(700), not_found: 1, refusal: None };
+    let ready = after(&job, &[checked(700, StatusAnswer::NotFound)]);
+    assert_eq!((name(&ready), ready.budget.checks), ("ready", policy().checks()));
+}
+
+#[test]
+fn m12_a_restored_doubt_starts_its_quiet_period_over() {
+    let once = after(&unconfirmed(), &[checked(700, StatusAnswer::NotFound)]);
+    let restored = after(&once, &[(5000, Event::StoreRestored)]);
+    let asked = after(&restored, &[checked(5030, StatusAnswer::NotFound), checked(5100, StatusAnswer::NotFound)]);
+    assert_eq!(name(&asked), "unconfirmed", "a forgotten resend may be seconds old");
+    assert_eq!(name(&after(&asked, &[checked(5600, StatusAnswer::NotFound)])), "ready");
+}
+
+#[test]
+fn m12_a_job_that_was_due_long_ago_may_have_been_sent_long_ago() {
+    let mut job = fresh();
+    job.state = State::Ready { at: at(-90_000) };
+    let restored = after(&job, &[(0, Event::StoreRestored)]);
+    let asked = after(&restored, &[checked(30, StatusAnswer::NotFound), checked(700, StatusAnswer::NotFound)]);
+    assert_eq!(asked.state, dead(DeadReason::Unresolved), "the uniqueness window may be over");
+}

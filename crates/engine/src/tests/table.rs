@@ -33,8 +33,16 @@ fn events() -> Vec<Event> {
     let mut events = vec![inquired(), Event::InquiryRefused, Event::InquiryWrong, Event::SendStarted];
     events.extend(retries.map(Event::InquiryFailed));
     events.extend(
-        [Answer::Paid, Answer::Accepted, Answer::Refused, Answer::Wrong, Answer::Unknown, Answer::Inconsistent]
-            .map(Event::TopUp),
+        [
+            Answer::Paid,
+            Answer::Accepted,
+            Answer::Refused,
+            Answer::Wrong,
+            Answer::Unknown,
+            Answer::Duplicate,
+            Answer::Inconsistent,
+        ]
+        .map(Event::TopUp),
     );
     for retry in retries {
         events.extend([true, false].map(|sent| Event::TopUp(Answer::NotExecuted { sent, retry })));

@@ -236,7 +236,9 @@ impl Supervisor {
         // They end by `over`; what was recorded and not acknowledged comes again.
         let rest = async { while tasks.join_next().await.is_some() {} };
         if tokio::time::timeout(OPERATION_LIMIT, rest).await.is_err() {
-            warn!("the broker edge did not end in time; it is cut off");
+            // Not to be cut off: what is being recorded is driven once it is.
+            warn!("the broker edge takes long to end; it is left to itself");
+            tasks.detach_all();
         }
         for connection in [consume, publish] {
             // Bounded: closing a blocked connection hangs.

@@ -70,7 +70,7 @@ fn door<T: Coded + DeserializeOwned>(profile: &Profile, service: Service, reply:
             (Door::Silent { http_status: *http_status, detail: format!("{why}: {detail}") }, None)
         }
         Reply::Answered(Answered { http_status, body, retry_after, .. }) => {
-            let parsed: Option<T> = serde_json::from_slice(body).ok();
+            let parsed: Option<T> = snap_core::parse_answer(body).ok();
             let code = parsed.as_ref().and_then(Coded::code).and_then(|code| ResponseCode::parse(code).ok());
             let class = classify_reply(profile, service, *http_status, code);
             let opened = Opened { http_status: *http_status, code, class, retry_after: *retry_after };
@@ -105,8 +105,18 @@ enum Ours {
     Lane(LaneFault),
 }
 
-fn ours(opened: &Opened) -> Option<Ours> {
-    let code = opened.code?;
+/// 409 00 and 409 01, 404 14 "paid", 404 18 "same reference, other parameters".
+fn knows_the_reference(opened: &Opened) -> bool {
+    let inconsistent = opened
+        .code
+        .is_some_and(|code| (code.http_status(), code.service(), code.case()) == (404, Service::TopUp.code(), 18));
+    opened.class == Class::Duplicate || (inconsistent && opened.http_status == 404)
+}
+
+fn ours(opened: &Opened, service: Service) -> Option<Ours> {
+    // A code that disagrees with its HTTP status, or answers another service, says nothing about the lane either.
+    let code =
+        opened.code.filter(|code| code.http_status() == opened.http_status && code.service() == service.code())?;
     match opened.class {
         Class::AuthRefresh => Some(Ours::Token(LaneFault::TokenRefused)),
         Class::ConfigError | Class::RetrySafe => match lane_fault(code)? {
@@ -184,8 +194,12 @@ pub(super) fn top_up(profile: &Profile, expected: Expected<'_>, reply: &Reply) -
         Door::Open(opened) => *opened,
     };
     let mut told = fields(&opened, answer.as_ref());
-    told.reference_no = answer.as_ref().and_then(|answer| answer.reference_no.clone());
-    let reading = match (ours(&opened), opened.class) {
+    // The number of somebody else's top-up must not be asked about.
+    told.reference_no = answer
+        .as_ref()
+        .filter(|answer| !differs(expected.reference, answer.partner_reference_no.as_deref()))
+        .and_then(|answer| answer.reference_no.clone());
+    let reading = match (ours(&opened, Service::TopUp), opened.class) {
         (Some(Ours::Token(fault)), class) => {
             return Reading::new(not_executed(true, Retry::Free), Signal::Nothing, class)
                 .of(&opened)
@@ -220,6 +234,9 @@ pub(super) fn top_up(profile: &Profile, expected: Expected<'_>, reply: &Reply) -
         }
         (None, class @ Class::BusinessReject) => Reading::new(Event::TopUp(Answer::Refused), Signal::Fine, class),
         (None, class @ Class::ConfigError) => Reading::new(Event::TopUp(Answer::Wrong), Signal::Wrong, class),
+        (None, class) if knows_the_reference(&opened) => {
+            Reading::new(Event::TopUp(Answer::Duplicate), Signal::Nothing, class)
+        }
         (None, class @ (Class::Ambiguous | Class::Duplicate | Class::AuthRefresh)) => {
             Reading::new(unknown, Signal::Nothing, class)
         }
@@ -243,7 +260,7 @@ pub(super) fn inquiry(profile: &Profile, expected: Expected<'_>, reply: &Reply) 
         Door::Open(opened) => *opened,
     };
     let told = fields(&opened, answer.as_ref());
-    let reading = match (ours(&opened), opened.class, answer) {
+    let reading = match (ours(&opened, Service::AccountInquiry), opened.class, answer) {
         (Some(Ours::Token(fault)), class, _) => {
             return Reading::new(failed(Retry::Free), Signal::Nothing, class).of(&opened).token_refused(fault);
         }
@@ -314,7 +331,7 @@ pub(super) fn status(profile: &Profile, expected: Expected<'_>, asked_at: Timest
         }
         Door::Open(opened) => *opened,
     };
-    match ours(&opened) {
+    match ours(&opened, profile.status_service) {
         Some(Ours::Token(fault)) => {
             return Reading::new(nothing(Retry::Free), Signal::Nothing, opened.class).of(&opened).token_refused(fault);
         }
