@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
+use super::leash::Leash;
 use super::worker::Settings;
 use super::{Broker, Job, Outcomes, Producer, Sim, Verdict, WorkerProc, eventually, http, random};
 
@@ -25,6 +26,7 @@ pub(crate) struct Stage {
     pub(crate) outcomes: Outcomes,
     published: BTreeMap<String, Job>,
     dir: TempDir,
+    _leash: Leash,
 }
 
 impl Stage {
@@ -56,6 +58,7 @@ impl Stage {
             broker,
             sim,
             settings,
+            _leash: Leash::tie(&format!("sleep 1; rm -rf '{}'", dir.path().display())),
             dir,
         }
     }
