@@ -15,6 +15,7 @@ use outbox::DeadLetter;
 use crate::cli::{DemoArgs, Faults};
 use crate::exit::{CommandError, Exit};
 use crate::output::{Cell, Column, Output, Table, Tone};
+use crate::signals;
 use play::{Play, Played, play};
 use verdict::Verdict;
 
@@ -39,8 +40,22 @@ pub async fn run(args: &DemoArgs, output: &Output) -> Result<Exit, CommandError>
         directory: &folder.path,
         keep: args.keep.is_some(),
     };
-    let Played { verdict, dead_letters } = play(&playing, &|ended| bar.set_position(ended)).await?;
+    let progress = |ended| bar.set_position(ended);
+    let played = signals::until_told(|stopped| async move {
+        tokio::select! {
+            played = play(&playing, &progress) => played.map_err(CommandError::from),
+            () = stopped.cancelled() => Err(CommandError::usage("the demo was stopped", "start it again; it begins anew")),
+        }
+    });
+    let played = Box::pin(played).await.map_err(|source| CommandError::io("listen to signals", source)).flatten();
     bar.finish_and_clear();
+    let Played { verdict, dead_letters } = match played {
+        Ok(played) => played,
+        Err(error) => {
+            folder.close();
+            return Err(error);
+        }
+    };
     let wrote = output.object(&verdict, || text(&verdict, &dead_letters, args, output.color()));
     let written = wrote.map_err(|source| CommandError::File { what: "write to stdout".to_owned(), source });
     folder.close();
