@@ -89,6 +89,8 @@ impl App {
         let clock = Clock::start();
         // Before anything is opened: a secret that cannot be read stops the start.
         let amqp: Option<AmqpConfig> = config.amqp.as_ref().map(AmqpSection::connection).transpose()?;
+        let room = Arc::new(Notify::new());
+        let lanes = Arc::new(lanes(&config, &room)?);
         let metrics = Arc::new(Metrics::new(config.providers.keys().map(String::as_str), config.amqp.is_some()));
         let Opened { store, reconcile, newest, .. } = open(&config, &clock, &metrics).await?;
         if newest.is_some_and(|newest| newest > clock.now()) {
@@ -107,8 +109,6 @@ impl App {
             fatal: CancellationToken::new(),
             published: Arc::new(Notify::new()),
         };
-        let room = Arc::new(Notify::new());
-        let lanes = Arc::new(lanes(&config, &room)?);
         let listener = listen(&config).await?;
         recover(&driver, &lanes).await?;
 
@@ -180,6 +180,13 @@ impl App {
         self.driver.shutdown.cancel();
         self.drives.close();
         let drain = if failed { RECORD_LIMIT } else { self.drain_limit };
+        if !self.drives.is_empty() {
+            info!(
+                jobs = self.drives.len(),
+                limit_s = drain.as_secs(),
+                "what has been sent is waited for and recorded; a second signal ends at once, and nothing is lost by it"
+            );
+        }
         if tokio::time::timeout(drain, self.drives.wait()).await.is_err() {
             warn!(limit_s = drain.as_secs(), "some drives did not end in time; the next start settles them");
         }

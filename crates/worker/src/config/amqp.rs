@@ -1,6 +1,6 @@
 //! The broker's section.
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 
 use super::{ConfigError, Secret};
 
@@ -36,11 +36,10 @@ impl AmqpSection {
     /// # Errors
     /// [`ConfigError`] where the URL cannot be had.
     pub fn connection(&self) -> Result<AmqpConfig, ConfigError> {
-        Ok(AmqpConfig {
-            url: self.url.reveal()?,
-            namespace: self.namespace.clone(),
-            prefetch: self.prefetch,
-            declare: self.declare,
-        })
+        let url = self.url.reveal()?;
+        if url.expose_secret().parse::<lapin::uri::AMQPUri>().is_err() {
+            return Err(self.url.unusable("is no AMQP URL", "write amqp://user:password@host:5672/%2f"));
+        }
+        Ok(AmqpConfig { url, namespace: self.namespace.clone(), prefetch: self.prefetch, declare: self.declare })
     }
 }

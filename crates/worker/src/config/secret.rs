@@ -63,14 +63,17 @@ impl Secret {
         &self.key
     }
 
+    /// What was revealed cannot be used; `what` must not repeat it.
+    pub(super) fn unusable(&self, what: impl Into<String>, hint: impl Into<String>) -> ConfigError {
+        ConfigError::about(&self.config_file, Problem::at(self.key.clone(), what, hint))
+    }
+
     /// The value; one line break at the end of a file does not belong to it.
     ///
     /// # Errors
     /// [`ConfigError`] where the variable is not set or the file cannot be read or is empty.
     pub fn reveal(&self) -> Result<SecretString, ConfigError> {
-        let problem = |what: String, hint: String| {
-            ConfigError::about(&self.config_file, Problem::at(self.key.clone(), what, hint))
-        };
+        let problem = |what: String, hint: String| self.unusable(what, hint);
         match (&self.value, &self.source) {
             (Some(value), _) => Ok(value.clone()),
             (None, SecretSource::Plain) => Err(problem("is empty".to_owned(), "give it a value".to_owned())),

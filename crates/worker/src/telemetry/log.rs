@@ -44,7 +44,10 @@ pub fn start(config: LogConfig, verbose: u8, color: bool) {
 fn filter(level: LogLevel, verbose: u8) -> Targets {
     let level = raised(level, verbose);
     let others = level.min(LevelFilter::WARN);
-    OURS.iter().fold(Targets::new().with_default(others), |targets, ours| targets.with_target(*ours, level))
+    // What lapin has to say we say ourselves, in our words and once.
+    let lapin = if verbose == 0 { LevelFilter::OFF } else { others };
+    let libraries = Targets::new().with_default(others).with_target("lapin", lapin);
+    OURS.iter().fold(libraries, |targets, ours| targets.with_target(*ours, level))
 }
 
 fn raised(level: LogLevel, verbose: u8) -> LevelFilter {
@@ -92,6 +95,12 @@ mod tests {
         assert!(!filter.would_enable("lapin::channel", &Level::INFO));
         assert!(!filter.would_enable("reqwest", &Level::DEBUG));
         assert!(!filter.would_enable("hyper_util::client", &Level::TRACE));
+    }
+
+    #[test]
+    fn lapin_is_quiet_until_somebody_asks() {
+        assert!(!filter(LogLevel::Info, 0).would_enable("lapin::channels", &Level::ERROR));
+        assert!(filter(LogLevel::Info, 1).would_enable("lapin::channels", &Level::ERROR));
     }
 
     #[test]

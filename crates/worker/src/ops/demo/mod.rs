@@ -100,7 +100,7 @@ fn text(verdict: &Verdict, dead_letters: &[DeadLetter], args: &DemoArgs, color: 
     text.push('\n');
     text.push_str(&ledger(verdict).render(color));
     if !dead_letters.is_empty() {
-        text.push_str("\nDead letters, newest first (the first few are messages that producers got wrong):\n");
+        text.push_str("\nDead letters, oldest first (the first few are messages that producers got wrong):\n");
         text.push_str(&dead(dead_letters).render(color));
     }
     text.push_str(&next(args));
