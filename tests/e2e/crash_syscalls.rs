@@ -27,7 +27,7 @@ async fn killed_at_each_write_to_a_socket_nothing_is_lost_or_paid_twice() {
 
 /// Kills at every `step`-th call up to `last`; the long form goes further, with more jobs.
 async fn sweep(name: &str, calls: &str, last: u32, step: usize) {
-    let (last, step, count) = if long() { (last * 3, 1, 12) } else { (last, step, 3) };
+    let (last, step, count) = if long() { (last * 3, step.div_ceil(2), 12) } else { (last, step, 3) };
     let mut stage = Stage::prepare(name).await;
     stage.start();
     stage.worker.kill();
