@@ -9,10 +9,9 @@ use lapin::types::FieldTable;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use crate::harness::leash::Leash;
 use crate::harness::verdict::text;
 use crate::harness::worker::binary;
-use crate::harness::{Job, Stage, http};
+use crate::harness::{Job, Leash, Stage, http};
 
 const LIMIT: Duration = Duration::from_secs(60);
 

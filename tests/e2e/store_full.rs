@@ -8,9 +8,8 @@ use std::time::Duration;
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use serde_json::json;
 
-use crate::harness::leash::Leash;
 use crate::harness::worker::{PROCESS_LIMIT, binary};
-use crate::harness::{Job, Stage, eventually, holds_for, http};
+use crate::harness::{Job, Leash, Stage, eventually, holds_for, http};
 
 const LIMIT: Duration = Duration::from_secs(120);
 

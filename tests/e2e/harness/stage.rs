@@ -6,9 +6,8 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use super::leash::Leash;
 use super::worker::Settings;
-use super::{Broker, Job, Outcomes, Producer, Sim, Verdict, WorkerProc, eventually, http, random};
+use super::{Broker, Job, Leash, Outcomes, Producer, Sim, Verdict, WorkerProc, eventually, http, random};
 
 /// A story's stage.
 pub(crate) struct Stage {

@@ -11,8 +11,7 @@ use serde_json::Value;
 use snap_sim::Credentials;
 
 use super::http::{self, Page};
-use super::leash::Leash;
-use super::{eventually_now, free_port, setting};
+use super::{Leash, eventually_now, free_port, setting};
 
 /// Start, or stop, of a worker in the development profile on a busy machine.
 pub(crate) const PROCESS_LIMIT: Duration = Duration::from_secs(60);
@@ -279,10 +278,7 @@ impl WorkerProc {
 
     /// Resident memory, in KiB.
     pub(crate) fn resident_kib(&self) -> u64 {
-        let status =
-            std::fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("the worker's status is readable");
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("the kernel tells VmRSS");
-        line.trim().trim_end_matches(" kB").parse().expect("a number of KiB")
+        testbed::process::resident_kib(self.pid()).expect("the kernel tells VmRSS")
     }
 
     /// Where config, store and log are.

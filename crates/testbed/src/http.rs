@@ -6,15 +6,15 @@ use std::time::Duration;
 
 /// What came back.
 #[derive(Debug, Clone)]
-pub(crate) struct Page {
+pub struct Page {
     /// The HTTP status.
-    pub(crate) status: u16,
+    pub status: u16,
     /// The body.
-    pub(crate) body: String,
+    pub body: String,
 }
 
 /// Gets a page; `None` while nobody listens.
-pub(crate) fn get(port: u16, path: &str) -> Option<Page> {
+pub fn get(port: u16, path: &str) -> Option<Page> {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
     stream.set_read_timeout(Some(Duration::from_secs(10))).ok()?;
     write!(stream, "GET {path} HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\nconnection: close\r\n\r\n").ok()?;
@@ -27,12 +27,12 @@ pub(crate) fn get(port: u16, path: &str) -> Option<Page> {
 }
 
 /// The value of the first sample of `name` whose labels include `labels` (such as `result="accepted"`).
-pub(crate) fn sample(metrics: &str, name: &str, labels: &[&str]) -> Option<f64> {
+pub fn sample(metrics: &str, name: &str, labels: &[&str]) -> Option<f64> {
     samples(metrics, name, labels).next()
 }
 
 /// The sum over all samples of `name` whose labels include `labels`; counters and gauges that are absent count as zero.
-pub(crate) fn total(metrics: &str, name: &str, labels: &[&str]) -> f64 {
+pub fn total(metrics: &str, name: &str, labels: &[&str]) -> f64 {
     samples(metrics, name, labels).sum()
 }
 

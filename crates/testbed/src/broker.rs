@@ -1,4 +1,4 @@
-//! A RabbitMQ node of the test's own: own ports, own epmd, own cookie, own data; killed, frozen and booted again at will.
+//! A RabbitMQ node of one's own: own ports, own epmd, own cookie, own data; killed, frozen and booted again at will.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -11,14 +11,14 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-use super::leash::Leash;
-use super::{eventually_now, free_port, random};
+use crate::{Leash, eventually_now, free_port, random};
 
 /// Boot takes some 5 s on two idle cores; a loaded machine gets the time it needs.
 const BOOT_LIMIT: Duration = Duration::from_secs(120);
 
-/// A private RabbitMQ node.
-pub(crate) struct Broker {
+/// A private RabbitMQ node; it and its files are gone when this is dropped, or its owner's process ends.
+#[derive(Debug)]
+pub struct Broker {
     node_name: String,
     amqp_port: u16,
     dist_port: u16,
@@ -30,21 +30,33 @@ pub(crate) struct Broker {
     _leash: Leash,
 }
 
+#[derive(Debug)]
 struct Node {
     process: Child,
     _leash: Leash,
 }
 
 impl Broker {
+    /// Whether RabbitMQ's server is on this machine.
+    pub fn is_installed() -> bool {
+        find_scripts().is_some()
+    }
+
     /// A new node, ready to be connected to.
-    pub(crate) fn start() -> Self {
+    ///
+    /// # Panics
+    /// RabbitMQ or Erlang is not there, or does not start.
+    pub fn start() -> Self {
         Self::start_with("")
     }
 
     /// A new node with more lines in its `rabbitmq.conf`.
-    pub(crate) fn start_with(more: &str) -> Self {
-        let scripts = find_scripts();
-        let dir = tempfile::Builder::new().prefix("e2e-broker-").tempdir().expect("a temporary directory");
+    ///
+    /// # Panics
+    /// As [`Broker::start`].
+    pub fn start_with(more: &str) -> Self {
+        let scripts = find_scripts().expect("RabbitMQ is installed (tests/run installs it where there is apt)");
+        let dir = tempfile::Builder::new().prefix("testbed-broker-").tempdir().expect("a temporary directory");
         let (amqp_port, dist_port, epmd_port) = (free_port(), free_port(), free_port());
         let conf = format!(
             "listeners.tcp.1 = 127.0.0.1:{amqp_port}\ndisk_free_limit.absolute = 50MB\nlog.file.level = info\n{more}\n"
@@ -64,7 +76,7 @@ impl Broker {
         eventually_now(Duration::from_secs(10), "epmd listens", || TcpStream::connect(("127.0.0.1", epmd_port)).ok());
 
         let broker = Self {
-            node_name: format!("e2e-{:x}@localhost", random()),
+            node_name: format!("testbed-{:x}@localhost", random()),
             amqp_port,
             dist_port,
             epmd_port,
@@ -79,17 +91,20 @@ impl Broker {
     }
 
     /// Where to connect to.
-    pub(crate) fn url(&self) -> String {
+    pub fn url(&self) -> String {
         self.url_of("guest:guest")
     }
 
     /// Where this user connects to; `user:password`.
-    pub(crate) fn url_of(&self, user: &str) -> String {
+    pub fn url_of(&self, user: &str) -> String {
         format!("amqp://{user}@127.0.0.1:{}/%2f", self.amqp_port)
     }
 
     /// Starts the node on the data and ports it had before, and waits until it takes connections.
-    pub(crate) fn boot(&self) {
+    ///
+    /// # Panics
+    /// It does not start.
+    pub fn boot(&self) {
         let log = std::fs::File::create(self.dir.path().join("console.log")).expect("the console log is made");
         let process = self
             .command("rabbitmq-server")
@@ -113,8 +128,16 @@ impl Broker {
         });
     }
 
+    /// The node's process, while it runs.
+    pub fn pid(&self) -> Option<u32> {
+        self.node().as_ref().map(|node| node.process.id())
+    }
+
     /// `kill -9` of the node.
-    pub(crate) fn kill(&self) {
+    ///
+    /// # Panics
+    /// It cannot be killed.
+    pub fn kill(&self) {
         if let Some(mut node) = self.node().take() {
             node.process.kill().expect("the node is killed");
             node.process.wait().expect("the node is gone");
@@ -122,18 +145,24 @@ impl Broker {
     }
 
     /// Stops the node's process in its tracks: connections stay open and nothing answers.
-    pub(crate) fn freeze(&self) {
+    ///
+    /// # Panics
+    /// It does not run.
+    pub fn freeze(&self) {
         self.signal(Signal::STOP);
     }
 
     /// Lets a frozen node go on.
-    pub(crate) fn thaw(&self) {
+    ///
+    /// # Panics
+    /// It does not run.
+    pub fn thaw(&self) {
         self.signal(Signal::CONT);
     }
 
     /// Waits until new quorum queues survive a crash: their directory of members is flushed half a second late, and a node
     /// killed before that comes back with queues that nobody can use.
-    pub(crate) async fn settle_new_queues(&self) {
+    pub async fn settle_new_queues(&self) {
         tokio::time::sleep(Duration::from_secs(2)).await; // nothing outside the node shows the flush
     }
 
@@ -142,7 +171,7 @@ impl Broker {
         let mut command = Command::new(self.scripts.join(script));
         command
             .env_clear()
-            .env("PATH", super::setting("PATH").unwrap_or_else(|| "/usr/bin:/bin".to_owned()))
+            .env("PATH", crate::setting("PATH").unwrap_or_else(|| "/usr/bin:/bin".to_owned()))
             .env("LANG", "C.UTF-8")
             .env("HOME", dir) // the cookie
             .env("ERL_EPMD_PORT", self.epmd_port.to_string())
@@ -196,14 +225,14 @@ impl Drop for Broker {
 }
 
 /// The directory of RabbitMQ's own scripts. Not Debian's wrapper in `/usr/sbin`: that one changes the user and the directory.
-fn find_scripts() -> PathBuf {
+fn find_scripts() -> Option<PathBuf> {
     let usual = [
         "/usr/lib/rabbitmq/bin",
         "/opt/rabbitmq/sbin",
         "/usr/local/opt/rabbitmq/sbin",
         "/opt/homebrew/opt/rabbitmq/sbin",
     ];
-    let on_path = super::setting("PATH").unwrap_or_default();
+    let on_path = crate::setting("PATH").unwrap_or_default();
     usual
         .iter()
         .copied()
@@ -211,5 +240,4 @@ fn find_scripts() -> PathBuf {
         .map(Path::new)
         .find(|dir| dir.join("rabbitmq-server").is_file())
         .map(Path::to_path_buf)
-        .expect("RabbitMQ is installed (tests/run installs it where there is apt)")
 }

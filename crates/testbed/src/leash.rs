@@ -1,4 +1,4 @@
-//! Ends what a test started when the test process ends, however it ends.
+//! Ends what a process started when that process ends, however it ends.
 
 use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, Stdio};
@@ -7,13 +7,16 @@ use std::process::{Child, Command, Stdio};
 ///
 /// The kernel closes our end of its standard input whether we return, panic in a static or are killed.
 #[derive(Debug)]
-pub(crate) struct Leash {
+pub struct Leash {
     shell: Child,
 }
 
 impl Leash {
     /// Runs `clean_up` (a shell command) once this process is gone, unless the leash is dropped before.
-    pub(crate) fn tie(clean_up: &str) -> Self {
+    ///
+    /// # Panics
+    /// There is no `sh`.
+    pub fn tie(clean_up: &str) -> Self {
         let shell = Command::new("sh")
             .arg("-c")
             .arg(format!("cat >/dev/null; {clean_up}"))
