@@ -1,6 +1,7 @@
 //! The command line: every command, argument and example. Commands of one noun stand together; what they do is in `ops`.
 
 mod dlq;
+mod explain;
 mod jobs;
 mod sim;
 mod when;
@@ -10,6 +11,7 @@ use std::path::PathBuf;
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 
 pub use dlq::{DlqCommand, DlqListArgs, DlqShowArgs, Money, Reason};
+pub use explain::ExplainArgs;
 pub use jobs::{JobState, JobsCommand, JobsFilterArgs, JobsListArgs, JobsShowArgs, JobsStatsArgs, Page};
 pub use sim::{Faults, Personality, Repeat, SimArgs};
 pub use when::{When, WhenError};
@@ -151,6 +153,19 @@ valid. To send a file again does no harm: a known partnerReferenceNo is not topp
     /// Dead letters, which wait for a person: list, show
     #[command(subcommand)]
     Dlq(DlqCommand),
+    /// What a response code means, and what the worker does about it
+    #[command(after_help = "\
+Examples:
+  worker explain 4043811
+  worker explain 403 14                 of any service
+  worker explain 2003900 --service 38   as the answer of a top-up
+  worker explain 07                     a latestTransactionStatus
+  worker explain unresolved             why a dead letter is one
+  worker explain 5043800 --provider midtrans -o json
+
+Needs no configuration; where there is one, its providers' own rules are used. Codes that nobody has listed get the
+reading that is safe for the money.")]
+    Explain(ExplainArgs),
     /// JSON Schema of the job message, the outcome event or the configuration
     #[command(after_help = "\
 Examples:

@@ -4,6 +4,7 @@ pub mod check;
 pub mod completions;
 pub mod demo;
 pub mod dlq;
+pub mod explain;
 #[cfg(test)]
 mod fixture;
 pub mod init;
@@ -57,6 +58,7 @@ pub fn run(command: &Command, world: &World) -> Result<Exit, CommandError> {
             output.say(&format!("wrote {}; `worker check` says what is missing in it", file.display()));
             output.object(&serde_json::json!({ "file": file }), String::new).map_err(stdout)?;
         }
+        Command::Explain(args) => return explain::run(args, world),
         _ => {
             log::start(log::FOR_COMMANDS, world.global.verbose, world.talk_color);
             return command_in_runtime(command, world);
@@ -103,7 +105,11 @@ fn command_in_runtime(command: &Command, world: &World) -> Result<Exit, CommandE
                 ended
             })
         }
-        Command::Run | Command::Init(_) | Command::Schema { .. } | Command::Completions { .. } => Ok(Exit::Done),
+        Command::Run
+        | Command::Init(_)
+        | Command::Explain(_)
+        | Command::Schema { .. }
+        | Command::Completions { .. } => Ok(Exit::Done),
     }
 }
 

@@ -226,7 +226,8 @@ fn milliseconds(took: u64) -> String {
     if took < 10_000 { format!("{took}ms") } else { age(std::time::Duration::from_millis(took)) }
 }
 
-const fn asked(service: Service) -> &'static str {
+/// A service in one word.
+pub(super) const fn asked(service: Service) -> &'static str {
     match service {
         Service::AccountInquiry => "inquiry",
         Service::TopUp => "top-up",

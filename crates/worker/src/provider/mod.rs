@@ -1,12 +1,14 @@
 //! One job, one call: builds the request the profile asks for, sends it, and reads what came back.
 
 mod read;
+mod supposed;
 
 use outbox::StoredJob;
 use snap_client::{Bytes, Reply, Token, TokenFailure};
 use snap_core::{ExternalId, LaneFault, Service, Timestamp, TopUpDetails};
 
 pub use read::{Expected, Reading};
+pub(crate) use supposed::supposed;
 
 use crate::drive::Driver;
 use crate::lane::{Lane, Signal};
