@@ -30,19 +30,28 @@ pub struct DeadLetterFilter {
     pub until: Option<Timestamp>,
     /// This text in the detail, the key or the claimed key.
     pub matching: Option<String>,
+    /// With this face.
+    pub face: Option<DeadLetterFace>,
     /// Closed ones too.
     pub closed_too: bool,
 }
 
-/// Open dead letters with the same face.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DeadLetterGroup {
-    /// The provider, where it is known.
+/// What dead letters of one kind have in common.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct DeadLetterFace {
+    /// The provider; `None`: not known.
     pub provider: Option<String>,
     /// Why.
     pub reason: DeadReason,
-    /// The response code that led here.
+    /// The response code that led here; `None`: none did.
     pub response_code: Option<String>,
+}
+
+/// Dead letters with the same face, of which the same is known about the money.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeadLetterGroup {
+    /// What they have in common.
+    pub face: DeadLetterFace,
     /// What is known about the money.
     pub money_state: MoneyState,
     /// How many.
@@ -62,6 +71,11 @@ impl DeadLetterFilter {
         clause.and_value("d.reason = ?", self.reason.map(|reason| reason.as_str().to_owned()));
         clause.and_value("d.response_code = ?", self.response_code);
         clause.and_value("d.provider = ?", self.provider);
+        if let Some(face) = self.face {
+            clause.and_value("d.provider IS ?", Some(face.provider));
+            clause.and_value("d.reason = ?", Some(face.reason.as_str().to_owned()));
+            clause.and_value("d.response_code IS ?", Some(face.response_code));
+        }
         clause.and_value("d.money_state = ?", self.money_state.map(|state| state.as_str().to_owned()));
         clause.and_value("d.dead_at >= ?", self.since.map(Timestamp::as_millis));
         clause.and_value("d.dead_at < ?", self.until.map(Timestamp::as_millis));
@@ -227,9 +241,11 @@ fn message(row: &Row<'_>, of: &str) -> Result<Option<Delivered>, Rejected> {
 fn group(row: &Row<'_>) -> Result<DeadLetterGroup, Rejected> {
     let of = "dead_letters";
     Ok(DeadLetterGroup {
-        provider: row.get(0)?,
-        reason: rows::reason(&row.get::<_, String>(1)?, of)?,
-        response_code: row.get(2)?,
+        face: DeadLetterFace {
+            provider: row.get(0)?,
+            reason: rows::reason(&row.get::<_, String>(1)?, of)?,
+            response_code: row.get(2)?,
+        },
         money_state: rows::money_state(&row.get::<_, String>(3)?, of)?,
         count: rows::count(row, 4)?,
         amount: total(row, 5)?,

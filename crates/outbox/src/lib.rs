@@ -43,7 +43,7 @@ mod writer;
 pub use accept::{Accepted, Duplicate, NewJob, OnConflict};
 pub use audit::{AuditFault, AuditHead, AuditRow, NewAudit};
 pub use claim::{RecoverScope, RecoveryReport};
-pub use dead_letter_queries::{DeadLetterFilter, DeadLetterGroup};
+pub use dead_letter_queries::{DeadLetterFace, DeadLetterFilter, DeadLetterGroup};
 pub use dead_letters::{CloseDeadLetter, ClosedAs, DeadLetter, Delivered, NewDeadLetter, Refusal};
 pub use error::{OpenError, StoreError};
 pub use filter::Page;

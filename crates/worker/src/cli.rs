@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 
-pub use dlq::{DlqCommand, DlqListArgs, DlqShowArgs, Money, Reason};
+pub use dlq::{DlqCommand, DlqFilterArgs, DlqGroupsArgs, DlqListArgs, DlqShowArgs, Group, Money, Reason};
 pub use explain::ExplainArgs;
 pub use jobs::{JobState, JobsCommand, JobsFilterArgs, JobsListArgs, JobsShowArgs, JobsStatsArgs, Page};
 pub use sim::{Faults, Personality, Repeat, SimArgs};
@@ -150,7 +150,7 @@ valid. To send a file again does no harm: a known partnerReferenceNo is not topp
     /// Jobs: list, show, stats
     #[command(subcommand, alias = "job")]
     Jobs(JobsCommand),
-    /// Dead letters, which wait for a person: list, show
+    /// Dead letters, which wait for a person: groups, list, show
     #[command(subcommand)]
     Dlq(DlqCommand),
     /// What a response code means, and what the worker does about it

@@ -180,6 +180,21 @@ async fn dead_letters_are_filtered_paged_and_grouped_with_their_rupiah() {
     let groups = fixture.store.dead_letter_groups(all()).await.unwrap();
     assert_eq!(groups.len(), 2);
     assert_eq!((groups[0].count, groups[0].amount.to_string().as_str()), (3, "30000.00"));
-    assert_eq!((groups[0].reason, groups[0].oldest), (DeadReason::Unresolved, t(2)));
+    assert_eq!((groups[0].face.reason, groups[0].oldest), (DeadReason::Unresolved, t(2)));
     assert_eq!((groups[1].count, groups[1].amount), (1, Total::default()));
+    for group in groups {
+        let of_face = DeadLetterFilter { face: Some(group.face), ..all() };
+        assert_eq!(found(of_face).await.len() as u64, group.count);
+    }
+    let without_code = DeadLetterFace { response_code: None, ..of_a_timeout() };
+    assert!(found(DeadLetterFilter { face: Some(without_code), ..all() }).await.is_empty());
+    assert_eq!(found(DeadLetterFilter { face: Some(of_a_timeout()), ..all() }).await.len(), 3);
+}
+
+fn of_a_timeout() -> DeadLetterFace {
+    DeadLetterFace {
+        provider: Some("finpay".to_owned()),
+        reason: DeadReason::Unresolved,
+        response_code: Some("5043800".to_owned()),
+    }
 }

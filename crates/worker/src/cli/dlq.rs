@@ -3,7 +3,7 @@
 use clap::builder::PossibleValue;
 use clap::{Args, Subcommand, ValueEnum};
 use engine::{DeadReason, MoneyState};
-use outbox::DeadLetterFilter;
+use outbox::{DeadLetterFace, DeadLetterFilter};
 use snap_core::{ResponseCode, Timestamp};
 
 use super::{Page, When};
@@ -11,6 +11,13 @@ use super::{Page, When};
 /// What to do with dead letters.
 #[derive(Debug, Subcommand)]
 pub enum DlqCommand {
+    /// Open dead letters by provider, reason and response code: count, rupiah, age, what is known of the money
+    #[command(after_help = "\
+Examples:
+  worker dlq groups
+  worker dlq groups --since 1d -o json
+  worker dlq list --group finpay/unresolved/5043800")]
+    Groups(DlqGroupsArgs),
     /// Open dead letters, the oldest first
     #[command(
         alias = "ls",
@@ -18,7 +25,8 @@ pub enum DlqCommand {
 Examples:
   worker dlq list
   worker dlq list --money maybe_sent --provider finpay
-  worker dlq list --reason unresolved --since 1d -o json"
+  worker dlq list --reason-code unresolved --since 1d -o json
+  worker dlq list --group finpay/unresolved/5043800"
     )]
     List(DlqListArgs),
     /// One dead letter: why it is here, what happened before, and the message
@@ -29,12 +37,12 @@ Examples:
     Show(DlqShowArgs),
 }
 
-/// Arguments of `worker dlq list`.
+/// Which dead letters.
 #[derive(Clone, Debug, Default, Args)]
-pub struct DlqListArgs {
+pub struct DlqFilterArgs {
     /// With this reason
-    #[arg(long, value_name = "REASON", value_enum)]
-    pub reason: Option<Reason>,
+    #[arg(long, value_name = "WORD", value_enum)]
+    pub reason_code: Option<Reason>,
     /// With this response code
     #[arg(long, value_name = "CODE", value_parser = response_code)]
     pub code: Option<ResponseCode>,
@@ -47,6 +55,34 @@ pub struct DlqListArgs {
     /// Dead at or after: a time (RFC 3339) or how long ago (2h, 3d)
     #[arg(long, value_name = "TIME")]
     pub since: Option<When>,
+    /// Dead before: a time (RFC 3339) or how long ago (2h, 3d)
+    #[arg(long, value_name = "TIME")]
+    pub until: Option<When>,
+    /// Of this group, as `dlq groups` names it: provider/reason/code
+    #[arg(long, value_name = "GROUP", allow_hyphen_values = true, value_parser = Group::parse)]
+    pub group: Option<Group>,
+    /// This text in the detail, the reference or the claimed reference
+    #[arg(long = "match", value_name = "TEXT")]
+    pub matching: Option<String>,
+}
+
+/// Arguments of `worker dlq groups`.
+#[derive(Clone, Debug, Default, Args)]
+pub struct DlqGroupsArgs {
+    /// Which.
+    #[command(flatten)]
+    pub filter: DlqFilterArgs,
+}
+
+/// Arguments of `worker dlq list`.
+#[derive(Clone, Debug, Default, Args)]
+pub struct DlqListArgs {
+    /// Which.
+    #[command(flatten)]
+    pub filter: DlqFilterArgs,
+    /// Closed ones too
+    #[arg(long)]
+    pub closed: bool,
     /// How many.
     #[command(flatten)]
     pub page: Page,
@@ -58,6 +94,35 @@ pub struct DlqShowArgs {
     /// Its id
     #[arg(value_name = "ID")]
     pub id: String,
+}
+
+/// A group of dead letters, as an argument: `provider/reason/code`, with `-` for what is not known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Group(pub DeadLetterFace);
+
+/// What stands for what is not known.
+const UNKNOWN: &str = "-";
+
+impl Group {
+    fn parse(text: &str) -> Result<Self, String> {
+        let known = |part: &str| (part != UNKNOWN).then(|| part.to_owned());
+        let mut parts = text.rsplitn(3, '/');
+        let (code, reason, provider) = (parts.next(), parts.next(), parts.next());
+        match (code, reason.and_then(DeadReason::parse), provider) {
+            (Some(code), Some(reason), Some(provider)) => {
+                Ok(Self(DeadLetterFace { provider: known(provider), reason, response_code: known(code) }))
+            }
+            _ => Err("not a group as `worker dlq groups` names them: provider/reason/code".to_owned()),
+        }
+    }
+}
+
+impl std::fmt::Display for Group {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let DeadLetterFace { provider, reason, response_code } = &self.0;
+        let known = |part: &Option<String>| part.clone().unwrap_or_else(|| UNKNOWN.to_owned());
+        write!(f, "{}/{}/{}", known(provider), reason.as_str(), known(response_code))
+    }
 }
 
 /// Why something is a dead letter, as an argument.
@@ -112,17 +177,21 @@ fn response_code(text: &str) -> Result<ResponseCode, String> {
     ResponseCode::parse(text).map_err(|error| error.to_string())
 }
 
-impl DlqListArgs {
+impl DlqFilterArgs {
     /// The filter, at `now`.
     #[must_use]
     pub fn at(&self, now: Timestamp) -> DeadLetterFilter {
         DeadLetterFilter {
-            reason: self.reason.map(|reason| reason.0),
+            ids: Vec::new(),
+            reason: self.reason_code.map(|reason| reason.0),
             response_code: self.code.map(|code| code.as_str().to_owned()),
             provider: self.provider.clone(),
             money_state: self.money.map(|money| money.0),
             since: self.since.map(|when| when.at(now)),
-            ..DeadLetterFilter::default()
+            until: self.until.map(|when| when.at(now)),
+            matching: self.matching.clone(),
+            face: self.group.as_ref().map(|group| group.0.clone()),
+            closed_too: false,
         }
     }
 }

@@ -75,16 +75,27 @@ fn filters_of_jobs_are_typed() {
 #[test]
 fn filters_of_dead_letters_are_the_contracts_words() {
     for reason in engine::DeadReason::ALL {
-        let arguments = ["dlq", "list", "--reason", reason.as_str()];
+        let arguments = ["dlq", "list", "--reason-code", reason.as_str()];
         let Command::Dlq(DlqCommand::List(list)) = parsed(&arguments).unwrap().command else { panic!("dlq list") };
-        assert_eq!(list.at(Timestamp::from_millis(0)).reason, Some(reason));
+        assert_eq!(list.filter.at(Timestamp::from_millis(0)).reason, Some(reason));
     }
     for money in engine::MoneyState::ALL {
         let arguments = ["dlq", "list", "--money", money.as_str()];
         let Command::Dlq(DlqCommand::List(list)) = parsed(&arguments).unwrap().command else { panic!("dlq list") };
-        assert_eq!(list.at(Timestamp::from_millis(0)).money_state, Some(money));
+        assert_eq!(list.filter.at(Timestamp::from_millis(0)).money_state, Some(money));
     }
-    for wrong in [["--reason", "unlucky"], ["--money", "gone"], ["--code", "40438"], ["--code", "4043811x"]] {
+    let arguments = ["dlq", "list", "--group", "-/malformed/-"];
+    let Command::Dlq(DlqCommand::List(list)) = parsed(&arguments).unwrap().command else { panic!("dlq list") };
+    let group = list.filter.group.unwrap();
+    assert_eq!((group.0.provider.as_ref(), group.to_string().as_str()), (None, "-/malformed/-"));
+    for wrong in [
+        ["--reason-code", "unlucky"],
+        ["--money", "gone"],
+        ["--code", "40438"],
+        ["--code", "4043811x"],
+        ["--group", "finpay"],
+        ["--group", "finpay/unlucky/-"],
+    ] {
         refused(&[&["dlq", "list"][..], &wrong].concat());
     }
 }
@@ -117,7 +128,7 @@ fn commands_that_are_to_come_are_not_there_yet() {
     for name in ["provider", "audit"] {
         refused(&[name]);
     }
-    for name in ["replay", "discard", "edit", "purge", "groups"] {
+    for name in ["replay", "discard", "edit", "purge"] {
         refused(&["dlq", name]);
     }
 }

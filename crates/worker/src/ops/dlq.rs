@@ -1,13 +1,15 @@
 //! `worker dlq`: what stands before a person. Reads only.
 
+mod groups;
 mod message;
 #[cfg(test)]
 mod tests;
 
-use outbox::{DeadLetter, DeadLetterId, Store};
+use outbox::{DeadLetter, DeadLetterFilter, DeadLetterId, Store};
 use serde::Serialize;
 use snap_core::Timestamp;
 
+use super::explain::reasons;
 use super::jobs::Rupiah;
 use super::{stdout, timeline};
 use crate::cli::{DlqCommand, DlqListArgs};
@@ -21,6 +23,7 @@ use message::MessageView;
 /// [`CommandError::NotFound`] or any failure of the store.
 pub async fn run(command: &DlqCommand, store: &Store, now: Timestamp, output: &Output) -> Result<Exit, CommandError> {
     match command {
+        DlqCommand::Groups(args) => groups::groups(args, store, now, output).await?,
         DlqCommand::List(args) => list(args, store, now, output).await?,
         DlqCommand::Show(args) => show(&args.id, store, output).await?,
     }
@@ -68,7 +71,8 @@ impl<'a> LetterView<'a> {
 
 async fn list(args: &DlqListArgs, store: &Store, now: Timestamp, output: &Output) -> Result<(), CommandError> {
     let after = args.page.after.clone().map(DeadLetterId::new);
-    let page = store.dead_letters(args.at(now), after, args.page.limit as usize).await?;
+    let filter = DeadLetterFilter { closed_too: args.closed, ..args.filter.at(now) };
+    let page = store.dead_letters(filter, after, args.page.limit as usize).await?;
     let items: Vec<_> = page.items.iter().map(LetterView::new).collect();
     let next = page.next.as_ref().map(DeadLetterId::as_str);
     output.list("dead letters", &items, next, || table(&page.items, now)).map_err(stdout)
@@ -95,10 +99,18 @@ fn table(letters: &[DeadLetter], now: Timestamp) -> Table {
             Cell::toned(letter.money_state.as_str(), tone_of_money(letter))
                 .below(Cell::new(amount.unwrap_or_default())),
             Cell::new(age(now.since(letter.dead_at))),
-            Cell::new(&letter.detail),
+            detail(letter),
         ]);
     }
     table
+}
+
+fn detail(letter: &DeadLetter) -> Cell {
+    let detail = Cell::new(&letter.detail);
+    match letter.closed {
+        Some((_, how)) => detail.below(Cell::toned(format!("closed: {}", timeline::closed_word(how)), Tone::Faint)),
+        None => detail,
+    }
 }
 
 const fn tone_of_money(letter: &DeadLetter) -> Tone {
@@ -112,10 +124,27 @@ const fn tone_of_money(letter: &DeadLetter) -> Tone {
 struct Shown<'a> {
     #[serde(flatten)]
     letter: LetterView<'a>,
+    why: Why,
     /// Of the job; empty for a refused message.
     history: Vec<timeline::Entry>,
     /// Null for a job: it was taken in, and `jobs show` tells of it.
     message: Option<MessageView<'a>>,
+}
+
+/// Why it is here, in words.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Why {
+    meaning: &'static str,
+    money: &'static str,
+    look_at: &'static str,
+}
+
+impl Why {
+    const fn of(reason: engine::DeadReason) -> Self {
+        let words = reasons::of(reason);
+        Self { meaning: words.meaning, money: words.money, look_at: words.look_at }
+    }
 }
 
 async fn show(id: &str, store: &Store, output: &Output) -> Result<(), CommandError> {
@@ -132,6 +161,7 @@ async fn show(id: &str, store: &Store, output: &Output) -> Result<(), CommandErr
     };
     let shown = Shown {
         letter: LetterView::new(&letter),
+        why: Why::of(letter.reason),
         history: job.as_ref().map(timeline::entries).unwrap_or_default(),
         message: letter.delivered.as_ref().map(MessageView::new),
     };
@@ -147,7 +177,9 @@ fn shown_text(shown: &Shown<'_>, letter: &DeadLetter, color: bool) -> String {
         ("claims to be", view.claimed_partner_reference_no.map(str::to_owned)),
         ("provider", view.provider.map(str::to_owned)),
         ("detail", Some(view.detail.to_owned())),
-        ("money", Some(view.money_state.to_owned())),
+        ("means", Some(shown.why.meaning.to_owned())),
+        ("look at", Some(shown.why.look_at.to_owned())),
+        ("money", Some(format!("{}: {}", view.money_state, shown.why.money))),
         ("amount", letter.amount.map(|amount| rupiah(amount.minor().into()))),
         ("response code", view.response_code.map(str::to_owned)),
         ("top-up attempts", letter.job.map(|_| view.attempts.to_string())),

@@ -1,7 +1,7 @@
 use insta::assert_snapshot;
 
 use super::*;
-use crate::cli::{DlqShowArgs, Format, Money, Reason};
+use crate::cli::{DlqFilterArgs, DlqGroupsArgs, DlqShowArgs, Format, Money, Reason};
 use crate::ops::fixture::{self, Filled, MALFORMED, NOW, UNRESOLVED};
 
 async fn asked(filled: &Filled, command: DlqCommand, format: Format) -> String {
@@ -36,17 +36,36 @@ async fn the_list_is_filtered() {
         let items = list["items"].as_array().unwrap().clone();
         items.iter().map(|letter| letter["id"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
     };
-    let default = DlqListArgs::default;
-    let by_reason = DlqListArgs { reason: Some(Reason(engine::DeadReason::Malformed)), ..default() };
+    let default = DlqFilterArgs::default;
+    let ids = async |filter| ids(DlqListArgs { filter, ..DlqListArgs::default() }).await;
+    let by_reason = DlqFilterArgs { reason_code: Some(Reason(engine::DeadReason::Malformed)), ..default() };
     assert_eq!(ids(by_reason).await, [MALFORMED]);
-    let by_money = DlqListArgs { money: Some(Money(engine::MoneyState::MaybeSent)), ..default() };
+    let by_money = DlqFilterArgs { money: Some(Money(engine::MoneyState::MaybeSent)), ..default() };
     assert_eq!(ids(by_money).await, [UNRESOLVED]);
-    let by_code = DlqListArgs { code: Some(snap_core::ResponseCode::parse("5003900").unwrap()), ..default() };
+    let by_code = DlqFilterArgs { code: Some(snap_core::ResponseCode::parse("5003900").unwrap()), ..default() };
     assert_eq!(ids(by_code).await, [UNRESOLVED]);
-    let by_provider = DlqListArgs { provider: Some("midtrans".to_owned()), ..default() };
+    let by_provider = DlqFilterArgs { provider: Some("midtrans".to_owned()), ..default() };
     assert!(ids(by_provider).await.is_empty());
-    let since = DlqListArgs { since: Some("1h".parse().unwrap()), ..default() };
+    let since = DlqFilterArgs { since: Some("1h".parse().unwrap()), ..default() };
     assert_eq!(ids(since).await.len(), 2);
+}
+
+#[tokio::test]
+async fn groups_are_a_table_and_json_and_each_can_be_listed() {
+    let filled = fixture::filled().await;
+    let groups = || DlqCommand::Groups(DlqGroupsArgs::default());
+    assert_snapshot!("groups_table", asked(&filled, groups(), Format::Table).await);
+    let json = asked(&filled, groups(), Format::Json).await;
+    assert_snapshot!("groups_json", json);
+    let list: serde_json::Value = serde_json::from_str(&json).unwrap();
+    for item in list["items"].as_array().unwrap() {
+        let arguments = ["worker", "dlq", "list", "--group", item["group"].as_str().unwrap()];
+        let crate::cli::Command::Dlq(command) = <crate::cli::Cli as clap::Parser>::parse_from(arguments).command else {
+            panic!("dlq list");
+        };
+        let listed: serde_json::Value = serde_json::from_str(&asked(&filled, command, Format::Json).await).unwrap();
+        assert_eq!(listed["items"].as_array().unwrap().len() as u64, item["count"].as_u64().unwrap());
+    }
 }
 
 #[tokio::test]
