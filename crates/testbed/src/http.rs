@@ -1,4 +1,4 @@
-//! `GET` on loopback, for health and metrics.
+//! `GET` and `POST` on loopback, for health, metrics and the simulator's own endpoints.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -15,9 +15,25 @@ pub struct Page {
 
 /// Gets a page; `None` while nobody listens.
 pub fn get(port: u16, path: &str) -> Option<Page> {
+    ask(port, &format!("GET {path} HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\nconnection: close\r\n\r\n"))
+}
+
+/// Posts a JSON body; `None` while nobody listens.
+pub fn post(port: u16, path: &str, body: &str) -> Option<Page> {
+    let length = body.len();
+    ask(
+        port,
+        &format!(
+            "POST {path} HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\nconnection: close\r\n\
+             content-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}"
+        ),
+    )
+}
+
+fn ask(port: u16, request: &str) -> Option<Page> {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
     stream.set_read_timeout(Some(Duration::from_secs(10))).ok()?;
-    write!(stream, "GET {path} HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\nconnection: close\r\n\r\n").ok()?;
+    stream.write_all(request.as_bytes()).ok()?;
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).ok()?;
     let answer = String::from_utf8_lossy(&answer).into_owned();

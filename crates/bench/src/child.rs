@@ -1,0 +1,86 @@
+//! A process that this one started: in a group of its own, with a log, and gone when this one is.
+
+use std::fs::File;
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child as Process, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+use testbed::Leash;
+
+/// A running process.
+#[derive(Debug)]
+pub(crate) struct Child {
+    name: String,
+    process: Process,
+    log: PathBuf,
+    _leash: Leash,
+}
+
+impl Child {
+    /// Starts it, with everything it says in `log`.
+    pub(crate) fn start(name: &str, command: &mut Command, log: &Path) -> anyhow::Result<Self> {
+        let file = File::create(log).with_context(|| format!("failed to make {}", log.display()))?;
+        let stdout = file.try_clone().context("failed to share a log")?;
+        let process = command
+            .stdin(Stdio::null())
+            .stdout(stdout)
+            .stderr(file)
+            .process_group(0) // Ctrl-C is for us; the leash ends it then
+            .spawn()
+            .with_context(|| format!("failed to start {}", command.get_program().display()))?;
+        let leash = Leash::tie(&format!("kill -9 -- -{}", process.id()));
+        Ok(Self { name: name.to_owned(), process, log: log.to_owned(), _leash: leash })
+    }
+
+    /// Its process id.
+    pub(crate) fn pid(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// All it has said so far.
+    pub(crate) fn said(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// Fails where it has ended by itself, with the end of its log.
+    pub(crate) fn must_run(&mut self) -> anyhow::Result<()> {
+        match self.process.try_wait().context("failed to look at a process")? {
+            None => Ok(()),
+            Some(status) => bail!("{} ended by itself, {status}; its log ends:\n{}", self.name, self.tail()),
+        }
+    }
+
+    /// The last lines it said.
+    pub(crate) fn tail(&self) -> String {
+        let said = self.said();
+        let lines: Vec<&str> = said.lines().collect();
+        lines[lines.len().saturating_sub(20)..].join("\n")
+    }
+
+    /// Asks it to end and waits for that.
+    pub(crate) fn stop(mut self, limit: Duration) -> anyhow::Result<()> {
+        kill_process(Pid::from_child(&self.process), Signal::TERM).with_context(|| format!("{} is gone", self.name))?;
+        let asked = Instant::now();
+        while asked.elapsed() < limit {
+            if let Some(status) = self.process.try_wait().context("failed to look at a process")? {
+                return if status.success() { Ok(()) } else { bail!("{} ended with {status}", self.name) };
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        bail!("{} does not end within {limit:?}; its log ends:\n{}", self.name, self.tail())
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        // It may have ended by itself, or have been stopped.
+        if matches!(self.process.try_wait(), Ok(None)) {
+            if kill_process_group(Pid::from_child(&self.process), Signal::KILL).is_ok() {
+                drop(self.process.wait());
+            }
+        }
+    }
+}
