@@ -87,14 +87,7 @@ impl Store {
                 connection.prepare_cached(&format!("SELECT {ROW} FROM audit WHERE seq > ?1 ORDER BY seq LIMIT ?2"))?;
             let limit = i64::try_from(limit).unwrap_or(i64::MAX);
             let found = statement.query(params![i64::try_from(after).unwrap_or(i64::MAX), limit])?;
-            rows::collect(found, |row| {
-                let stored = read(row)?;
-                let detail = rows::json(row, 6, "audit")?;
-                let (seq, hash) = (stored.seq.unsigned_abs(), hex(&stored.hash));
-                let Stored { at, by, action, subject, reason, .. } = stored;
-                let entry = NewAudit { at: Timestamp::from_millis(at), by, action, subject, reason, detail };
-                Ok(AuditRow { seq, entry, hash })
-            })
+            rows::collect(found, row)
         })
         .await
     }
@@ -132,8 +125,8 @@ impl Store {
     }
 }
 
-/// The columns [`read`] reads, in its order.
-const ROW: &str = "seq, at, by, action, subject, reason, detail, hash";
+/// The columns [`row`] reads, in its order.
+pub(crate) const ROW: &str = "seq, at, by, action, subject, reason, detail, hash";
 
 /// A row as it is hashed.
 struct Stored {
@@ -205,6 +198,16 @@ fn head(connection: &Connection) -> rusqlite::Result<(i64, [u8; 32])> {
     connection
         .prepare_cached("SELECT audit_rows, audit_hash FROM meta WHERE id = 1")?
         .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))
+}
+
+/// A row for its readers.
+pub(crate) fn row(row: &Row<'_>) -> Result<AuditRow, Rejected> {
+    let stored = read(row)?;
+    let detail = rows::json(row, 6, "audit")?;
+    let (seq, hash) = (stored.seq.unsigned_abs(), hex(&stored.hash));
+    let Stored { at, by, action, subject, reason, .. } = stored;
+    let entry = NewAudit { at: Timestamp::from_millis(at), by, action, subject, reason, detail };
+    Ok(AuditRow { seq, entry, hash })
 }
 
 fn read(row: &Row<'_>) -> rusqlite::Result<Stored> {

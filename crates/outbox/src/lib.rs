@@ -15,6 +15,7 @@
 
 mod accept;
 mod audit;
+mod audit_queries;
 mod claim;
 mod connection;
 mod dead_letter_queries;
@@ -42,6 +43,7 @@ mod writer;
 
 pub use accept::{Accepted, Duplicate, NewJob, OnConflict};
 pub use audit::{AuditFault, AuditHead, AuditRow, NewAudit};
+pub use audit_queries::AuditFilter;
 pub use claim::{RecoverScope, RecoveryReport};
 pub use dead_letter_queries::{DeadLetterFace, DeadLetterFilter, DeadLetterGroup};
 pub use dead_letters::{CloseDeadLetter, ClosedAs, DeadLetter, Delivered, NewDeadLetter, Refusal};

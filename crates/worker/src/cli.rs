@@ -1,8 +1,11 @@
 //! The command line: every command, argument and example. Commands of one noun stand together; what they do is in `ops`.
 
+mod act;
+mod audit;
 mod dlq;
 mod explain;
 mod jobs;
+mod provider;
 mod sim;
 mod when;
 
@@ -10,9 +13,12 @@ use std::path::PathBuf;
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 
+pub use act::ActArgs;
+pub use audit::{AuditCommand, AuditExportArgs, AuditFilterArgs, AuditListArgs, AuditVerifyArgs};
 pub use dlq::{DlqCommand, DlqFilterArgs, DlqGroupsArgs, DlqListArgs, DlqShowArgs, Group, Money, Reason};
 pub use explain::ExplainArgs;
 pub use jobs::{JobState, JobsCommand, JobsFilterArgs, JobsListArgs, JobsShowArgs, JobsStatsArgs, Page};
+pub use provider::{ProviderActArgs, ProviderCommand};
 pub use sim::{Faults, Personality, Repeat, SimArgs};
 pub use when::{When, WhenError};
 
@@ -153,6 +159,12 @@ valid. To send a file again does no harm: a known partnerReferenceNo is not topp
     /// Dead letters, which wait for a person: groups, list, show
     #[command(subcommand)]
     Dlq(DlqCommand),
+    /// The providers' lanes: list, pause, resume
+    #[command(subcommand, alias = "providers")]
+    Provider(ProviderCommand),
+    /// What operators did: list, verify, export
+    #[command(subcommand)]
+    Audit(AuditCommand),
     /// What a response code means, and what the worker does about it
     #[command(after_help = "\
 Examples:

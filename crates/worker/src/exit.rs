@@ -89,6 +89,17 @@ pub enum CommandError {
         /// Where to look instead.
         hint: String,
     },
+    /// A safety rule forbids it.
+    #[error("refused: {what}")]
+    Refused {
+        /// What, and by which rule.
+        what: String,
+        /// What can be done instead.
+        hint: String,
+    },
+    /// The operator was asked and did not say yes.
+    #[error("nothing was changed")]
+    Declined,
     /// The service did not start, or ended by itself, for no reason that has a name of its own here.
     #[error(transparent)]
     Service(AppError),
@@ -157,12 +168,16 @@ impl CommandError {
         match self {
             Self::Config(_) | Self::Usage { .. } | Self::Init(_) | Self::Input(_) | Self::File { .. } => Exit::Usage,
             Self::NotFound { .. } => Exit::NotFound,
+            Self::Refused { .. } => Exit::Refused,
             Self::Service(AppError::Listen { .. }) => Exit::Usage,
             Self::Open(error) => exit_of_open(error),
             Self::BrokenOff { confirmed: 1.., .. } => Exit::SomeFailed,
-            Self::Service(_) | Self::Store(_) | Self::Broker(_) | Self::BrokenOff { .. } | Self::Unexpected(_) => {
-                Exit::Unexpected
-            }
+            Self::Service(_)
+            | Self::Store(_)
+            | Self::Broker(_)
+            | Self::BrokenOff { .. }
+            | Self::Declined
+            | Self::Unexpected(_) => Exit::Unexpected,
         }
     }
 
@@ -170,8 +185,8 @@ impl CommandError {
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::Usage { hint, .. } | Self::NotFound { hint, .. } => Some(hint.clone()),
-            Self::Config(_) | Self::Init(_) => None,
+            Self::Usage { hint, .. } | Self::NotFound { hint, .. } | Self::Refused { hint, .. } => Some(hint.clone()),
+            Self::Config(_) | Self::Init(_) | Self::Declined => None,
             Self::Input(_) => Some("nothing was sent; `worker schema job` describes every field".to_owned()),
             Self::File { .. } => Some("look at the name and at who may read and write there".to_owned()),
             Self::Open(error) => Some(hint_of_open(error)),

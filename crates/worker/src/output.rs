@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use crate::cli::{Color, Format};
 
-pub use human::{age, moment, plain_text, rupiah, time_of_day};
+pub use human::{age, counted, moment, plain_text, rupiah, time_of_day};
 pub use table::{Cell, Column, Table, Tone};
 
 /// Where a command's data and talk go, and in which form.
@@ -27,6 +27,21 @@ enum Sink {
     Process,
     /// What was written, and what was said.
     Memory(Mutex<(String, String)>),
+}
+
+/// What came of a question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answered {
+    /// Yes.
+    Yes,
+    /// Anything else.
+    No,
+    /// There is no terminal.
+    NobodyThere,
+}
+
+fn is_yes(line: &str) -> bool {
+    matches!(line.trim().to_ascii_lowercase().as_str(), "y" | "yes")
 }
 
 #[derive(Serialize)]
@@ -151,6 +166,21 @@ impl Output {
         }
     }
 
+    /// Asks a question on the terminal; whatever is not a yes is a no.
+    #[must_use]
+    pub fn ask(&self, question: &str) -> Answered {
+        let is_there = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
+        if matches!(self.sink, Sink::Memory(_)) || !is_there {
+            return Answered::NobodyThere;
+        }
+        let mut line = String::new();
+        let asked = write!(std::io::stderr().lock(), "{question} [y/N] ");
+        match asked.and_then(|()| std::io::stdin().read_line(&mut line)) {
+            Ok(_) if is_yes(&line) => Answered::Yes,
+            _ => Answered::No,
+        }
+    }
+
     /// A bar on stderr that counts to `total`; hidden where stderr is no terminal.
     #[must_use]
     pub fn progress(&self, total: u64, what: &str) -> ProgressBar {
@@ -210,6 +240,12 @@ mod tests {
         assert_eq!(written(Format::Table), (String::new(), "no names\n".to_owned()));
         assert_eq!(written(Format::Json).0, "{\n  \"items\": [],\n  \"next\": null\n}\n");
         assert_eq!(written(Format::Jsonl).0, "");
+    }
+
+    #[test]
+    fn only_a_yes_is_a_yes() {
+        assert!(["y\n", "Y", " yes \n"].into_iter().all(is_yes));
+        assert!(["", "\n", "n\n", "yep\n", "ja\n"].into_iter().all(|line| !is_yes(line)));
     }
 
     #[test]

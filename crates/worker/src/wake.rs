@@ -183,6 +183,7 @@ impl Wake {
 
     /// What operators and other processes changed.
     async fn look(&self, kept: &mut Kept) -> Result<(), StoreError> {
+        self.lane.client.close_idle();
         let stored = self.driver.store.lane(&self.lane.name).await?;
         if stored.version != kept.version {
             kept.version = stored.version;
@@ -218,7 +219,8 @@ impl Wake {
     async fn keep_pause(&self, kept: &mut Kept) -> Result<(), StoreError> {
         let pause = self.lane.pause();
         let cause = pause.as_ref().map(|pause| pause.cause.clone());
-        if cause == kept.cause {
+        let probe_at = pause.as_ref().and_then(|pause| pause.next_probe);
+        if (&cause, probe_at) == (&kept.cause, kept.probe_at) {
             return Ok(());
         }
         let stored = match &pause {
@@ -236,7 +238,7 @@ impl Wake {
         if !matches!(stored.pause, Some(LanePause { cause: PauseCause::Operator { .. }, .. })) {
             kept.version = stored.version;
         }
-        kept.cause = cause;
+        (kept.cause, kept.probe_at) = (cause, probe_at);
         match &kept.cause {
             Some(cause) => self.driver.metrics.lane_paused(&self.lane.name, cause.as_str()),
             None => self.driver.metrics.lane_resumed(&self.lane.name),
@@ -250,6 +252,7 @@ impl Wake {
 pub struct Kept {
     version: i64,
     cause: Option<Cause>,
+    probe_at: Option<Timestamp>,
 }
 
 /// Whether the job may be sent without having been asked about since the store came back.

@@ -42,3 +42,20 @@ async fn a_changed_row_a_missing_row_and_a_missing_end_are_found() {
         assert_eq!(fixture.store.audit_verify().await.unwrap(), Err(fault), "{tampering}");
     }
 }
+
+#[tokio::test]
+async fn the_trail_is_filtered_and_paged_from_either_end() {
+    let fixture = trail().await;
+    fixture.store.audit_append(NewAudit { by: "budi".to_owned(), at: t(60), ..audit_entry("b") }).await.unwrap();
+    let seqs = |page: &Page<AuditRow, u64>| page.items.iter().map(|row| row.seq).collect::<Vec<_>>();
+    let all = AuditFilter::default;
+    let page = fixture.store.audit(all(), None, 3).await.unwrap();
+    assert_eq!((seqs(&page), page.next), (vec![4, 3, 2], Some(2)));
+    let page = fixture.store.audit(all(), page.next, 3).await.unwrap();
+    assert_eq!((seqs(&page), page.next), (vec![1], None));
+    let found = async |filter| seqs(&fixture.store.audit(filter, None, 9).await.unwrap());
+    assert_eq!(found(AuditFilter { oldest_first: true, ..all() }).await, [1, 2, 3, 4]);
+    assert_eq!(found(AuditFilter { action: Some("b".to_owned()), ..all() }).await, [4, 2]);
+    assert_eq!(found(AuditFilter { since: Some(t(60)), ..all() }).await, [4]);
+    assert_eq!(found(AuditFilter { until: Some(t(60)), by: Some("budi".to_owned()), ..all() }).await, [0; 0]);
+}

@@ -125,11 +125,31 @@ fn a_mistake_ends_with_two_and_help_with_nothing() {
 
 #[test]
 fn commands_that_are_to_come_are_not_there_yet() {
-    for name in ["provider", "audit"] {
-        refused(&[name]);
-    }
     for name in ["replay", "discard", "edit", "purge"] {
         refused(&["dlq", name]);
+    }
+}
+
+#[test]
+fn whoever_changes_something_says_why() {
+    let pause = |more: &[&'static str]| [&["provider", "pause", "finpay"], more].concat();
+    assert_eq!(refused(&pause(&[])).kind(), ErrorKind::MissingRequiredArgument);
+    for wrong in [&["--reason", ""][..], &["--reason", "  "], &["--reason", "a\nb"], &["--reason", "a", "--by", ""]] {
+        assert_eq!(refused(&pause(wrong)).exit_code(), 2, "{wrong:?}");
+    }
+    for right in [&["--dry-run"][..], &["--reason", "a"], &["--reason", "a", "--by", "sari", "--yes"]] {
+        parsed(&pause(right)).unwrap();
+    }
+}
+
+#[test]
+fn a_kept_head_is_a_row_and_a_hash() {
+    let hash = "9F".repeat(32);
+    let arguments = ["audit", "verify", "--head", &format!("412:{hash}")];
+    let Command::Audit(AuditCommand::Verify(args)) = parsed(&arguments).unwrap().command else { panic!("verify") };
+    assert_eq!(args.head, Some((412, hash.to_lowercase())));
+    for wrong in ["412", "412:9f", ":", "x:y"] {
+        refused(&["audit", "verify", "--head", wrong]);
     }
 }
 

@@ -1,6 +1,6 @@
 //! A store with one job of every kind, at fixed times, for the snapshots of tables and JSON.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use engine::{DeadReason, Job, MoneyState, RejectReason, State};
@@ -10,6 +10,12 @@ use outbox::{
 };
 use serde_json::{Value, json};
 use snap_core::{Amount, CustomerNumber, ExternalId, PartnerReferenceNo, Private, Service, Timestamp};
+
+use super::Desk;
+use crate::cli::ActArgs;
+use crate::clock::Clock;
+use crate::config::{Config, Environment};
+use crate::output::Output;
 
 /// 2026-11-22T10:00:00+07:00.
 pub(super) const START: Timestamp = Timestamp::from_millis(1_795_316_400_000);
@@ -40,6 +46,36 @@ pub(super) fn empty() -> Filled {
     let path = folder.path().join("worker.db");
     let opened = Store::open(&path, START, &options).unwrap();
     Filled { store: opened.store, path, _folder: folder }
+}
+
+/// A configuration with two providers.
+pub(super) fn config() -> Config {
+    let section = |name: &str| {
+        format!(
+            "[providers.{name}]\nprofile = \"{name}\"\nbase_url = \"https://snap.example.test\"\nclient_key = \"k\"\n\
+             client_secret = \"s\"\nprivate_key = \"k\"\npartner_id = \"p\"\nchannel_id = \"95221\"\n\
+             origin = \"www.example.co.id\"\n"
+        )
+    };
+    let text = format!("default_provider = \"finpay\"\n{}{}", section("finpay"), section("midtrans"));
+    Config::parse(&text, Path::new("worker.toml"), &Environment::default()).unwrap()
+}
+
+/// A desk with `filled` on it, where it is [`NOW`].
+pub(super) async fn at_desk<T>(filled: &Filled, output: &Output, work: impl AsyncFnOnce(&Desk<'_>) -> T) -> T {
+    let (config, clock, environment) = (config(), Clock::start(), Environment::from_iter([("USER", "sari")]));
+    work(&Desk { store: &filled.store, config: &config, clock: &clock, now: NOW, environment: &environment, output })
+        .await
+}
+
+/// `--reason`, `--by` and `--yes`.
+pub(super) fn acting() -> ActArgs {
+    ActArgs {
+        reason: Some("provider says so, INC-7".to_owned()),
+        by: Some("sari".to_owned()),
+        yes: true,
+        dry_run: false,
+    }
 }
 
 /// One job that was accepted long after today.

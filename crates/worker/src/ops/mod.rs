@@ -1,5 +1,7 @@
 //! What an operator or a producer asks for: one noun a file.
 
+mod act;
+pub mod audit;
 pub mod check;
 pub mod completions;
 pub mod demo;
@@ -9,6 +11,7 @@ pub mod explain;
 mod fixture;
 pub mod init;
 pub mod jobs;
+pub mod provider;
 pub mod schema;
 pub mod sim;
 pub mod submit;
@@ -17,8 +20,9 @@ mod timeline;
 use std::future::Future;
 
 use outbox::{OpenOptions, Opened, Store};
+use snap_core::Timestamp;
 
-use crate::cli::{Command, GlobalArgs};
+use crate::cli::{Command, GlobalArgs, ProviderCommand};
 use crate::clock::Clock;
 use crate::config::{Config, Environment, file_of};
 use crate::exit::{CommandError, Exit};
@@ -36,6 +40,23 @@ pub struct World {
     pub talk_color: bool,
     /// Where data and talk go.
     pub output: Output,
+}
+
+/// What a command of an operator finds on the desk.
+#[derive(Debug)]
+pub struct Desk<'a> {
+    /// The store; open for reading only where the command changes nothing.
+    pub store: &'a Store,
+    /// The configuration.
+    pub config: &'a Config,
+    /// Time and randomness.
+    pub clock: &'a Clock,
+    /// Now.
+    pub now: Timestamp,
+    /// The process's environment.
+    pub environment: &'a Environment,
+    /// Where data and talk go.
+    pub output: &'a Output,
 }
 
 /// Runs one command.
@@ -105,6 +126,31 @@ fn command_in_runtime(command: &Command, world: &World) -> Result<Exit, CommandE
                 ended
             })
         }
+        Command::Audit(command) => {
+            let config = world.config()?;
+            in_runtime(Threads::One, async {
+                let store = open_for_reading(&config, &clock)?;
+                let ended = audit::run(command, &store, clock.now(), output).await;
+                store.close().await;
+                ended
+            })
+        }
+        Command::Provider(command) => {
+            let config = world.config()?;
+            in_runtime(Threads::One, async {
+                let acts = match command {
+                    ProviderCommand::List => false,
+                    ProviderCommand::Pause(args) | ProviderCommand::Resume(args) => !args.act.dry_run,
+                };
+                let store = open(&config, &clock, acts)?;
+                let environment = &world.environment;
+                let desk =
+                    Desk { store: &store, config: &config, clock: &clock, now: clock.now(), environment, output };
+                let ended = provider::run(command, &desk).await;
+                store.close().await;
+                ended
+            })
+        }
         Command::Run
         | Command::Init(_)
         | Command::Explain(_)
@@ -123,9 +169,13 @@ impl World {
     }
 }
 
-/// Beside a running worker and without one.
 fn open_for_reading(config: &Config, clock: &Clock) -> Result<Store, CommandError> {
-    let options = OpenOptions { read_only: true, create: false, ..OpenOptions::default() };
+    open(config, clock, false)
+}
+
+/// Beside a running worker and without one; for writing where the command `acts`.
+fn open(config: &Config, clock: &Clock, acts: bool) -> Result<Store, CommandError> {
+    let options = OpenOptions { read_only: !acts, create: false, ..OpenOptions::default() };
     let Opened { store, .. } = Store::open(&config.store.path, clock.now(), &options)?;
     Ok(store)
 }

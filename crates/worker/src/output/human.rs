@@ -21,6 +21,13 @@ pub fn rupiah(minor: u128) -> String {
     }
 }
 
+/// How many of something: `1 job`, `2 jobs`.
+#[must_use]
+pub fn counted(count: u64, what: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {what}{plural}")
+}
+
 /// A span in its largest unit, cut: `42s`, `3m`, `7h`, `12d`.
 #[must_use]
 pub fn age(span: Duration) -> String {
@@ -77,6 +84,11 @@ mod tests {
                 "Rp 123,456,789,012,345,678.90"
             ]
         );
+    }
+
+    #[test]
+    fn one_is_no_plural() {
+        assert_eq!([0, 1, 2].map(|count| counted(count, "job")), ["0 jobs", "1 job", "2 jobs"]);
     }
 
     #[test]
