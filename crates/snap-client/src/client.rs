@@ -4,17 +4,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use http_body_util::Full;
 use reqwest::{Method, Request, Url};
 use secrecy::ExposeSecret as _;
 use snap_core::{ExternalId, Profile, Service, SigningKey, SymmetricKey, Timestamp};
 use tokio::time::Instant;
 
+use crate::connections::Connections;
 use crate::endpoint::{BaseUrl, Endpoint};
 use crate::headers::{self, Identity};
 use crate::token_cache::{Granted, Source, TokenCache};
 use crate::token_exchange::{self, TokenExchange};
 use crate::transport::Transport;
-use crate::{ClientConfig, ConfigError, Reply, Token, TokenFailure};
+use crate::{ClientConfig, ConfigError, Payload, Reply, Token, TokenFailure};
 
 const METHOD: &str = "POST";
 
@@ -25,6 +27,9 @@ pub struct SnapClient(Arc<Inner>);
 struct Inner {
     name: String,
     profile: Arc<Profile>,
+    /// For transactions.
+    connections: Connections,
+    /// For token requests.
     transport: Transport,
     identity: Identity,
     secret: SymmetricKey,
@@ -52,7 +57,9 @@ impl SnapClient {
     pub fn new(config: ClientConfig) -> Result<Self, ConfigError> {
         let base = BaseUrl::parse(&config.base_url)?;
         check_limits(&config)?;
-        let transport = Transport::new(&config, base.is_https())?;
+        let tls = crate::trust::tls_config(&config, base.is_https())?;
+        let connections = Connections::new(&config, tls.clone(), base.server()?);
+        let transport = Transport::new(&config, tls, base.is_https())?;
         let ClientConfig { name, profile, client_key, client_secret, private_key_pem, request_timeout, .. } = config;
         let secret = client_secret.expose_secret();
         if secret.is_empty() {
@@ -61,6 +68,7 @@ impl SnapClient {
         let signing_key = SigningKey::from_pem(private_key_pem.expose_secret())
             .map_err(|error| problem("private_key", format!("is of no use: {error}")))?;
         let identity = Identity {
+            host: base.host()?,
             client_key: headers::configured("client_key", &client_key)?,
             partner_id: headers::configured("partner_id", &config.partner_id)?,
             channel_id: headers::configured("channel_id", &config.channel_id)?,
@@ -68,6 +76,7 @@ impl SnapClient {
         };
         Ok(Self(Arc::new(Inner {
             name,
+            connections,
             transport,
             identity,
             secret: SymmetricKey::new(secret),
@@ -105,7 +114,7 @@ impl SnapClient {
         self.0.tokens.take_exchanges()
     }
 
-    /// Signs `body`, sends exactly these bytes once, and says what came back.
+    /// Signs `payload`, sends exactly its bytes once, and says what came back.
     ///
     /// `now` becomes `X-TIMESTAMP`. Not to be dropped half-way: what was sent then is unknown.
     pub async fn call(
@@ -113,15 +122,24 @@ impl SnapClient {
         token: &Token,
         service: Service,
         external_id: &ExternalId,
-        body: Bytes,
+        payload: Payload,
         now: Timestamp,
     ) -> Reply {
-        let Inner { profile, endpoints, secret, identity, transport, .. } = &*self.0;
+        let Inner { profile, endpoints, secret, identity, connections, .. } = &*self.0;
         let endpoint = endpoints.of(service);
         let timestamp = profile.spell_timestamp(now);
-        let signature = secret.sign_transaction(METHOD, &endpoint.signing_path, token.text(), &body, &timestamp);
-        let headers = identity.transaction(token, external_id, &timestamp, &signature);
-        transport.send(request(endpoint.url.clone(), headers, body), now).await
+        let (path, digest) = (&endpoint.signing_path, payload.digest());
+        let signature = secret.sign_transaction_digest(METHOD, path, token.text(), digest, &timestamp);
+        let mut request = hyper::Request::new(Full::new(payload.into_bytes()));
+        *request.method_mut() = Method::POST;
+        *request.uri_mut() = endpoint.target.clone();
+        *request.headers_mut() = identity.transaction(token, external_id, &timestamp, &signature);
+        connections.send(request, now).await
+    }
+
+    /// Closes connections that nobody needs; to be called now and then, since an idle connection does nothing by itself.
+    pub fn close_idle(&self) {
+        self.0.connections.close_idle();
     }
 
     async fn granted(&self, source: Source) -> Granted {

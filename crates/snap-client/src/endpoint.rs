@@ -1,5 +1,7 @@
 //! Where requests go and which path their signature covers.
 
+use hyper::Uri;
+use hyper::header::HeaderValue;
 use reqwest::Url;
 
 use crate::ConfigError;
@@ -20,6 +22,8 @@ pub fn check_base_url(text: &str) -> Result<(), ConfigError> {
 #[derive(Debug)]
 pub(crate) struct Endpoint {
     pub(crate) url: Url,
+    /// What stands in the request line.
+    pub(crate) target: Uri,
     /// The path as it stands in the request line, prefix included, unless the profile says otherwise.
     pub(crate) signing_path: String,
 }
@@ -47,6 +51,18 @@ impl BaseUrl {
         self.0.scheme() == "https"
     }
 
+    /// Whom to connect to.
+    pub(crate) fn server(&self) -> Result<Uri, ConfigError> {
+        self.0.as_str().parse().map_err(|error| problem(format!("is not a URL: {error}")))
+    }
+
+    /// The `Host` header: host, and port where it is not the scheme's own.
+    pub(crate) fn host(&self) -> Result<HeaderValue, ConfigError> {
+        let host = self.0.host_str().unwrap_or_default();
+        let host = self.0.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
+        HeaderValue::try_from(host).map_err(|_invalid| problem("has a host that cannot stand in a header"))
+    }
+
     /// `path` below the base's own path; `setting` names it in an error.
     pub(crate) fn endpoint(
         &self,
@@ -65,7 +81,11 @@ impl BaseUrl {
         let mut url = self.0.clone();
         url.set_path(&format!("{}{path}", self.0.path().trim_end_matches('/')));
         let signing_path = signing_path.unwrap_or_else(|| url.path()).to_owned();
-        Ok(Endpoint { url, signing_path })
+        let target = url.path().parse().map_err(|_invalid| ConfigError::Setting {
+            setting,
+            problem: "cannot stand in a request line".to_owned(),
+        })?;
+        Ok(Endpoint { url, target, signing_path })
     }
 }
 

@@ -4,8 +4,8 @@
 
 use std::time::Duration;
 
-use reqwest::header::{
-    ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue, ORIGIN, RETRY_AFTER,
+use hyper::header::{
+    ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE, HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN, RETRY_AFTER,
 };
 use snap_core::{ExternalId, Timestamp};
 
@@ -13,6 +13,7 @@ use crate::{ConfigError, Token};
 
 pub(crate) const USER_AGENT: &str = concat!("topup-worker/", env!("CARGO_PKG_VERSION"));
 
+const AGENT: HeaderValue = HeaderValue::from_static(USER_AGENT);
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const X_TIMESTAMP: HeaderName = HeaderName::from_static("x-timestamp");
 const X_SIGNATURE: HeaderName = HeaderName::from_static("x-signature");
@@ -23,6 +24,7 @@ const CHANNEL_ID: HeaderName = HeaderName::from_static("channel-id");
 
 /// The values that never change, made once.
 pub(crate) struct Identity {
+    pub(crate) host: HeaderValue,
     pub(crate) client_key: HeaderValue,
     pub(crate) partner_id: HeaderValue,
     pub(crate) channel_id: HeaderValue,
@@ -40,6 +42,8 @@ impl Identity {
         signature: &str,
     ) -> HeaderMap {
         let mut headers = HeaderMap::with_capacity(12);
+        headers.insert(HOST, self.host.clone());
+        headers.insert(hyper::header::USER_AGENT, AGENT);
         headers.insert(CONTENT_TYPE, JSON);
         headers.insert(ACCEPT, JSON);
         headers.insert(AUTHORIZATION, token.authorization());

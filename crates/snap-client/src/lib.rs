@@ -6,19 +6,25 @@
 
 mod client;
 mod config;
+mod connection;
+mod connections;
 mod endpoint;
 mod expiry;
 mod headers;
+mod payload;
 mod reply;
 mod token;
 mod token_cache;
 mod token_exchange;
 mod transport;
+mod trouble;
+mod trust;
 
 pub use bytes::Bytes;
 pub use client::SnapClient;
 pub use config::{ClientConfig, ConfigError};
 pub use endpoint::check_base_url;
+pub use payload::Payload;
 pub use reply::{Answered, NotSentReason, Reply, Silence};
 pub use token::{Token, TokenFailure};
 pub use token_exchange::TokenExchange;

@@ -1,5 +1,6 @@
 //! The only reader of the system time and of randomness.
 
+use std::cell::RefCell;
 use std::time::{Duration, UNIX_EPOCH};
 
 use engine::Jitter;
@@ -58,12 +59,12 @@ impl Clock {
 
     /// A number nobody can guess.
     pub fn random(&self) -> u64 {
-        getrandom::u64().expect("the operating system gives randomness")
+        POOL.with_borrow_mut(Pool::draw)
     }
 
     /// A random share of a pause's spread.
     pub fn jitter(&self) -> Jitter {
-        Jitter::from_random(getrandom::u32().expect("the operating system gives randomness"))
+        Jitter::from_random((self.random() >> 32) as u32)
     }
 
     /// A number for one request, never given out before.
@@ -78,8 +79,50 @@ impl Clock {
     }
 }
 
+/// The operating system's randomness, fetched a page at a time: a job needs some eight numbers, and each would be a system
+/// call. A number is given out once and wiped.
+struct Pool {
+    numbers: [u64; 128],
+    left: usize,
+}
+
+thread_local! {
+    static POOL: RefCell<Pool> = const { RefCell::new(Pool { numbers: [0; 128], left: 0 }) };
+}
+
+impl Pool {
+    fn draw(&mut self) -> u64 {
+        if self.left == 0 {
+            let mut bytes = [0; 8 * 128];
+            getrandom::fill(&mut bytes).expect("the operating system gives randomness");
+            for (number, bytes) in self.numbers.iter_mut().zip(bytes.as_chunks::<8>().0) {
+                *number = u64::from_ne_bytes(*bytes);
+            }
+            self.left = self.numbers.len();
+        }
+        self.left -= 1;
+        std::mem::take(&mut self.numbers[self.left])
+    }
+}
+
 #[expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "this module is where the wall clock is read")]
 fn wall() -> Timestamp {
     let since = std::time::SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn no_number_comes_twice_over_several_pages_of_randomness_and_threads() {
+        let draw = || (0..1000).map(|_| Clock::start().random()).collect::<Vec<_>>();
+        let other = std::thread::spawn(draw);
+        let numbers: HashSet<u64> = draw().into_iter().chain(other.join().unwrap()).collect();
+        assert_eq!(numbers.len(), 2000);
+        assert!(!numbers.contains(&0), "a wiped number was given out");
+    }
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use engine::{Event, Retry, State, StatusAnswer, Step, apply, next_step};
 use outbox::{Store, StoreError, StoredJob};
 use snap_core::{Service, Timestamp};
+use tokio::sync::SemaphorePermit;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
@@ -101,11 +102,13 @@ struct Driving<'a> {
     refreshed: bool,
     /// A provider call was made.
     asked: bool,
+    /// The right to call: from the first call on, until what it told is to be recorded.
+    caller: Option<SemaphorePermit<'a>>,
 }
 
 impl<'a> Driving<'a> {
     fn new(driver: &'a Driver, lane: &'a Arc<Lane>, job: StoredJob, purpose: Purpose) -> Self {
-        Self { driver, lane, job, purpose, notes: Notes::default(), refreshed: false, asked: false }
+        Self { driver, lane, job, purpose, notes: Notes::default(), refreshed: false, asked: false, caller: None }
     }
 
     async fn run(&mut self) -> Stop {
@@ -129,6 +132,7 @@ impl<'a> Driving<'a> {
     /// One provider call, with everything that has to stand before it.
     async fn call(&mut self, step: Step) -> Result<(), Stop> {
         self.may_call().await?;
+        self.may_call_now().await?;
         self.lane.turn().await;
         // The token is had before the intent is recorded, so that a refused token hardly ever meets an intent.
         let token = match self.lane.client.token(self.driver.clock.wall()).await {
@@ -143,7 +147,7 @@ impl<'a> Driving<'a> {
                 return Err(self.wait_a_little().await);
             }
         };
-        // The turn and the token may have taken a while.
+        // Any of this may have taken a while.
         self.may_call().await?;
         match step {
             Step::Send => self.send(&token).await,
@@ -160,6 +164,17 @@ impl<'a> Driving<'a> {
         if self.lane.is_paused() && self.purpose == Purpose::Work {
             self.lane.parked();
             return Err(self.let_go(self.driver.clock.now()).await);
+        }
+        Ok(())
+    }
+
+    /// Waits for one of the lane's callers to be free.
+    async fn may_call_now(&mut self) -> Result<(), Stop> {
+        if self.caller.is_none() {
+            self.caller = tokio::select! {
+                caller = self.lane.caller() => Some(caller),
+                () = self.driver.shutdown.cancelled() => return Err(Stop::Leave),
+            };
         }
         Ok(())
     }
@@ -320,6 +335,8 @@ impl<'a> Driving<'a> {
     }
 
     async fn record_result(&mut self, due: Option<Timestamp>) -> Result<(), StoreError> {
+        // The next job may call while this one is recorded.
+        self.caller = None;
         loop {
             match self.record(due).await {
                 Err(StoreError::Full | StoreError::Busy) => wait_for_room(&self.driver.store).await,
@@ -351,13 +368,12 @@ impl<'a> Driving<'a> {
     fn count_end(&self) {
         let state = self.job.job.state.name();
         self.driver.metrics.job_finished(&self.lane.name, state);
-        info!(
-            reference = %self.job.request.partner_reference_no,
-            provider = %self.lane.name,
-            state,
-            money = self.job.job.evidence.money.as_str(),
-            "the job came to rest"
-        );
+        let (reference, money) = (&self.job.request.partner_reference_no, self.job.job.evidence.money.as_str());
+        if let State::Dead { reason } = self.job.job.state {
+            warn!(%reference, provider = %self.lane.name, reason = reason.as_str(), money, "the job needs a person");
+        } else {
+            debug!(%reference, provider = %self.lane.name, state, money, "the job came to rest");
+        }
     }
 
     fn stopped(&self, error: &StoreError) -> Stop {

@@ -62,7 +62,7 @@ impl Notes {
             service: snap_core::Service::TopUp,
             external_id: request.external_id.clone(),
             started_at: at,
-            body_sha256: Some(snap_core::body_digest(&request.body)),
+            body_sha256: Some(request.payload.digest().to_owned()),
             end: None,
         });
         self.in_flight = true;

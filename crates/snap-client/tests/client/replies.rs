@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::support::{Act, NOW, Server, TOPUP_BODY, config, top_up};
-use snap_client::{Bytes, ClientConfig, NotSentReason, Reply, Silence, SnapClient, TokenFailure};
+use snap_client::{ClientConfig, NotSentReason, Payload, Reply, Silence, SnapClient, TokenFailure};
 use snap_core::{ExternalId, Service};
 use tokio::net::TcpListener;
 
@@ -87,8 +87,48 @@ async fn m8_a_connect_that_outlasts_the_whole_call_is_still_known_as_not_sent() 
 }
 
 #[tokio::test]
-async fn m8_a_reset_before_the_request_was_read_is_in_doubt() {
-    assert_eq!(silence_after(Act::ResetOnAccept).await, (Silence::Reset, None));
+async fn m8_a_reset_before_the_request_was_read_is_in_doubt_unless_not_a_byte_was_written() {
+    for _ in 0..20 {
+        let server = Server::start().await;
+        let (client, token) = server.impatient().await;
+        server.next(Act::ResetOnAccept);
+        // The reset races with the request.
+        match top_up(&client, &token, 1).await {
+            Reply::Silent { why: Silence::Reset, .. } => {}
+            Reply::NotSent { why: NotSentReason::Connect, .. } => {}
+            other => panic!("{other:?}"),
+        }
+        assert!(server.transactions().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn m8_a_connection_closed_while_idle_costs_nothing_and_is_not_used() {
+    let server = Server::start().await;
+    let (client, token) = server.client().await;
+    for number in 0..20 {
+        server.next(Act::AnswerAndClose);
+        assert!(matches!(top_up(&client, &token, number).await, Reply::Answered(_)), "call {number}");
+        // Long enough for the close to arrive; the next call must notice it before it writes.
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(server.transactions().len(), 20);
+}
+
+#[tokio::test]
+async fn idle_connections_are_closed_when_told() {
+    let server = Server::start().await;
+    let (client, token) = server.client().await;
+    assert!(matches!(top_up(&client, &token, 1).await, Reply::Answered(_)));
+    client.close_idle();
+    assert!(matches!(top_up(&client, &token, 2).await, Reply::Answered(_)));
+    assert_eq!(server.accepted(), 2, "a fresh one is kept");
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(16)).await;
+    tokio::time::resume();
+    client.close_idle();
+    assert!(matches!(top_up(&client, &token, 3).await, Reply::Answered(_)));
+    assert_eq!(server.accepted(), 3, "one that was idle for long is not");
 }
 
 #[tokio::test]
@@ -237,7 +277,7 @@ async fn the_bytes_signed_are_the_bytes_sent_and_the_path_includes_the_prefix() 
     let (client, token) = server.client().await;
     for service in [Service::AccountInquiry, Service::TopUp, Service::TopUpStatus] {
         let id = ExternalId::new(NOW, 7);
-        let reply = client.call(&token, service, &id, Bytes::from_static(TOPUP_BODY.as_bytes()), NOW).await;
+        let reply = client.call(&token, service, &id, Payload::new(TOPUP_BODY.as_bytes()), NOW).await;
         assert!(matches!(reply, Reply::Answered(_)), "{reply:?}");
     }
     let seen = server.transactions();
@@ -296,7 +336,7 @@ async fn a_profile_without_origin_sends_none() {
     let client = SnapClient::new(ClientConfig { profile, origin: None, ..server.config() }).unwrap();
     let token = client.token(NOW).await.unwrap();
     let id = ExternalId::new(NOW, 1);
-    client.call(&token, Service::TransferStatus, &id, Bytes::from_static(b"{}"), NOW).await;
+    client.call(&token, Service::TransferStatus, &id, Payload::new("{}"), NOW).await;
     let seen = &server.transactions()[0];
     assert_eq!((seen.path.as_str(), seen.header("origin")), ("/base/v1.0/transfer/status", ""));
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use snap_client::{Bytes, ClientConfig, Reply, SnapClient, Token};
+use snap_client::{ClientConfig, Payload, Reply, SnapClient, Token};
 use snap_core::{ExternalId, Profile, Service, SymmetricKey, Timestamp, VerifyingKey};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -166,7 +166,7 @@ pub(crate) fn config(base_url: &str) -> ClientConfig {
 /// One top-up with a number of its own.
 pub(crate) async fn top_up(client: &SnapClient, token: &Token, number: u64) -> Reply {
     let external_id = ExternalId::new(NOW, number);
-    client.call(token, Service::TopUp, &external_id, Bytes::from_static(TOPUP_BODY.as_bytes()), NOW).await
+    client.call(token, Service::TopUp, &external_id, Payload::new(TOPUP_BODY.as_bytes()), NOW).await
 }
 
 pub(crate) fn verifies_token_signature(seen: &Seen) -> bool {

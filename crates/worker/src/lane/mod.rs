@@ -1,4 +1,4 @@
-//! One provider's stream of work: slots, pauses, probes, the rate limit. Decides *whether* a job may be driven now; the
+//! One provider's stream of work: places, turns to call, pauses, probes, the rate limit. Decides *whether* a job may be driven now; the
 //! engine decides what is done with it.
 
 mod gate;
@@ -12,7 +12,7 @@ use parking::Parking;
 use snap_client::SnapClient;
 use snap_core::{Profile, Service, Timestamp};
 use std::sync::Mutex;
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 
 pub use gate::{Cause, Change, Gate, Pause, Signal};
 use pace::Pace;
@@ -30,7 +30,10 @@ pub struct Lane {
     pub policy: Policy,
     /// Its connections.
     pub client: SnapClient,
+    /// Jobs driven at a time: those that call and those that wait for the disk before and after it.
     slots: Arc<Semaphore>,
+    /// Jobs that call at a time.
+    callers: Semaphore,
     gate: Mutex<Gate>,
     pace: Pace,
     parking: Parking,
@@ -41,6 +44,9 @@ pub struct Lane {
     /// When the next waiting job is due, as far as this process knows.
     next_due: Mutex<Option<Timestamp>>,
 }
+
+/// So many jobs are driven for each one that may call: while one is recorded the next one calls, however slow the disk.
+const DRIVEN_PER_CALLER: usize = 2;
 
 /// The right to drive one job of a lane; the next one may start when it is dropped.
 #[derive(Debug)]
@@ -77,7 +83,7 @@ pub struct LaneParts {
     pub policy: Policy,
     /// Its connections.
     pub client: SnapClient,
-    /// Jobs driven at a time.
+    /// Jobs that may have a request under way at a time.
     pub max_in_flight: usize,
     /// Requests per second; 0 is no limit.
     pub rate_limit: u32,
@@ -94,7 +100,8 @@ impl Lane {
             profile,
             policy,
             client,
-            slots: Arc::new(Semaphore::new(max_in_flight)),
+            slots: Arc::new(Semaphore::new(max_in_flight.saturating_mul(DRIVEN_PER_CALLER))),
+            callers: Semaphore::new(max_in_flight),
             gate: Mutex::new(gate),
             pace: Pace::per_second(rate_limit),
             parking: Parking::new(max_in_flight),
@@ -221,6 +228,12 @@ impl Lane {
     pub(crate) fn probe_ended(&self, now: Timestamp, asked: bool) {
         self.gate().probe_ended(now, asked);
         self.work.notify_one();
+    }
+
+    /// Waits until one more job of the lane may call, in the order of asking. To be kept from the job's inquiry to the
+    /// answer of its top-up.
+    pub async fn caller(&self) -> SemaphorePermit<'_> {
+        self.callers.acquire().await.expect("nobody closes it")
     }
 
     /// Waits for the rate limit's next turn.

@@ -110,7 +110,7 @@ channel_id = "CHANGE-ME"                              # CHANNEL-ID
 /// The rest of a provider's section.
 const LIMITS: &str = r#"#inquiry = "always"          # "when_needed": only where the job brings no customerName; "never"
 #inquiry_max_age = "5m"      # an older inquiry is made again before the top-up
-#max_in_flight = 64          # jobs driven at a time
+#max_in_flight = 64          # jobs that call the provider at a time
 #rate_limit = 0              # requests per second, 0 = none
 #connect_timeout = "3s"      # DNS, TCP and TLS
 #request_timeout = "30s"     # the whole call, answer included

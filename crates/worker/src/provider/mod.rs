@@ -4,7 +4,7 @@ mod read;
 mod supposed;
 
 use outbox::StoredJob;
-use snap_client::{Bytes, Reply, Token, TokenFailure};
+use snap_client::{Payload, Reply, Token, TokenFailure};
 use snap_core::{ExternalId, LaneFault, Service, Timestamp, TopUpDetails};
 
 pub use read::{Expected, Reading};
@@ -19,7 +19,7 @@ pub struct Request {
     /// Its number, never used before (M5).
     pub external_id: ExternalId,
     /// Its body.
-    pub body: Bytes,
+    pub payload: Payload,
 }
 
 /// A call that ended.
@@ -43,14 +43,14 @@ pub struct Called {
 /// Why the provider's request cannot be built from what is known.
 pub fn top_up_request(driver: &Driver, lane: &Lane, job: &StoredJob) -> Result<Request, String> {
     let request = lane.profile.top_up_request(&details(job)).map_err(|error| error.to_string())?;
-    Ok(Request { external_id: driver.clock.external_id(), body: request.to_body().into() })
+    Ok(Request { external_id: driver.clock.external_id(), payload: Payload::new(request.to_body()) })
 }
 
 /// Sends a top-up whose intent is on disk.
 pub async fn send(driver: &Driver, lane: &Lane, token: &Token, job: &StoredJob, request: Request) -> Called {
-    let Request { external_id, body } = request;
+    let Request { external_id, payload } = request;
     let started_at = driver.clock.now();
-    let reply = call(driver, lane, token, Service::TopUp, &external_id, body).await;
+    let reply = call(driver, lane, token, Service::TopUp, &external_id, payload).await;
     let reading = read::top_up(&lane.profile, expected(job), &reply);
     ended(driver, lane, Service::TopUp, external_id, started_at, reading, &reply)
 }
@@ -62,7 +62,7 @@ pub async fn inquire(driver: &Driver, lane: &Lane, token: &Token, job: &StoredJo
     let service = Service::AccountInquiry;
     match lane.profile.account_inquiry_request(&details(job)) {
         Ok(request) => {
-            let reply = call(driver, lane, token, service, &external_id, request.to_body().into()).await;
+            let reply = call(driver, lane, token, service, &external_id, Payload::new(request.to_body())).await;
             let reading = read::inquiry(&lane.profile, expected(job), &reply);
             ended(driver, lane, service, external_id, started_at, reading, &reply)
         }
@@ -79,7 +79,7 @@ pub async fn check(driver: &Driver, lane: &Lane, token: &Token, job: &StoredJob)
     let external_id = driver.clock.external_id();
     let started_at = driver.clock.now();
     let request = lane.profile.status_request(&job.request.partner_reference_no, job.reference_no.as_deref());
-    let reply = call(driver, lane, token, service, &external_id, request.to_body().into()).await;
+    let reply = call(driver, lane, token, service, &external_id, Payload::new(request.to_body())).await;
     let reading = read::status(&lane.profile, expected(job), started_at, &reply);
     ended(driver, lane, service, external_id, started_at, reading, &reply)
 }
@@ -114,9 +114,9 @@ async fn call(
     token: &Token,
     service: Service,
     external_id: &ExternalId,
-    body: Bytes,
+    payload: Payload,
 ) -> Reply {
-    lane.client.call(token, service, external_id, body, driver.clock.wall()).await
+    lane.client.call(token, service, external_id, payload, driver.clock.wall()).await
 }
 
 fn ended(
