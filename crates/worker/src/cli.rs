@@ -17,7 +17,10 @@ pub use act::ActArgs;
 pub use audit::{AuditCommand, AuditExportArgs, AuditFilterArgs, AuditListArgs, AuditVerifyArgs};
 pub use dlq::{DlqCommand, DlqFilterArgs, DlqGroupsArgs, DlqListArgs, DlqShowArgs, Group, Money, Reason};
 pub use explain::ExplainArgs;
-pub use jobs::{JobState, JobsCommand, JobsFilterArgs, JobsListArgs, JobsShowArgs, JobsStatsArgs, Page};
+pub use jobs::{
+    JobState, JobsCommand, JobsExportArgs, JobsFilterArgs, JobsListArgs, JobsShowArgs, JobsStatsArgs, JobsWatchArgs,
+    Page,
+};
 pub use provider::{ProviderActArgs, ProviderCommand};
 pub use sim::{Faults, Personality, Repeat, SimArgs};
 pub use when::{When, WhenError};
@@ -153,7 +156,7 @@ Examples:
 Takes one JSON object, an array, or one object a line (`worker schema job`). Nothing is sent unless every job is
 valid. To send a file again does no harm: a known partnerReferenceNo is not topped up twice.")]
     Submit(SubmitArgs),
-    /// Jobs: list, show, stats
+    /// Jobs: list, show, stats, export, watch
     #[command(subcommand, alias = "job")]
     Jobs(JobsCommand),
     /// Dead letters, which wait for a person: groups, list, show

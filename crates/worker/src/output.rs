@@ -4,6 +4,7 @@ mod human;
 mod table;
 
 use std::io::{IsTerminal as _, Write as _};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
@@ -20,6 +21,7 @@ pub struct Output {
     format: Format,
     color: bool,
     sink: Sink,
+    reader_left: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -54,13 +56,18 @@ impl Output {
     /// To stdout and stderr; coloured where asked for, or where stdout is a terminal.
     #[must_use]
     pub fn new(format: Format, color: Color) -> Self {
-        Self { format, color: color.is_wanted(std::io::stdout().is_terminal()), sink: Sink::Process }
+        Self {
+            format,
+            color: color.is_wanted(std::io::stdout().is_terminal()),
+            sink: Sink::Process,
+            reader_left: AtomicBool::new(false),
+        }
     }
 
     /// To memory, uncoloured, to be looked at with [`Output::written`] and [`Output::said`].
     #[must_use]
     pub fn captured(format: Format) -> Self {
-        Self { format, color: false, sink: Sink::Memory(Mutex::default()) }
+        Self { format, color: false, sink: Sink::Memory(Mutex::default()), reader_left: AtomicBool::new(false) }
     }
 
     /// What went to stdout, of a captured output.
@@ -86,6 +93,18 @@ impl Output {
     #[must_use]
     pub const fn format(&self) -> Format {
         self.format
+    }
+
+    /// Whether whoever read stdout has gone: what goes on writing may stop.
+    #[must_use]
+    pub fn reader_left(&self) -> bool {
+        self.reader_left.load(Ordering::Relaxed)
+    }
+
+    /// Whether it goes to the process's own stdout.
+    #[must_use]
+    pub const fn is_process(&self) -> bool {
+        matches!(self.sink, Sink::Process)
     }
 
     /// Whether text for people may be coloured.
@@ -142,7 +161,10 @@ impl Output {
                 let mut stdout = std::io::stdout().lock();
                 match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
                     // `worker jobs list | head` is no failure.
-                    Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+                    Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => {
+                        self.reader_left.store(true, Ordering::Relaxed);
+                        Ok(())
+                    }
                     written => written,
                 }
             }

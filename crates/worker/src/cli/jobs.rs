@@ -1,5 +1,7 @@
 //! `worker jobs …`
 
+use std::time::Duration;
+
 use clap::{Args, Subcommand, ValueEnum};
 use outbox::JobFilter;
 use snap_core::{CustomerNumber, PartnerReferenceNo, Timestamp};
@@ -31,6 +33,24 @@ Examples:
   worker jobs stats
   worker jobs stats --since 1d -o json")]
     Stats(JobsStatsArgs),
+    /// Every job as CSV or JSON Lines, the oldest first
+    #[command(after_help = "\
+Examples:
+  worker jobs export --since 2026-11-01T00:00:00+07:00 > november.csv
+  worker jobs export --state rejected,discarded --provider finpay -o jsonl | jq -r .partnerReferenceNo
+
+CSV unless -o json or jsonl is given; phone numbers are masked in each. In CSV a text that a spreadsheet would take for a
+formula (it begins with =, +, - or @) has a ' before it; JSON Lines have it as it is.")]
+    Export(JobsExportArgs),
+    /// The totals, again and again, with what changed
+    #[command(after_help = "\
+Examples:
+  worker jobs watch
+  worker jobs watch --provider finpay --every 5s
+  worker jobs watch --rounds 10 -o jsonl
+
+Ends with Ctrl-C. Where many jobs are stored it looks less often, so that it never takes more than a tenth of a core.")]
+    Watch(JobsWatchArgs),
 }
 
 /// Which jobs.
@@ -101,6 +121,32 @@ pub struct JobsStatsArgs {
     /// Which.
     #[command(flatten)]
     pub filter: JobsFilterArgs,
+}
+
+/// Arguments of `worker jobs export`.
+#[derive(Clone, Debug, Default, Args)]
+pub struct JobsExportArgs {
+    /// Which.
+    #[command(flatten)]
+    pub filter: JobsFilterArgs,
+}
+
+/// Arguments of `worker jobs watch`.
+#[derive(Clone, Debug, Default, Args)]
+pub struct JobsWatchArgs {
+    /// Which.
+    #[command(flatten)]
+    pub filter: JobsFilterArgs,
+    /// How often to look
+    #[arg(long, value_name = "SPAN", default_value = "1s", value_parser = span)]
+    pub every: Duration,
+    /// Look so often, then end
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub rounds: Option<u64>,
+}
+
+fn span(text: &str) -> Result<Duration, String> {
+    snap_core::duration::parse(text).map_err(|error| error.to_string())
 }
 
 /// A job's state.

@@ -162,7 +162,7 @@ async fn export(filter: AuditFilter, store: &Store, output: &Output) -> Result<E
         }
         output.write(&lines).map_err(stdout)?;
         after = page.next;
-        if after.is_none() {
+        if after.is_none() || output.reader_left() {
             return Ok(Exit::Done);
         }
     }

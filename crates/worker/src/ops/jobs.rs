@@ -1,8 +1,10 @@
 //! `worker jobs`: jobs as the store knows them. Reads only; customers are shown masked.
 
+mod export;
 #[cfg(test)]
 mod tests;
 mod view;
+mod watch;
 
 use outbox::{JobId, StateTotal, Store, StoredJob, Total};
 use serde::Serialize;
@@ -24,6 +26,8 @@ pub async fn run(command: &JobsCommand, store: &Store, now: Timestamp, output: &
         JobsCommand::List(args) => list(args, store, now, output).await?,
         JobsCommand::Show(args) => show(&args.reference, store, output).await?,
         JobsCommand::Stats(args) => stats(args, store, now, output).await?,
+        JobsCommand::Export(args) => export::export(args.filter.at(now), store, output).await?,
+        JobsCommand::Watch(args) => watch::watch(args, store, now, output).await?,
     }
     Ok(Exit::Done)
 }
@@ -118,19 +122,22 @@ struct StatsItem<'a> {
     oldest_age_seconds: u64,
 }
 
-async fn stats(args: &JobsStatsArgs, store: &Store, now: Timestamp, output: &Output) -> Result<(), CommandError> {
-    let totals = store.totals(args.filter.at(now)).await?;
-    let items: Vec<_> = totals
-        .iter()
-        .map(|total| StatsItem {
+impl<'a> StatsItem<'a> {
+    fn new(total: &'a StateTotal, now: Timestamp) -> Self {
+        Self {
             provider: &total.provider,
             state: &total.state,
             count: total.count,
             amount: total.amount.into(),
             oldest_at: total.oldest.to_rfc3339(),
             oldest_age_seconds: now.since(total.oldest).as_secs(),
-        })
-        .collect();
+        }
+    }
+}
+
+async fn stats(args: &JobsStatsArgs, store: &Store, now: Timestamp, output: &Output) -> Result<(), CommandError> {
+    let totals = store.totals(args.filter.at(now)).await?;
+    let items: Vec<_> = totals.iter().map(|total| StatsItem::new(total, now)).collect();
     output.list("jobs", &items, None, || stats_table(&totals, now)).map_err(stdout)
 }
 

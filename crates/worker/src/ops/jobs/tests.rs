@@ -1,7 +1,7 @@
 use insta::assert_snapshot;
 
 use super::*;
-use crate::cli::{Format, JobState, JobsFilterArgs, JobsShowArgs, Page};
+use crate::cli::{Format, JobState, JobsExportArgs, JobsFilterArgs, JobsShowArgs, JobsWatchArgs, Page};
 use crate::ops::fixture::{self, Filled, NOW};
 
 async fn asked(filled: &Filled, command: JobsCommand, format: Format) -> String {
@@ -11,7 +11,7 @@ async fn asked(filled: &Filled, command: JobsCommand, format: Format) -> String 
     let written = output.written();
     assert!(!written.contains("819778"), "no full phone number: {written}");
     assert!(!written.contains("Siti") && !written.contains("secret to others"), "nothing private: {written}");
-    if format == Format::Table {
+    if format == Format::Table && !matches!(command, JobsCommand::Export(_)) {
         assert!(written.lines().all(|line| line.chars().count() <= 100), "{written}");
     }
     written
@@ -128,4 +128,36 @@ async fn an_empty_store_is_an_empty_list() {
     let filled = fixture::empty();
     assert_eq!(asked(&filled, list_of(everything()), Format::Table).await, "");
     assert_eq!(asked(&filled, stats_of(everything()), Format::Jsonl).await, "");
+}
+
+#[tokio::test]
+async fn the_export_is_csv_or_json_and_nothing_private() {
+    let filled = fixture::filled().await;
+    let export = || JobsCommand::Export(JobsExportArgs::default());
+    let csv = asked(&filled, export(), Format::Table).await;
+    assert_snapshot!("export_csv", csv);
+    let commas: Vec<_> = csv.lines().map(|line| line.matches(',').count()).collect();
+    assert_eq!(commas, [18; 6]);
+    let lines = asked(&filled, export(), Format::Jsonl).await;
+    assert_eq!(lines.lines().count(), 5);
+    let whole: serde_json::Value = serde_json::from_str(&asked(&filled, export(), Format::Json).await).unwrap();
+    let items: Vec<serde_json::Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!((whole["items"].as_array().unwrap(), &whole["next"]), (&items, &serde_json::Value::Null));
+    let empty: serde_json::Value =
+        serde_json::from_str(&asked(&fixture::empty(), export(), Format::Json).await).unwrap();
+    assert_eq!(empty, serde_json::json!({ "items": [], "next": null }));
+}
+
+#[tokio::test]
+async fn the_watch_looks_again_and_says_what_changed() {
+    let filled = fixture::filled().await;
+    let every = std::time::Duration::from_millis(1);
+    let watch = |rounds| JobsCommand::Watch(JobsWatchArgs { filter: everything(), every, rounds: Some(rounds) });
+    assert_snapshot!("watch_table", asked(&filled, watch(1), Format::Table).await);
+    let lines = asked(&filled, watch(2), Format::Jsonl).await;
+    assert_eq!(lines.lines().count(), 2);
+    for line in lines.lines() {
+        let look: serde_json::Value = serde_json::from_str(line).unwrap();
+        assert_eq!(look["items"].as_array().unwrap().len(), 5);
+    }
 }
