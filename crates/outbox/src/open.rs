@@ -2,6 +2,7 @@
 
 use std::{
     fs, io,
+    mem::ManuallyDrop,
     os::unix::fs::{OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
     sync::{Arc, atomic::AtomicUsize, atomic::Ordering, mpsc as std_mpsc},
@@ -184,6 +185,11 @@ fn start(
         wake = Some(wake_sender);
         let housekeeper = Housekeeper {
             connection: checkpointer(path)?,
+            file: ManuallyDrop::new(fs::File::open(path).map_err(|source| OpenError::Io {
+                what: "open",
+                path: path.to_owned(),
+                source,
+            })?),
             store: path.to_owned(),
             health: Arc::clone(&health),
             writer: sender.downgrade(),
