@@ -37,6 +37,8 @@ pub fn apply(job: &Job, policy: &Policy, event: &Event, at: Timestamp, jitter: J
             next.job.state = State::Dead { reason: *reason };
             true
         }
+        // Taken back and replayed later, it asks first too.
+        (State::Discarded { .. }, Event::StoreRestored) => next.forgotten(),
         _ => false,
     };
     if legal { Ok(next.job) } else { Err(IllegalEvent { state: job.state.name(), event: event.name() }) }
@@ -239,8 +241,60 @@ impl Next<'_> {
                 };
             }
             Event::Discarded => self.job.state = State::Discarded { reason },
+            Event::Checked { answer, .. } => return self.checked_by_operator(*answer),
+            Event::StoreRestored => return self.forgotten(),
             _ => return false,
         }
+        true
+    }
+
+    /// An operator asks about what stands before them. It starts nothing: what is not settled stays where it is.
+    fn checked_by_operator(&mut self, answer: StatusAnswer) -> bool {
+        if matches!(self.job.evidence.money, MoneyState::NeverSent | MoneyState::Returned) {
+            return false;
+        }
+        match answer {
+            StatusAnswer::Paid { amount_seen } if amount_seen || !self.job.evidence.mismatch => self.succeeded(),
+            StatusAnswer::Paid { .. } | StatusAnswer::Inconsistent => {
+                self.it_has_something();
+                self.job.evidence.mismatch = true;
+                self.dead(DeadReason::InconsistentAnswer);
+            }
+            StatusAnswer::Refunded => {
+                self.job.evidence.money = MoneyState::Returned;
+                self.dead(DeadReason::Refunded);
+            }
+            StatusAnswer::Cancelled => self.settled_unpaid(RejectReason::Cancelled),
+            StatusAnswer::Failed => self.settled_unpaid(RejectReason::Business),
+            StatusAnswer::Pending => self.it_has_something(),
+            // One "not found" is no proof, and a dead letter waits for no second one.
+            StatusAnswer::NotFound | StatusAnswer::Nothing(_) => {}
+        }
+        true
+    }
+
+    /// Against whatever an attempt before it has proven.
+    fn it_has_something(&mut self) {
+        let evidence = &mut self.job.evidence;
+        evidence.accepted = true;
+        evidence.doubted = true;
+        evidence.money = MoneyState::MaybeSent;
+        evidence.first_sent_at = evidence.first_sent_at.or(evidence.last_ended_at).or(Some(self.at));
+    }
+
+    /// M12: an operator may have replayed it, and that was forgotten: a replay asks first, however it died.
+    fn forgotten(&mut self) -> bool {
+        let evidence = &mut self.job.evidence;
+        if evidence.money == MoneyState::Returned {
+            return false;
+        }
+        // A forgotten attempt cannot have begun before the last known one ended; where none is known nobody can say how
+        // long ago it was, and "not found" will prove nothing.
+        let earliest = evidence.last_ended_at.unwrap_or(Timestamp::from_millis(0));
+        evidence.first_sent_at.get_or_insert(earliest);
+        evidence.last_ended_at = Some(self.at);
+        evidence.doubted = true;
+        evidence.money = MoneyState::MaybeSent;
         true
     }
 

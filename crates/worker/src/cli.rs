@@ -7,6 +7,7 @@ mod explain;
 mod jobs;
 mod provider;
 mod sim;
+mod store;
 mod when;
 
 use std::path::PathBuf;
@@ -23,6 +24,7 @@ pub use jobs::{
 };
 pub use provider::{ProviderActArgs, ProviderCommand};
 pub use sim::{Faults, Personality, Repeat, SimArgs};
+pub use store::StoreCommand;
 pub use when::{When, WhenError};
 
 use crate::config::Environment;
@@ -165,6 +167,9 @@ valid. To send a file again does no harm: a known partnerReferenceNo is not topp
     /// The providers' lanes: list, pause, resume
     #[command(subcommand, alias = "providers")]
     Provider(ProviderCommand),
+    /// The store itself, after a restore
+    #[command(subcommand)]
+    Store(StoreCommand),
     /// What operators did: list, verify, export
     #[command(subcommand)]
     Audit(AuditCommand),

@@ -256,7 +256,7 @@ pub struct Kept {
 }
 
 /// Whether the job may be sent without having been asked about since the store came back.
-fn must_ask_first(job: &StoredJob, since: Timestamp) -> bool {
+pub(crate) fn must_ask_first(job: &StoredJob, since: Timestamp) -> bool {
     matches!(job.job.state, State::Ready { .. } | State::Inquired { .. } | State::Unconfirmed { .. })
         && job.job.evidence.last_ended_at.is_none_or(|ended| ended < since)
 }

@@ -333,3 +333,48 @@ fn m12_a_job_that_was_due_long_ago_may_have_been_sent_long_ago() {
     let asked = after(&restored, &[checked(30, StatusAnswer::NotFound), checked(700, StatusAnswer::NotFound)]);
     assert_eq!(asked.state, dead(DeadReason::Unresolved), "the uniqueness window may be over");
 }
+
+#[test]
+fn m5_m6_a_check_of_a_dead_letter_settles_it_or_leaves_it_and_never_lets_it_be_sent() {
+    let mut dead = unconfirmed();
+    dead.state = State::Dead { reason: DeadReason::Unresolved };
+    for answer in [StatusAnswer::NotFound, StatusAnswer::Nothing(COUNTED), StatusAnswer::Nothing(Retry::Free)] {
+        assert_eq!(after(&dead, &[checked(1000, answer), checked(2000, answer)]), dead, "{answer:?}");
+    }
+    let pending = after(&dead, &[checked(1000, StatusAnswer::Pending)]);
+    assert!(pending.evidence.accepted && name(&pending) == "dead");
+    assert_eq!(name(&after(&dead, &[checked(1000, StatusAnswer::Paid { amount_seen: false })])), "succeeded");
+    assert_eq!(name(&after(&dead, &[checked(1000, StatusAnswer::Failed)])), "rejected");
+    let refunded = after(&dead, &[checked(1000, StatusAnswer::Refunded)]);
+    assert_eq!(refunded.evidence.money, MoneyState::Returned);
+    assert!(
+        apply(&refunded, &policy(), &checked(2000, StatusAnswer::Paid { amount_seen: true }).1, at(2000), Jitter::NONE)
+            .is_err()
+    );
+}
+
+#[test]
+fn m7_a_check_does_not_close_a_mismatch_without_having_seen_the_amount() {
+    let inconsistent = after(&unconfirmed(), &[checked(40, StatusAnswer::Inconsistent)]);
+    let unseen = after(&inconsistent, &[checked(50, StatusAnswer::Paid { amount_seen: false })]);
+    assert_eq!(unseen.state, State::Dead { reason: DeadReason::InconsistentAnswer });
+    assert_eq!(name(&after(&inconsistent, &[checked(50, StatusAnswer::Paid { amount_seen: true })])), "succeeded");
+}
+
+#[test]
+fn m12_a_dead_letter_of_a_restored_store_is_asked_about_before_a_replay_sends_it() {
+    let never_sent = after(&fresh(), &[(1, Event::InquiryWrong)]);
+    let proven = after(&sending(), &[(10, Event::TopUp(Answer::Wrong))]);
+    for dead in [never_sent, proven] {
+        assert_eq!(name(&after(&dead, &[(3000, Event::Replayed)])), "ready");
+        let replayed = after(&dead, &[(2000, Event::StoreRestored), (3000, Event::Replayed)]);
+        assert_eq!((name(&replayed), replayed.evidence.money), ("unconfirmed", MoneyState::MaybeSent));
+    }
+    let discarded = after(&fresh(), &[(1, Event::InquiryWrong), (2, Event::Discarded), (2000, Event::StoreRestored)]);
+    let replayed = after(&discarded, &[(3000, Event::Restored), (3000, Event::Replayed)]);
+    assert_eq!(name(&replayed), "unconfirmed");
+    // What nobody knows the age of is never proven unpaid by "not found".
+    let forgotten = after(&fresh(), &[(1, Event::InquiryWrong), (2000, Event::StoreRestored), (3000, Event::Replayed)]);
+    let asked = after(&forgotten, &[checked(3000, StatusAnswer::NotFound), checked(4000, StatusAnswer::NotFound)]);
+    assert_eq!(asked.state, State::Dead { reason: DeadReason::Unresolved });
+}

@@ -8,6 +8,8 @@ fn states() -> Vec<(&'static str, Job)> {
     let refunded = after(&unconfirmed(), &[checked(40, StatusAnswer::Refunded)]);
     let inconsistent = after(&unconfirmed(), &[checked(40, StatusAnswer::Inconsistent)]);
     let proven = after(&unconfirmed(), &[checked(40, StatusAnswer::NotFound), checked(610, StatusAnswer::NotFound)]);
+    let mut unresolved = unconfirmed();
+    unresolved.state = State::Dead { reason: crate::DeadReason::Unresolved };
     let mut rejected = fresh();
     rejected.state = State::Rejected { reason: RejectReason::Business };
     vec![
@@ -22,6 +24,8 @@ fn states() -> Vec<(&'static str, Job)> {
         ("succeeded", after(&sending(), &[(10, Event::TopUp(Answer::Paid))])),
         ("rejected", rejected),
         ("dead, never sent", dead_unsent.clone()),
+        ("dead, unresolved", unresolved),
+        ("dead, proven unpaid", after(&sending(), &[(10, Event::TopUp(Answer::Wrong))])),
         ("dead, refunded", refunded),
         ("dead, inconsistent", inconsistent),
         ("discarded", after(&dead_unsent, &[(2, Event::Discarded)])),

@@ -14,6 +14,7 @@ pub mod jobs;
 pub mod provider;
 pub mod schema;
 pub mod sim;
+pub mod store;
 pub mod submit;
 mod timeline;
 
@@ -22,7 +23,7 @@ use std::future::Future;
 use outbox::{OpenOptions, Opened, Store};
 use snap_core::Timestamp;
 
-use crate::cli::{Command, GlobalArgs, ProviderCommand};
+use crate::cli::{Command, GlobalArgs, ProviderCommand, StoreCommand};
 use crate::clock::Clock;
 use crate::config::{Config, Environment, file_of};
 use crate::exit::{CommandError, Exit};
@@ -136,20 +137,15 @@ fn command_in_runtime(command: &Command, world: &World) -> Result<Exit, CommandE
             })
         }
         Command::Provider(command) => {
-            let config = world.config()?;
-            in_runtime(Threads::One, async {
-                let acts = match command {
-                    ProviderCommand::List => false,
-                    ProviderCommand::Pause(args) | ProviderCommand::Resume(args) => !args.act.dry_run,
-                };
-                let store = open(&config, &clock, acts)?;
-                let environment = &world.environment;
-                let desk =
-                    Desk { store: &store, config: &config, clock: &clock, now: clock.now(), environment, output };
-                let ended = provider::run(command, &desk).await;
-                store.close().await;
-                ended
-            })
+            let acts = match command {
+                ProviderCommand::List => false,
+                ProviderCommand::Pause(args) | ProviderCommand::Resume(args) => !args.act.dry_run,
+            };
+            at_desk(world, &clock, acts, async |desk| provider::run(command, desk).await)
+        }
+        Command::Store(command) => {
+            let StoreCommand::Reconciled(act) = command;
+            at_desk(world, &clock, !act.dry_run, async |desk| store::run(command, desk).await)
         }
         Command::Run
         | Command::Init(_)
@@ -169,6 +165,25 @@ impl World {
     }
 }
 
+/// One command of an operator, with the store open for writing where it `acts`.
+fn at_desk(
+    world: &World,
+    clock: &Clock,
+    acts: bool,
+    work: impl AsyncFnOnce(&Desk<'_>) -> Result<Exit, CommandError>,
+) -> Result<Exit, CommandError> {
+    let config = world.config()?;
+    in_runtime(Threads::One, async {
+        let store = open(&config, clock, acts)?;
+        let (environment, output) = (&world.environment, &world.output);
+        let desk = Desk { store: &store, config: &config, clock, now: clock.now(), environment, output };
+        let ended = work(&desk).await;
+        store.close().await;
+        ended
+    })
+}
+
+/// Beside a running worker and without one.
 fn open_for_reading(config: &Config, clock: &Clock) -> Result<Store, CommandError> {
     open(config, clock, false)
 }

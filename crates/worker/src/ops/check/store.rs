@@ -58,7 +58,11 @@ async fn opens(path: &Path, clock: &Clock) -> Finding {
                     "{name} may have forgotten what was sent ({}): every job is asked about first",
                     reconcile.reason
                 );
-                Finding::warning(STORE, detail, "that is right after a restore; it ends when an operator says so")
+                Finding::warning(
+                    STORE,
+                    detail,
+                    "that is right after a restore; `worker store reconciled --dry-run` shows how it ends",
+                )
             }
             None => Finding::ok(STORE, format!("{name} opens, and every page of it is sound")),
         },

@@ -1,0 +1,191 @@
+//! `worker store`: leaving the mode in which every job is asked about first (M12).
+
+#[cfg(test)]
+mod tests;
+
+use engine::{Event, State, apply};
+use outbox::{DeadLetter, HistoryEntry, JobFilter, NewDeadLetter, Reconcile, Record, StoreError, StoredJob, Total};
+use serde::Serialize;
+use serde_json::{Value, json};
+use snap_core::Timestamp;
+
+use super::act::{Actor, ask};
+use super::jobs::Rupiah;
+use super::{Desk, stdout};
+use crate::cli::{ActArgs, StoreCommand};
+use crate::exit::{CommandError, Exit};
+use crate::notes::Notes;
+use crate::output::{counted, moment, rupiah};
+use crate::wake::must_ask_first;
+
+/// Jobs read at a time.
+const PART: usize = 500;
+/// A running worker changes jobs meanwhile; what it changed is read again, so often.
+const ROUNDS: usize = 5;
+
+/// Runs one of the commands.
+///
+/// # Errors
+/// [`CommandError::Refused`] where jobs cannot be marked, [`CommandError::Declined`], or any failure of the store.
+pub async fn run(command: &StoreCommand, desk: &Desk<'_>) -> Result<Exit, CommandError> {
+    match command {
+        StoreCommand::Reconciled(act) => reconciled(act, desk).await?,
+    }
+    Ok(Exit::Done)
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Done {
+    /// Since when the store asked first; null where it did not.
+    since: Option<String>,
+    cause: Option<String>,
+    /// Jobs, dead letters too, that stay marked to be asked about before anything is sent.
+    marked: u64,
+    amount: Rupiah,
+    changed: bool,
+    dry_run: bool,
+}
+
+async fn reconciled(act: &ActArgs, desk: &Desk<'_>) -> Result<(), CommandError> {
+    let Some(mark) = desk.store.reconcile().await? else {
+        desk.output.say("the store is not in this mode: it knows of everything that was done");
+        return tell(None, &[], false, act, desk);
+    };
+    let unasked = unasked(mark.since, desk).await?;
+    desk.output.say(&preview(&mark, &unasked));
+    if act.dry_run {
+        return tell(Some(&mark), &unasked, false, act, desk);
+    }
+    ask(act, desk.output, "does the store know everything again?")?;
+    let mut left = unasked.clone();
+    for _ in 0..ROUNDS {
+        for job in &left {
+            mark_one(job, desk).await?;
+        }
+        left = self::unasked(mark.since, desk).await?;
+        if left.is_empty() {
+            break;
+        }
+    }
+    if !left.is_empty() {
+        let what = format!("{} change faster than they can be marked", counted(left.len() as u64, "job"));
+        return Err(CommandError::Refused { what, hint: "stop the worker and say it again".to_owned() });
+    }
+    let shown = json!({
+        "since": mark.since.to_rfc3339(),
+        "cause": mark.reason,
+        "marked": unasked.len(),
+        "amount": sum(&unasked).to_string(),
+    });
+    let audit = Actor::of(act, desk.environment).audit(desk.now, "store_reconciled", "store", shown);
+    desk.store.clear_reconcile(audit).await?;
+    tell(Some(&mark), &unasked, true, act, desk)
+}
+
+/// What was not asked about since the store came back, dead letters too.
+async fn unasked(since: Timestamp, desk: &Desk<'_>) -> Result<Vec<StoredJob>, CommandError> {
+    let states = ["ready", "inquired", "unconfirmed", "dead", "discarded"].map(str::to_owned).to_vec();
+    let filter = JobFilter { states, oldest_first: true, ..JobFilter::default() };
+    let (mut found, mut after) = (Vec::new(), None);
+    loop {
+        let page = desk.store.jobs(filter.clone(), after, PART).await?;
+        for job in page.items {
+            if !must_ask_first(&job, since) && !may_be_replayed(&job, since) {
+                continue;
+            }
+            if !desk.config.providers.contains_key(&job.request.provider) {
+                return Err(CommandError::Refused {
+                    what: format!(
+                        "job {} is of provider {}, which is not configured",
+                        job.request.partner_reference_no, job.request.provider
+                    ),
+                    hint: "configure the provider until its jobs are settled".to_owned(),
+                });
+            }
+            found.push(job);
+        }
+        after = page.next;
+        if after.is_none() {
+            return Ok(found);
+        }
+    }
+}
+
+/// What an operator can still replay; a replay may have been forgotten.
+fn may_be_replayed(job: &StoredJob, since: Timestamp) -> bool {
+    matches!(job.job.state, State::Dead { .. } | State::Discarded { .. })
+        && job.job.evidence.money != engine::MoneyState::Returned
+        && job.job.evidence.last_ended_at.is_none_or(|ended| ended < since)
+}
+
+async fn mark_one(job: &StoredJob, desk: &Desk<'_>) -> Result<(), CommandError> {
+    let event = Event::StoreRestored;
+    let Some(provider) = desk.config.providers.get(&job.request.provider) else { return Ok(()) };
+    let Ok(next) = apply(&job.job, &provider.policy(), &event, desk.now, desk.clock.jitter()) else { return Ok(()) };
+    let record = if matches!(next.state, State::Dead { .. } | State::Discarded { .. }) {
+        let Some(timeline) = desk.store.timeline(&job.request.partner_reference_no).await? else { return Ok(()) };
+        let open = timeline.dead_letters.into_iter().find(|letter| letter.closed.is_none());
+        marked(job, next, open, desk.now)
+    } else {
+        Notes::of_event(job, next, &event, desk.now, desk.clock)
+    };
+    match desk.store.record(record).await {
+        Ok(_) | Err(StoreError::Fenced { .. }) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// It stays before a person, who is told that nobody knows any more whether it was sent; a discarded one stays closed.
+fn marked(job: &StoredJob, next: engine::Job, letter: Option<DeadLetter>, now: Timestamp) -> Record {
+    let money_state = next.evidence.money;
+    let mut record = Record::new(job.id, job.version, next, now);
+    record.history.push(HistoryEntry { at: now, event: Event::StoreRestored.name().into(), detail: Value::Null });
+    record.dead_letter = letter.map(|letter| NewDeadLetter {
+        id: letter.id,
+        reason: letter.reason,
+        detail: letter.detail,
+        money_state,
+        response_code: letter.response_code,
+    });
+    record
+}
+
+fn sum(jobs: &[StoredJob]) -> Total {
+    jobs.iter().fold(Total::default(), |sum, job| sum.plus(Total::from_minor(job.request.amount.minor().into())))
+}
+
+fn preview(mark: &Reconcile, unasked: &[StoredJob]) -> String {
+    format!(
+        "since {} every job is asked about before anything is sent ({})\n\
+         {}, {}, were not asked about yet, dead letters among them: they stay marked to be asked about first\n\
+         jobs that arrive from now on are new ones again: what producers published between the copy and the restore must \
+         not be published again",
+        moment(mark.since),
+        mark.reason,
+        counted(unasked.len() as u64, "job"),
+        rupiah(sum(unasked).minor()),
+    )
+}
+
+fn tell(
+    mark: Option<&Reconcile>,
+    unasked: &[StoredJob],
+    changed: bool,
+    act: &ActArgs,
+    desk: &Desk<'_>,
+) -> Result<(), CommandError> {
+    let done = Done {
+        since: mark.map(|mark| mark.since.to_rfc3339()),
+        cause: mark.map(|mark| mark.reason.clone()),
+        marked: unasked.len() as u64,
+        amount: sum(unasked).into(),
+        changed,
+        dry_run: act.dry_run,
+    };
+    let text = || match changed {
+        true => "the store counts as knowing everything; a running worker follows at its next start\n".to_owned(),
+        false => String::new(),
+    };
+    desk.output.object(&done, text).map_err(stdout)
+}
