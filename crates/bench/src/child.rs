@@ -61,8 +61,13 @@ impl Child {
     }
 
     /// Asks it to end and waits for that.
-    pub(crate) fn stop(mut self, limit: Duration) -> anyhow::Result<()> {
+    pub(crate) fn stop(self, limit: Duration) -> anyhow::Result<()> {
         kill_process(Pid::from_child(&self.process), Signal::TERM).with_context(|| format!("{} is gone", self.name))?;
+        self.wait(limit)
+    }
+
+    /// Waits until it ends by itself.
+    pub(crate) fn wait(mut self, limit: Duration) -> anyhow::Result<()> {
         let asked = Instant::now();
         while asked.elapsed() < limit {
             if let Some(status) = self.process.try_wait().context("failed to look at a process")? {
@@ -77,10 +82,9 @@ impl Child {
 impl Drop for Child {
     fn drop(&mut self) {
         // It may have ended by itself, or have been stopped.
-        if matches!(self.process.try_wait(), Ok(None)) {
-            if kill_process_group(Pid::from_child(&self.process), Signal::KILL).is_ok() {
-                drop(self.process.wait());
-            }
+        let runs = matches!(self.process.try_wait(), Ok(None));
+        if runs && kill_process_group(Pid::from_child(&self.process), Signal::KILL).is_ok() {
+            drop(self.process.wait());
         }
     }
 }

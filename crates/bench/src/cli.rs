@@ -97,9 +97,6 @@ pub(crate) struct ProviderArgs {
     /// Where to listen
     #[arg(long)]
     pub(crate) port: u16,
-    /// Requests to remember one by one
-    #[arg(long, default_value_t = 0)]
-    pub(crate) request_log: usize,
 }
 
 /// How results are written.

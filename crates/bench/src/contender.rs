@@ -9,38 +9,77 @@ use crate::child::Child;
 use crate::queues::Names;
 use crate::scenario::Load;
 use crate::stage::Stage;
-use crate::worker::{self, Settings, Sync};
+use crate::worker::{self, Flush, Settings};
 
 /// A program under a name; the same program under two names tells how much of a difference is noise.
 #[derive(Clone, Debug)]
 pub(crate) struct Contender {
     /// How the tables call it.
     pub(crate) name: String,
-    /// What runs.
-    pub(crate) program: Program,
+    program: Program,
+    /// A directory with a store to begin with; none: an empty one.
+    store: Option<PathBuf>,
+    trouble: Trouble,
 }
 
 /// What runs.
 #[derive(Clone, Debug)]
-pub(crate) enum Program {
-    /// The flow without durability.
-    Bound {
-        /// Whether it publishes outcomes; else it only acknowledges.
-        event: bool,
-    },
+enum Program {
+    /// The flow without durability; it publishes outcomes, or only acknowledges.
+    Bound { event: bool },
     /// The worker.
-    Worker {
-        /// Which one.
-        binary: PathBuf,
-        /// How long its flushes take.
-        sync: Sync,
-    },
+    Worker { binary: PathBuf, flush: Flush },
+}
+
+/// What is wrong with the other provider while the first one's jobs are counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Trouble {
+    /// There is no other provider.
+    Alone,
+    /// It resets every connection.
+    Down,
+    /// Its account inquiries are never answered.
+    Silent,
 }
 
 impl Contender {
-    /// A contender.
-    pub(crate) fn new(name: &str, program: Program) -> Self {
-        Self { name: name.to_owned(), program }
+    /// The flow without durability, with its outcome event.
+    pub(crate) fn bound_ev(name: &str) -> Self {
+        Self::new(name, Program::Bound { event: true })
+    }
+
+    /// The flow without durability and without an event.
+    pub(crate) fn bound() -> Self {
+        Self::new("bound", Program::Bound { event: false })
+    }
+
+    /// The worker.
+    pub(crate) fn worker(name: &str, binary: &Path) -> Self {
+        Self::new(name, Program::Worker { binary: binary.to_owned(), flush: Flush::Disk })
+    }
+
+    /// The worker, with this long added to each of its flushes.
+    pub(crate) fn worker_with_flush(name: &str, binary: &Path, flush: Flush) -> Self {
+        Self::new(name, Program::Worker { binary: binary.to_owned(), flush })
+    }
+
+    fn new(name: &str, program: Program) -> Self {
+        Self { name: name.to_owned(), program, store: None, trouble: Trouble::Alone }
+    }
+
+    /// The same, beginning with a copy of the store in `dir`.
+    pub(crate) fn with_store(self, dir: &Path) -> Self {
+        Self { store: Some(dir.to_owned()), ..self }
+    }
+
+    /// The same, with a second provider beside the one that is measured.
+    pub(crate) fn beside(self, trouble: Trouble) -> Self {
+        Self { trouble, ..self }
+    }
+
+    /// What is wrong with the other provider.
+    pub(crate) const fn trouble(&self) -> Trouble {
+        self.trouble
     }
 
     /// Whether it publishes outcome events.
@@ -48,23 +87,39 @@ impl Contender {
         !matches!(self.program, Program::Bound { event: false })
     }
 
-    /// Whether it is the worker, which ends in order when it is asked to.
-    pub(crate) const fn is_worker(&self) -> bool {
-        matches!(self.program, Program::Worker { .. })
+    /// Whether it can be asked to end: the bound knows no orderly end, and the worker waits for calls that hang.
+    pub(crate) fn ends_when_asked(&self) -> bool {
+        matches!(self.program, Program::Worker { .. }) && self.trouble != Trouble::Silent
+    }
+
+    /// Puts into `dir` what it begins with, on disk and synced, so that nothing of it disturbs the run.
+    pub(crate) fn prepare(&self, dir: &Path) -> anyhow::Result<()> {
+        let Some(store) = &self.store else { return Ok(()) };
+        for entry in std::fs::read_dir(store).with_context(|| format!("failed to read {}", store.display()))? {
+            let from = entry?.path();
+            let to = dir.join(from.file_name().context("a file of a store has no name")?);
+            std::fs::copy(&from, &to).with_context(|| format!("failed to copy {}", from.display()))?;
+            std::fs::File::open(&to)?.sync_all().context("failed to sync the copy of a store")?;
+        }
+        Ok(())
     }
 
     /// Starts it in `dir` against these queues.
     pub(crate) fn start(&self, stage: &Stage, load: &Load, names: &Names, dir: &Path) -> anyhow::Result<Child> {
         let mut command = match &self.program {
             Program::Bound { event } => bound(stage, load, names, *event)?,
-            Program::Worker { binary, sync } => {
+            Program::Worker { binary, flush } => {
+                let mut providers = vec![("finpay", stage.provider.base_url("finpay"))];
+                if self.trouble != Trouble::Alone {
+                    providers.push(("other", stage.provider.base_url("other")));
+                }
                 let settings = Settings {
                     amqp: Some((stage.broker.url(), names.namespace.clone())),
-                    providers: vec![("finpay", stage.provider.base_url("finpay"))],
+                    providers,
                     in_flight: load.in_flight,
                     more: stage.worker_settings.clone(),
                 };
-                worker::command(binary, dir, &settings, *sync)?
+                worker::command(binary, dir, &settings, *flush)?
             }
         };
         Child::start(&self.name, &mut command, &dir.join("log"))

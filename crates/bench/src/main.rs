@@ -2,39 +2,53 @@
 //! costs. `docs/performance.md` says how it measures and why.
 #![expect(clippy::float_arithmetic, reason = "ratios and rates of measurements; no money is counted here")]
 
+mod bars;
 mod bound;
 mod child;
 mod cli;
 mod clock;
 mod contender;
+mod fill;
 mod jobs;
+mod machine;
+mod profile;
 mod progress;
 mod provider;
 mod queues;
 mod report;
 mod rounds;
 mod run;
+mod sample;
 mod scenario;
+mod scenarios;
 mod stage;
+mod starts;
 mod stats;
 mod table;
+mod used;
 mod worker;
 
 use std::io::Write as _;
 use std::process::ExitCode;
-use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::Parser as _;
 
 use cli::{Cli, Part};
-use contender::{Contender, Program};
+use machine::Machine;
 use progress::Progress;
-use queues::QueueKind;
-use rounds::compare;
-use scenario::Load;
+use report::Section;
+use scenario::{SCENARIOS, Scenario};
+use scenarios::Bench;
 use stage::Stage;
-use worker::Sync;
+use table::Table;
+
+/// Money or events are wrong.
+const WRONG: u8 = 1;
+/// A bar is missed.
+const MISSED: u8 = 3;
+/// Rounds of a quick run, and jobs of each of its runs.
+const QUICK: (usize, u32) = (3, 5_000);
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -62,30 +76,70 @@ fn start(cli: &Cli) -> anyhow::Result<ExitCode> {
 }
 
 async fn measure(cli: &Cli) -> anyhow::Result<ExitCode> {
-    let binary = match &cli.worker {
-        Some(binary) => binary.clone(),
+    if cli.list {
+        say(&list())?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let scenarios = scenario::select(&cli.scenario, cli.quick)?;
+    let (rounds, jobs) = if cli.quick { (Some(QUICK.0), Some(QUICK.1)) } else { (None, None) };
+    raise_descriptor_limit()?;
+    let worker = match &cli.worker {
+        Some(worker) => worker.clone(),
         None => worker::build()?,
     };
     let progress = Progress::new();
     progress.says("starting RabbitMQ and the provider");
     let stage = Stage::set(cli.dir.as_deref(), cli.settings.clone()).await?;
-    let worker = |name: &str| Contender::new(name, Program::Worker { binary: binary.clone(), sync: Sync::Disk });
-    let contenders = [
-        Contender::new("bound-ev", Program::Bound { event: true }),
-        worker("worker"),
-        Contender::new("bound-ev again", Program::Bound { event: true }),
-        worker("worker again"),
-        Contender::new("bound", Program::Bound { event: false }),
-    ];
-    let load = Load {
-        jobs: cli.jobs.unwrap_or(10_000),
-        in_flight: 64,
-        latency: Duration::ZERO,
-        added_to_flush: Duration::ZERO,
-        queues: QueueKind::Classic,
+    let machine = Machine::look(&stage)?;
+    progress.line(&machine.to_string());
+    let bench = Bench {
+        stage,
+        worker: std::path::absolute(worker)?,
+        rival: cli.rival.as_ref().map(std::path::absolute).transpose()?,
+        rounds: cli.rounds.or(rounds),
+        jobs: cli.jobs.or(jobs),
+        progress,
     };
-    let comparison = compare(&stage, "0ms-64", &load, &contenders, cli.rounds.unwrap_or(5), &progress).await?;
-    progress.finish();
-    report::print(cli.output, &[comparison])?;
-    Ok(ExitCode::SUCCESS)
+    let mut sections = Vec::new();
+    for scenario in &scenarios {
+        let section = bench.measure(scenario).await.with_context(|| format!("scenario {}", scenario.name))?;
+        sections.push(section);
+    }
+    bench.progress.finish();
+    report::print(cli.output, &machine, &sections)?;
+    Ok(verdict(&sections, cli.check))
+}
+
+/// What the process ends with.
+fn verdict(sections: &[Section], check: bool) -> ExitCode {
+    let missed = sections.iter().flat_map(|section| &section.bars).any(|bar| !bar.is_reached());
+    if sections.iter().any(|section| section.wrong > 0) {
+        ExitCode::from(WRONG)
+    } else if check && missed {
+        ExitCode::from(MISSED)
+    } else {
+        ExitCode::SUCCESS
+    }
+}
+
+fn list() -> String {
+    let mut table = Table::new(&["scenario", "what", "about, s", "rounds", ""]);
+    for Scenario { name, about, rounds, seconds, usual, .. } in SCENARIOS {
+        let usual = if *usual { "" } else { "by name only" };
+        let (seconds, rounds) = (seconds.to_string(), rounds.to_string());
+        table.row([(*name).to_owned(), (*about).to_owned(), seconds, rounds, usual.to_owned()]);
+    }
+    table.render()
+}
+
+fn say(text: &str) -> anyhow::Result<()> {
+    std::io::stdout().lock().write_all(text.as_bytes()).context("failed to write to stdout")
+}
+
+/// Thousands of connections need as many descriptors; what is started here inherits the limit.
+fn raise_descriptor_limit() -> anyhow::Result<()> {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    setrlimit(Resource::Nofile, raised).context("failed to raise the limit of open files")
 }

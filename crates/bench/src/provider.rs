@@ -15,6 +15,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::child::Child;
 use crate::cli::ProviderArgs;
+use crate::contender::Trouble;
 
 /// It listens within this time.
 const START_LIMIT: Duration = Duration::from_secs(10);
@@ -23,9 +24,11 @@ const START_LIMIT: Duration = Duration::from_secs(10);
 pub(crate) async fn serve(args: &ProviderArgs) -> anyhow::Result<()> {
     let behaviour = Behaviour { repeat_policy: RepeatPolicy::PayAgain, magic_numbers: false, ..Behaviour::default() };
     let config = SimConfig {
-        mounts: vec![Mount::new(Personality::Finpay), Mount::new(Personality::Midtrans)],
+        mounts: ["finpay", "other"]
+            .map(|name| Mount { name: name.to_owned(), ..Mount::new(Personality::Finpay) })
+            .to_vec(),
         behaviour,
-        request_log: args.request_log,
+        request_log: 0,
         ..SimConfig::default()
     };
     let _serving = Simulator::start(config, SocketAddr::from((Ipv4Addr::LOCALHOST, args.port)))
@@ -49,16 +52,14 @@ pub(crate) struct Ledger {
     pub(crate) credits: u64,
     /// Credits beyond the first of a reference.
     pub(crate) double_credits: u64,
-    /// Requests refused because of a signature, token, header or field.
-    pub(crate) refused: u64,
 }
 
 impl Provider {
-    /// Starts it and waits until it listens; `request_log` requests are remembered one by one.
-    pub(crate) async fn start(dir: &Path, request_log: usize) -> anyhow::Result<Self> {
+    /// Starts it and waits until it listens.
+    pub(crate) async fn start(dir: &Path) -> anyhow::Result<Self> {
         let port = testbed::free_port();
         let mut command = Command::new(std::env::current_exe().context("failed to find this program")?);
-        command.args(["provider", "--port", &port.to_string(), "--request-log", &request_log.to_string()]);
+        command.args(["provider", "--port", &port.to_string()]);
         let mut child = Child::start("the provider", &mut command, &dir.join(format!("provider-{port}.log")))?;
         let started = Instant::now();
         while http::get(port, "/_sim/config").is_none() {
@@ -85,9 +86,15 @@ impl Provider {
         self.post("/_sim/config", &json!({ "latencyMs": latency.as_millis(), "laneFaults": {} }))
     }
 
-    /// Gives one provider a fault that lasts.
-    pub(crate) fn break_down(&self, name: &str, fault: &str) -> anyhow::Result<()> {
-        self.post("/_sim/config", &json!({ "laneFaults": { name: fault } }))
+    /// Gives the other provider its trouble.
+    pub(crate) fn trouble(&self, trouble: Trouble) -> anyhow::Result<()> {
+        match trouble {
+            Trouble::Alone => Ok(()),
+            Trouble::Down => self.post("/_sim/config", &json!({ "laneFaults": { "other": "down" } })),
+            Trouble::Silent => {
+                self.post("/_sim/script", &json!({ "profile": "other", "service": 37, "fault": "timeout" }))
+            }
+        }
     }
 
     /// Who was paid, in a few numbers.

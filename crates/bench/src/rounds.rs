@@ -67,7 +67,7 @@ pub(crate) async fn compare(
     let mut results: Vec<Results> =
         contenders.iter().map(|contender| Results { name: contender.name.clone(), runs: Vec::new() }).collect();
     // The first run of a program pays for pages and code that later ones find in memory.
-    let warm_up = Load { jobs: (load.jobs / 10).max(load.in_flight).min(load.jobs), ..load.clone() };
+    let warm_up = Load { jobs: (load.jobs / 10).max(load.in_flight).min(load.jobs), ..*load };
     for contender in contenders {
         progress.says(&format!("{scenario}: warm-up, {}", contender.name));
         once(stage, contender, &warm_up).await.with_context(|| format!("scenario {scenario}, warm-up"))?;
@@ -82,7 +82,7 @@ pub(crate) async fn compare(
             results[at].runs.push(done);
         }
     }
-    Ok(Comparison { scenario: scenario.to_owned(), load: load.clone(), contenders: results })
+    Ok(Comparison { scenario: scenario.to_owned(), load: *load, contenders: results })
 }
 
 async fn once(stage: &Stage, contender: &Contender, load: &Load) -> anyhow::Result<Run> {

@@ -48,7 +48,7 @@ impl Stage {
         let dir = dir.context("failed to make a directory for the stores\nhint: name one with --dir")?;
         let leash = Leash::tie(&format!("sleep 1; rm -rf '{}'", dir.path().display()));
         let broker = Broker::start();
-        let provider = Provider::start(dir.path(), 0).await?;
+        let provider = Provider::start(dir.path()).await?;
         let desk = Desk::open(&broker.url()).await?;
         Ok(Self { broker, provider, desk, worker_settings, dir, _leash: leash })
     }

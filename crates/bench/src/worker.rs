@@ -39,7 +39,7 @@ pub(crate) fn build() -> anyhow::Result<PathBuf> {
 pub(crate) struct Settings {
     /// Broker and namespace; none: from the store alone.
     pub(crate) amqp: Option<(String, String)>,
-    /// Name and base URL of each provider.
+    /// Name and base URL of each provider; all of them follow the profile `finpay`.
     pub(crate) providers: Vec<(&'static str, String)>,
     /// Jobs in flight at each provider.
     pub(crate) in_flight: u32,
@@ -48,11 +48,11 @@ pub(crate) struct Settings {
 }
 
 /// The command that runs this binary so configured in `dir`, wrapped where a flush is to take longer.
-pub(crate) fn command(binary: &Path, dir: &Path, settings: &Settings, sync: Sync) -> anyhow::Result<Command> {
+pub(crate) fn command(binary: &Path, dir: &Path, settings: &Settings, flush: Flush) -> anyhow::Result<Command> {
     let key = Credentials::throwaway().private_key_pem.context("the test key is missing")?;
     write(&dir.join("key.pem"), &key)?;
     write(&dir.join("worker.toml"), &toml(settings)?)?;
-    let mut command = sync.wrap(binary);
+    let mut command = flush.wrap(binary);
     command.current_dir(dir).args(["-c", "worker.toml", "run"]);
     for (key, value) in &settings.more {
         command.env(format!("WORKER__{}", key.replace('.', "__").to_uppercase()), value);
@@ -62,20 +62,22 @@ pub(crate) fn command(binary: &Path, dir: &Path, settings: &Settings, sync: Sync
 
 /// How long a flush to disk takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Sync {
+pub(crate) enum Flush {
     /// What the disk takes.
     Disk,
     /// Longer by this, added by strace at the return of each `fsync` and `fdatasync`.
     Slower(Duration),
 }
 
-impl Sync {
+impl Flush {
     fn wrap(self, binary: &Path) -> Command {
         let Self::Slower(by) = self else { return Command::new(binary) };
         let mut strace = Command::new("strace");
-        // As a grandchild (-D), so that the process we started is the worker. The kernel filters (--seccomp-bpf): every
-        // other system call runs at full speed.
-        strace.args(["-f", "-D", "--seccomp-bpf", "-qq", "-o", "/dev/null", "-e", "trace=fsync,fdatasync"]);
+        // As a grandchild (-D), so that the process we started is the worker. The kernel filters (--seccomp-bpf), so that
+        // every other system call runs at full speed; but strace trusts a thread's filter only from the first call on
+        // that it lets through, and set_robust_list is what every thread begins with.
+        let calls = "trace=fsync,fdatasync,set_robust_list";
+        strace.args(["-f", "-D", "--seccomp-bpf", "-qq", "-o", "/dev/null", "-e", calls]);
         if !by.is_zero() {
             strace.args(["-e", &format!("inject=fsync,fdatasync:delay_exit={}", by.as_micros())]);
         }
@@ -100,7 +102,7 @@ fn toml(settings: &Settings) -> anyhow::Result<String> {
     for (name, base_url) in &settings.providers {
         writeln!(
             text,
-            "[providers.{name}]\nprofile = \"{name}\"\nbase_url = \"{base_url}\"\nclient_key = \"{}\"\n\
+            "[providers.{name}]\nprofile = \"finpay\"\nbase_url = \"{base_url}\"\nclient_key = \"{}\"\n\
              client_secret = \"{}\"\nprivate_key = {{ file = \"key.pem\" }}\npartner_id = \"{}\"\nchannel_id = \"{}\"\n\
              origin = \"{}\"\nmax_in_flight = {}",
             known.client_key, known.client_secret, known.partner_id, known.channel_id, known.origin, settings.in_flight,

@@ -128,6 +128,12 @@ impl Broker {
         });
     }
 
+    /// RabbitMQ's version; asks its scripts, not the node.
+    pub fn version(&self) -> Option<String> {
+        let output = self.command("rabbitmqctl").arg("version").stdin(Stdio::null()).output().ok()?;
+        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    }
+
     /// The node's process, while it runs.
     pub fn pid(&self) -> Option<u32> {
         self.node().as_ref().map(|node| node.process.id())
