@@ -76,7 +76,18 @@ async fn look(config: &Config, clock: &Clock) -> Vec<Finding> {
     }
     let providers = config.providers.values().map(|provider| provider::look(provider, clock));
     findings.extend(join_all(providers).await.into_iter().flatten());
-    findings
+    once(findings)
+}
+
+/// What two sections have in common, a key file that others can read, is said once.
+fn once(findings: Vec<Finding>) -> Vec<Finding> {
+    let mut seen = Vec::with_capacity(findings.len());
+    for finding in findings {
+        if !seen.contains(&finding) {
+            seen.push(finding);
+        }
+    }
+    seen
 }
 
 fn from_config(error: &ConfigError) -> Vec<Finding> {

@@ -3,12 +3,13 @@
 use std::path::Path;
 use std::time::Duration;
 
-use outbox::{OpenError, OpenOptions, Opened, Store};
+use outbox::{OpenError, OpenOptions, Opened, PauseCause, Store};
 
-use super::Finding;
+use super::{Finding, Status};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::exit::CommandError;
+use crate::output::{age, moment};
 use crate::text::chain;
 
 const STORE: &str = "store";
@@ -21,7 +22,39 @@ pub(super) async fn look(config: &Config, clock: &Clock) -> Vec<Finding> {
     let path = &config.store.path;
     let mut findings = vec![opens(path, clock).await];
     findings.extend(room(path));
+    findings.push(memory(config));
+    if findings[0].status == Status::Ok && path.exists() {
+        findings.extend(lanes(config, clock).await);
+    }
     findings
+}
+
+/// A replay must never find its key forgotten.
+fn memory(config: &Config) -> Finding {
+    let windows = config.providers.values().map(|provider| provider.profile.defaults.uniqueness_window);
+    let longest = windows.max().unwrap_or_default();
+    let detail =
+        format!("every key is kept, longer than any replay (the longest uniqueness_window is {})", age(longest));
+    Finding::ok("idempotency", detail)
+}
+
+/// What stands is no fault of the configuration, and worth a look.
+async fn lanes(config: &Config, clock: &Clock) -> Vec<Finding> {
+    let options = OpenOptions { read_only: true, create: false, ..OpenOptions::default() };
+    let Ok(Opened { store, .. }) = Store::open(&config.store.path, clock.now(), &options) else { return Vec::new() };
+    let lanes = store.lanes().await.unwrap_or_default();
+    store.close().await;
+    let standing = lanes.into_iter().filter_map(|lane| Some((lane.provider, lane.pause?)));
+    standing
+        .map(|(provider, pause)| {
+            let why = match &pause.cause {
+                PauseCause::Fault(fault) => fault.to_string(),
+                PauseCause::Operator { by, reason } => format!("{by}: {reason}"),
+            };
+            let detail = format!("stands since {} ({why})", moment(pause.at));
+            Finding::warning(format!("lane {provider}"), detail, "`worker provider list` says what waits, and for what")
+        })
+        .collect()
 }
 
 async fn opens(path: &Path, clock: &Clock) -> Finding {

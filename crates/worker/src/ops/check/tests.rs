@@ -149,6 +149,28 @@ async fn a_store_is_read_beside_the_worker_that_has_it() {
 }
 
 #[tokio::test]
+async fn a_lane_that_stands_is_a_warning_that_says_why() {
+    let place = Place::new().await;
+    place.write("");
+    let path = place.folder.path().join("worker.db");
+    let opened = outbox::Store::open(&path, Clock::start().now(), &outbox::OpenOptions::default()).unwrap();
+    let cause = outbox::PauseCause::Operator { by: "sari".to_owned(), reason: "maintenance".to_owned() };
+    let pause = outbox::LanePause { cause, at: crate::ops::fixture::START, probe_at: None };
+    opened.store.pause_lane("finpay", pause, None).await.unwrap();
+    opened.store.close().await;
+    let findings = place.findings().await;
+    let expected = ("warning", "stands since 2026-11-22 10:00:00 (sari: maintenance)");
+    assert_eq!(of(&findings, "lane finpay"), expected);
+    assert!(of(&findings, "idempotency").1.starts_with("every key is kept"), "{findings:?}");
+}
+
+#[test]
+fn what_was_found_twice_is_said_once() {
+    let found = Finding::warning("config", "a", "b");
+    assert_eq!(once(vec![found.clone(), Finding::ok("store", "c"), found.clone()]), [found, Finding::ok("store", "c")]);
+}
+
+#[tokio::test]
 async fn a_job_from_the_future_says_that_the_clock_runs_wrong() {
     let place = Place::new().await;
     place.write("");
