@@ -94,9 +94,30 @@ fn from_parts(whole: &str, decimals: &str) -> Result<Amount, AmountError> {
     Ok(Amount(minor))
 }
 
+/// The longest amount: a `u64` of minor units has 20 digits, and there is a point.
+const SPELLED_MAX: usize = 21;
+
+impl Amount {
+    /// Written from its end into `buffer`: several are written for each job, and a formatter takes many times as long.
+    fn spell<'a>(&self, buffer: &'a mut [u8; SPELLED_MAX]) -> &'a str {
+        let mut rest = self.0;
+        let mut at = SPELLED_MAX;
+        while at > SPELLED_MAX - 4 || rest > 0 {
+            at -= 1;
+            if at == SPELLED_MAX - 3 {
+                buffer[at] = b'.';
+                continue;
+            }
+            buffer[at] = b"0123456789"[usize::from((rest % 10) as u8)];
+            rest /= 10;
+        }
+        std::str::from_utf8(&buffer[at..]).unwrap_or_default()
+    }
+}
+
 impl fmt::Display for Amount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{:02}", self.0 / 100, self.0 % 100)
+        f.write_str(self.spell(&mut [0; SPELLED_MAX]))
     }
 }
 
@@ -110,7 +131,7 @@ impl std::str::FromStr for Amount {
 
 impl Serialize for Amount {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        serializer.serialize_str(self.spell(&mut [0; SPELLED_MAX]))
     }
 }
 

@@ -10,6 +10,7 @@ use outbox::{Store, StoreError, StoredJob};
 use snap_core::{Service, Timestamp};
 use tokio::sync::SemaphorePermit;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use tracing::{debug, error, info, warn};
 
 use crate::clock::Clock;
@@ -56,8 +57,14 @@ pub enum Purpose {
 }
 
 impl Driver {
+    /// Drives one claimed job in a task of its own.
+    pub fn start(&self, tracker: &TaskTracker, slot: Slot, job: StoredJob, purpose: Purpose) {
+        // Boxed: a drive is some kilobytes, and on its way into its task it is moved several times.
+        tracker.spawn(Box::pin(self.clone().drive(slot, job, purpose)));
+    }
+
     /// Drives one claimed job until it waits or rests.
-    pub async fn drive(self, slot: Slot, job: StoredJob, purpose: Purpose) {
+    async fn drive(self, slot: Slot, job: StoredJob, purpose: Purpose) {
         let lane = Arc::clone(slot.lane());
         let mut guard = EndsProbe { driver: &self, lane: &lane, purpose, asked: false };
         let mut driving = Driving::new(&self, &lane, job, purpose);

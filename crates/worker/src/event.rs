@@ -11,6 +11,9 @@ use snap_core::Timestamp;
 
 use body::{Envelope, JobData, MessageData};
 
+/// Bytes of a usual body: it is written once and need not grow.
+const USUAL_BODY: usize = 1024;
+
 /// The body's content type.
 pub const CONTENT_TYPE: &str = "application/cloudevents+json";
 
@@ -206,7 +209,8 @@ fn outcome<D: Serialize>(
         jobmessageid: carried.message_id.as_deref(),
         data,
     };
-    let body = serde_json::to_vec(&envelope).expect("text, numbers and checked JSON always serialise");
+    let mut body = Vec::with_capacity(USUAL_BODY);
+    serde_json::to_writer(&mut body, &envelope).expect("text, numbers and checked JSON always serialise");
     NewOutcome {
         event_type: kind.to_owned(),
         body,

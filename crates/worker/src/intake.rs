@@ -189,7 +189,7 @@ impl Intake {
                 debug!(reference = %job.request.partner_reference_no, provider = %job.request.provider, "accepted");
                 match slot {
                     Some(slot) => {
-                        self.tracker.spawn(self.driver.clone().drive(slot, *job, Purpose::Work));
+                        self.driver.start(&self.tracker, slot, *job, Purpose::Work);
                     }
                     None => {
                         if let Some(lane) = self.lanes.get(&job.request.provider) {

@@ -145,7 +145,7 @@ impl Wake {
         }
         match self.lane.any_slot() {
             Some(slot) => {
-                self.tracker.spawn(self.driver.clone().drive(slot, job, purpose));
+                self.driver.start(&self.tracker, slot, job, purpose);
                 Ok(())
             }
             None => {
