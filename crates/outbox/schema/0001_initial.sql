@@ -13,13 +13,14 @@ CREATE TABLE meta (
 INSERT INTO meta (id, store_id, commit_seq, audit_rows, audit_hash)
 VALUES (1, lower(hex(randomblob(8))), 0, 0, zeroblob(32));
 
--- Numbered in the order of arrival: rows in flight stand side by side, whatever the keys look like.
-CREATE TABLE jobs (
+-- A job is three tables, by how often its parts change: what was asked, written once; where it stands, changed with every
+-- record and therefore narrow; what happened, appended. Most of what a commit costs is the pages it touches.
+
+-- What was asked. Numbered in the order of arrival: rows in flight stand side by side, whatever the keys look like.
+CREATE TABLE job_requests (
   id                   INTEGER PRIMARY KEY,
   partner_reference_no TEXT    NOT NULL UNIQUE,   -- the idempotency key
-  provider             TEXT    NOT NULL,
   customer_number      TEXT    NOT NULL,
-  amount               INTEGER NOT NULL CHECK (amount >= 0),
   customer_name        TEXT,
   notes                TEXT,
   beneficiary_provider TEXT,
@@ -30,20 +31,27 @@ CREATE TABLE jobs (
   message_id           TEXT,
   traceparent          TEXT,
   tracestate           TEXT,
-  accepted_at          INTEGER NOT NULL,
-  state                TEXT    NOT NULL,
-  engine               TEXT    NOT NULL,          -- what the state machine knows, as JSON
-  version              INTEGER NOT NULL,          -- the fence: grows with every change
-  due_at               INTEGER,                   -- NULL while it is driven or rests
-  finished_at          INTEGER,
-  reference_no         TEXT,
-  response_code        TEXT,
-  response_message     TEXT,
-  fee_amount           INTEGER,
-  attempts             INTEGER NOT NULL DEFAULT 0, -- requests that can move money
-  requests             INTEGER NOT NULL DEFAULT 0, -- rows in attempts
-  entries              INTEGER NOT NULL DEFAULT 0, -- rows in history
-  outcome_id           INTEGER,                   -- its terminal outcome
+  first_engine         TEXT    NOT NULL           -- what the state machine knew at first, as JSON
+) STRICT;
+
+-- Where it stands, and what of the request the index below needs.
+CREATE TABLE job_states (
+  job_id           INTEGER PRIMARY KEY,
+  provider         TEXT    NOT NULL,
+  amount           INTEGER NOT NULL CHECK (amount >= 0),
+  accepted_at      INTEGER NOT NULL,
+  state            TEXT    NOT NULL,
+  version          INTEGER NOT NULL,              -- the fence: grows with every change
+  due_at           INTEGER,                       -- NULL while it is driven or rests
+  finished_at      INTEGER,
+  attempts         INTEGER NOT NULL DEFAULT 0,    -- requests that can move money
+  requests         INTEGER NOT NULL DEFAULT 0,    -- signed requests of any service
+  record_id        INTEGER,                       -- its last record
+  outcome_id       INTEGER,                       -- its terminal outcome
+  reference_no     TEXT,
+  response_code    TEXT,
+  response_message TEXT,
+  fee_amount       INTEGER,
   -- No IN: for each of its lists SQLite would build a table at every change of a row.
   CHECK (CASE
     WHEN state = 'ready' OR state = 'sending' OR state = 'inquired' OR state = 'unconfirmed' THEN finished_at IS NULL
@@ -56,58 +64,59 @@ CREATE TABLE jobs (
 
 -- The only index on the path of a job beside its key. It answers what is due, what a restart has to look at, and the
 -- gauges, without touching the table; a finished job is not in it.
-CREATE INDEX jobs_open ON jobs (provider, due_at, state, accepted_at, amount, finished_at)
+CREATE INDEX jobs_open ON job_states (provider, due_at, state, accepted_at, amount, finished_at)
   WHERE finished_at IS NULL;
 
--- attempts, history and outcomes name jobs that the same transaction has just read: no REFERENCES to look them up again.
+-- What happened: a row a record, never changed, in the order of the commits. A job's records are read backwards, from
+-- job_states.record_id on.
+CREATE TABLE job_records (
+  record_no INTEGER PRIMARY KEY,
+  job_id    INTEGER NOT NULL,
+  previous  INTEGER,                              -- the job's record before
+  engine    TEXT    NOT NULL,                     -- what the state machine knew then, as JSON
+  happened  TEXT    NOT NULL                      -- history entries, requests and their ends, as JSON
+) STRICT;
 
-CREATE TABLE attempts (
-  job_id        INTEGER NOT NULL,
-  no            INTEGER NOT NULL,
-  service       INTEGER NOT NULL,
-  external_id   TEXT    NOT NULL,
-  started_at    INTEGER NOT NULL,
-  body_sha256   TEXT,
-  ended_at      INTEGER,                          -- NULL: perhaps sent
-  http_status   INTEGER,
-  response_code TEXT,
-  class         TEXT,
-  detail        TEXT,
-  PRIMARY KEY (job_id, no)
-) STRICT, WITHOUT ROWID;
+-- What was asked and where it stands; for reading.
+CREATE VIEW jobs AS
+  SELECT s.job_id AS id, s.version, r.partner_reference_no, s.provider, r.customer_number, s.amount, r.customer_name,
+    r.notes, r.beneficiary_provider, r.beneficiary_email, r.not_after, r.metadata, r.correlation_id, r.message_id,
+    r.traceparent, r.tracestate, r.first_engine, e.engine, s.accepted_at, s.state, s.due_at, s.finished_at,
+    s.reference_no, s.response_code, s.response_message, s.fee_amount, s.attempts, s.requests, s.outcome_id
+  FROM job_states s JOIN job_requests r ON r.id = s.job_id LEFT JOIN job_records e ON e.record_no = s.record_id;
 
-CREATE TABLE history (
-  job_id INTEGER NOT NULL,
-  no     INTEGER NOT NULL,
-  at     INTEGER NOT NULL,
-  event  TEXT    NOT NULL,
-  detail TEXT,                                    -- JSON
-  PRIMARY KEY (job_id, no)
-) STRICT, WITHOUT ROWID;
+-- job_states, job_records, outcomes and outbox name rows that the same transaction has just read or written: no REFERENCES
+-- to look them up again.
 
 CREATE TABLE outcomes (
-  id           INTEGER PRIMARY KEY,
-  job_id       INTEGER,      -- NULL: of a refused message
-  event_id     TEXT    NOT NULL,
-  event_type   TEXT    NOT NULL,
-  terminal     INTEGER NOT NULL CHECK (terminal IN (0, 1)),
-  body         BLOB    NOT NULL,
-  headers      TEXT    NOT NULL,                  -- JSON
-  created_at   INTEGER NOT NULL,
+  id         INTEGER PRIMARY KEY,
+  job_id     INTEGER,        -- NULL: of a refused message
+  event_id   TEXT    NOT NULL,
+  event_type TEXT    NOT NULL,
+  terminal   INTEGER NOT NULL CHECK (terminal IN (0, 1)),
+  body       BLOB    NOT NULL,
+  headers    TEXT    NOT NULL,                    -- JSON
+  created_at INTEGER NOT NULL
+) STRICT;
+
+-- A job's terminal outcome is found by job_states.outcome_id; this finds the rest, which most jobs do not have.
+CREATE INDEX outcomes_by_job ON outcomes (job_id) WHERE terminal = 0 AND job_id IS NOT NULL;
+
+-- Which outcomes wait: apart from them, so that to mark one does not rewrite its body.
+CREATE TABLE outbox (
+  outcome_id   INTEGER PRIMARY KEY,
   queued_at    INTEGER NOT NULL,                  -- when it was last put into the outbox
   next_at      INTEGER NOT NULL,                  -- not published before
   postponed    INTEGER NOT NULL DEFAULT 0,
   published_at INTEGER                            -- NULL: waits
 ) STRICT;
 
-CREATE INDEX outcomes_unpublished ON outcomes (next_at, queued_at, id, published_at) WHERE published_at IS NULL;
--- A job's terminal outcome is found by jobs.outcome_id; this finds the rest, which most jobs do not have.
-CREATE INDEX outcomes_by_job ON outcomes (job_id) WHERE terminal = 0 AND job_id IS NOT NULL;
+CREATE INDEX outbox_unpublished ON outbox (next_at, queued_at, outcome_id, published_at) WHERE published_at IS NULL;
 
 CREATE TABLE dead_letters (
   seq               INTEGER PRIMARY KEY,
   id                TEXT    NOT NULL UNIQUE,      -- ordered by time
-  job_id            INTEGER REFERENCES jobs (id), -- NULL: a refused message
+  job_id            INTEGER REFERENCES job_requests (id), -- NULL: a refused message
   claimed_reference TEXT,
   provider          TEXT,
   reason            TEXT    NOT NULL,

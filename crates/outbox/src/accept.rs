@@ -143,17 +143,14 @@ fn insert(transaction: &Connection, new: &NewJob, engine: &str) -> Result<Option
     let NewJob { request, carried, job, at, due_at, .. } = new;
     let inserted = transaction
         .prepare_cached(
-            "INSERT INTO jobs (partner_reference_no, provider, customer_number, amount, customer_name, notes,
-               beneficiary_provider, beneficiary_email, not_after, metadata, correlation_id, message_id, traceparent,
-               tracestate, accepted_at, state, engine, version, due_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, 1, ?18)
+            "INSERT INTO job_requests (partner_reference_no, customer_number, customer_name, notes, beneficiary_provider,
+               beneficiary_email, not_after, metadata, correlation_id, message_id, traceparent, tracestate, first_engine)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
              ON CONFLICT (partner_reference_no) DO NOTHING",
         )?
         .execute(params![
             request.partner_reference_no.as_str(),
-            request.provider,
             request.customer_number.expose(),
-            minor(request.amount),
             request.customer_name.as_ref().map(Private::expose),
             request.notes.as_ref().map(Private::expose),
             request.beneficiary_provider,
@@ -164,12 +161,26 @@ fn insert(transaction: &Connection, new: &NewJob, engine: &str) -> Result<Option
             carried.message_id,
             carried.traceparent,
             carried.tracestate,
+            engine,
+        ])?;
+    if inserted == 0 {
+        return Ok(None);
+    }
+    let id = transaction.last_insert_rowid();
+    transaction
+        .prepare_cached(
+            "INSERT INTO job_states (job_id, provider, amount, accepted_at, state, version, due_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, 1, ?6)",
+        )?
+        .execute(params![
+            id,
+            request.provider,
+            minor(request.amount),
             at.as_millis(),
             job.state.name(),
-            engine,
             due_at.map(Timestamp::as_millis),
         ])?;
-    Ok((inserted == 1).then(|| JobId(transaction.last_insert_rowid())))
+    Ok(Some(JobId(id)))
 }
 
 /// What is compared of the job that has the key.

@@ -17,15 +17,16 @@ use crate::{
 const STEP: usize = 256;
 
 /// The due jobs of a lane, the longest due first.
-pub(crate) const DUE: &str = "FROM jobs INDEXED BY jobs_open
+pub(crate) const DUE: &str = "FROM job_states s INDEXED BY jobs_open CROSS JOIN job_requests ON id = s.job_id
+       LEFT JOIN job_records ON record_no = s.record_id
      WHERE finished_at IS NULL AND provider = ?1 AND due_at <= ?2
      ORDER BY due_at LIMIT ?3";
 /// When the next job of a lane is due.
-pub(crate) const NEXT_DUE: &str = "SELECT due_at FROM jobs INDEXED BY jobs_open
+pub(crate) const NEXT_DUE: &str = "SELECT due_at FROM job_states INDEXED BY jobs_open
      WHERE finished_at IS NULL AND provider = ?1 AND due_at IS NOT NULL
      ORDER BY due_at LIMIT 1";
 /// The unfinished jobs, from the index alone; with `?1` those that wait too.
-pub(crate) const UNFINISHED: &str = "SELECT id FROM jobs INDEXED BY jobs_open
+pub(crate) const UNFINISHED: &str = "SELECT job_id FROM job_states INDEXED BY jobs_open
      WHERE finished_at IS NULL AND state <> 'dead'
        AND (?1 OR due_at IS NULL OR state = 'sending')";
 
@@ -174,7 +175,8 @@ fn claim(transaction: &Connection, input: &(String, Timestamp, i64)) -> Result<V
         }
     }
     drop(due);
-    let mut take = transaction.prepare_cached("UPDATE jobs SET due_at = NULL, version = version + 1 WHERE id = ?1")?;
+    let mut take =
+        transaction.prepare_cached("UPDATE job_states SET due_at = NULL, version = version + 1 WHERE job_id = ?1")?;
     for id in jobs.iter().map(|job| job.id.0).chain(lost) {
         take.execute([id])?;
     }
@@ -183,13 +185,13 @@ fn claim(transaction: &Connection, input: &(String, Timestamp, i64)) -> Result<V
 
 fn release(transaction: &Connection, (id, version, due_at): (JobId, i64, Timestamp)) -> Result<i64, Rejected> {
     let released = transaction
-        .prepare_cached("UPDATE jobs SET due_at = ?3, version = version + 1 WHERE id = ?1 AND version = ?2")?
+        .prepare_cached("UPDATE job_states SET due_at = ?3, version = version + 1 WHERE job_id = ?1 AND version = ?2")?
         .execute(params![id.0, version, due_at.as_millis()])?;
     if released == 1 {
         return Ok(version + 1);
     }
     let found: Option<i64> = transaction
-        .prepare_cached("SELECT version FROM jobs WHERE id = ?1")?
+        .prepare_cached("SELECT version FROM job_states WHERE job_id = ?1")?
         .query_row([id.0], |row| row.get(0))
         .optional()?;
     Err(match found {

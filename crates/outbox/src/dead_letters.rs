@@ -183,7 +183,8 @@ impl Store {
             .write(Room::Reserved, close, |transaction, close| {
                 close_refused(transaction, &close.id, ClosedAs::Discarded, close.at)?;
                 audit::append(transaction, &close.audit)?;
-                close.outcome.as_ref().map(|outcome| outcomes::insert(transaction, None, outcome, close.at)).transpose()
+                let insert = |outcome| outcomes::insert_unprepared(transaction, outcome, close.at);
+                close.outcome.as_ref().map(insert).transpose()
             })
             .await?;
         Ok(outcome)
@@ -252,7 +253,7 @@ pub(crate) fn insert_refused(transaction: &Connection, refusal: &Refusal) -> Res
             delivered.properties.to_string(),
             delivered.headers.to_string(),
         ])?;
-    outcomes::insert(transaction, None, &refusal.outcome, refusal.at)?;
+    outcomes::insert_unprepared(transaction, &refusal.outcome, refusal.at)?;
     if let Some(entry) = &refusal.audit {
         audit::append(transaction, entry)?;
     }
@@ -275,7 +276,7 @@ pub(crate) fn insert_of_job(
     let opened = transaction
         .prepare_cached(
             "INSERT INTO dead_letters (id, job_id, provider, reason, detail, money_state, response_code, dead_at)
-             VALUES (?1, ?2, (SELECT provider FROM jobs WHERE id = ?2), ?3, ?4, ?5, ?6, ?7)
+             VALUES (?1, ?2, (SELECT provider FROM job_states WHERE job_id = ?2), ?3, ?4, ?5, ?6, ?7)
              ON CONFLICT (id) DO UPDATE SET reason = excluded.reason, detail = excluded.detail,
                money_state = excluded.money_state, response_code = excluded.response_code,
                closed_at = NULL, closed_as = NULL

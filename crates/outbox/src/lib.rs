@@ -30,6 +30,7 @@ mod lock;
 mod migrate;
 mod open;
 mod outcomes;
+mod past;
 mod queries;
 mod readers;
 mod reconcile;

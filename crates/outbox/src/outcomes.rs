@@ -8,13 +8,16 @@ use snap_core::Timestamp;
 use crate::{JobId, OutcomeId, Store, StoreError, error::Rejected, rows, task::Room};
 
 /// What is due in the outbox.
-pub(crate) const UNPUBLISHED: &str = "SELECT id, event_id, event_type, body, headers, postponed, next_at, queued_at
-     FROM outcomes INDEXED BY outcomes_unpublished
-     WHERE published_at IS NULL AND next_at <= ?1 AND (next_at, queued_at, id) > (?2, ?3, ?4)
-     ORDER BY next_at, queued_at, id LIMIT ?5";
+pub(crate) const UNPUBLISHED: &str =
+    "SELECT outcome_id, event_id, event_type, body, headers, postponed, next_at, queued_at
+     FROM outbox INDEXED BY outbox_unpublished CROSS JOIN outcomes ON id = outcome_id
+     WHERE published_at IS NULL AND next_at <= ?1 AND (next_at, queued_at, outcome_id) > (?2, ?3, ?4)
+     ORDER BY next_at, queued_at, outcome_id LIMIT ?5";
 /// How much waits, from the index alone.
 pub(crate) const BACKLOG: &str =
-    "SELECT count(*), min(queued_at) FROM outcomes INDEXED BY outcomes_unpublished WHERE published_at IS NULL";
+    "SELECT count(*), min(queued_at) FROM outbox INDEXED BY outbox_unpublished WHERE published_at IS NULL";
+/// Marks a run of events.
+pub(crate) const MARK: &str = "UPDATE outbox SET published_at = ?3 WHERE outcome_id BETWEEN ?1 AND ?2";
 
 /// An event to publish.
 #[derive(Clone, PartialEq, Eq)]
@@ -141,9 +144,11 @@ impl Store {
     /// Any failure of the store; the events are then published again, with the same ids.
     pub async fn mark_published(&self, ids: Vec<OutcomeId>, now: Timestamp) -> Result<(), StoreError> {
         self.write(Room::Reserved, (ids, now), |transaction, (ids, now)| {
-            let mut mark = transaction.prepare_cached("UPDATE outcomes SET published_at = ?2 WHERE id = ?1")?;
-            for id in ids.iter() {
-                mark.execute(params![id.0, now.as_millis()])?;
+            ids.sort_unstable();
+            let mut mark = transaction.prepare_cached(MARK)?;
+            // Mostly one run, for events are published in the order of their numbers.
+            for run in ids.chunk_by(|one, next| next.0 - one.0 <= 1) {
+                mark.execute(params![run[0].0, run[run.len() - 1].0, now.as_millis()])?;
             }
             Ok(())
         })
@@ -158,7 +163,7 @@ impl Store {
     pub async fn postpone(&self, until: Vec<(OutcomeId, Timestamp)>) -> Result<(), StoreError> {
         self.write(Room::Reserved, until, |transaction, until| {
             let mut put_off = transaction.prepare_cached(
-                "UPDATE outcomes SET next_at = ?2, postponed = postponed + 1 WHERE id = ?1 AND published_at IS NULL",
+                "UPDATE outbox SET next_at = ?2, postponed = postponed + 1 WHERE outcome_id = ?1 AND published_at IS NULL",
             )?;
             for (id, at) in until.iter() {
                 put_off.execute(params![id.0, at.as_millis()])?;
@@ -184,17 +189,18 @@ impl Store {
     }
 }
 
-/// Adds an event to the outbox.
+/// Adds an event, with its headers as text, to the outbox.
 pub(crate) fn insert(
     transaction: &Connection,
     job: Option<JobId>,
     outcome: &NewOutcome,
+    headers: &str,
     at: Timestamp,
 ) -> Result<OutcomeId, Rejected> {
     transaction
         .prepare_cached(
-            "INSERT INTO outcomes (job_id, event_id, event_type, terminal, body, headers, created_at, queued_at, next_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7, ?7)",
+            "INSERT INTO outcomes (job_id, event_id, event_type, terminal, body, headers, created_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
         )?
         .execute(params![
             job.map(|job| job.0),
@@ -202,18 +208,31 @@ pub(crate) fn insert(
             outcome.event_type,
             outcome.terminal,
             outcome.body,
-            outcome.headers.to_string(),
+            headers,
             at.as_millis(),
         ])?;
-    Ok(OutcomeId(transaction.last_insert_rowid()))
+    let id = transaction.last_insert_rowid();
+    transaction
+        .prepare_cached("INSERT INTO outbox (outcome_id, queued_at, next_at) VALUES (?1, ?2, ?2)")?
+        .execute(params![id, at.as_millis()])?;
+    Ok(OutcomeId(id))
+}
+
+/// Adds an event that belongs to no job.
+pub(crate) fn insert_unprepared(
+    transaction: &Connection,
+    outcome: &NewOutcome,
+    at: Timestamp,
+) -> Result<OutcomeId, Rejected> {
+    insert(transaction, None, outcome, &outcome.headers.to_string(), at)
 }
 
 /// Puts a published event into the outbox again, as it is; one that still waits stays where it is.
 pub(crate) fn publish_again(transaction: &Connection, id: OutcomeId, at: Timestamp) -> Result<(), Rejected> {
     transaction
         .prepare_cached(
-            "UPDATE outcomes SET published_at = NULL, queued_at = ?2, next_at = ?2, postponed = 0
-             WHERE id = ?1 AND published_at IS NOT NULL",
+            "UPDATE outbox SET published_at = NULL, queued_at = ?2, next_at = ?2, postponed = 0
+             WHERE outcome_id = ?1 AND published_at IS NOT NULL",
         )?
         .execute(params![id.0, at.as_millis()])?;
     Ok(())
@@ -228,10 +247,10 @@ pub(crate) fn supersede(transaction: &Connection, id: OutcomeId) -> Result<(), R
 /// All events of a job, the oldest first.
 pub(crate) fn of_job(connection: &Connection, job: JobId) -> Result<Vec<Outcome>, Rejected> {
     let mut statement = connection.prepare_cached(
-        "SELECT id, job_id, event_id, event_type, body, created_at, published_at FROM outcomes
-         WHERE id = (SELECT outcome_id FROM jobs WHERE id = ?1)
+        "SELECT id, job_id, event_id, event_type, body, created_at, published_at FROM outcomes JOIN outbox ON outcome_id = id
+         WHERE id = (SELECT outcome_id FROM job_states WHERE job_id = ?1)
          UNION ALL
-         SELECT id, job_id, event_id, event_type, body, created_at, published_at FROM outcomes
+         SELECT id, job_id, event_id, event_type, body, created_at, published_at FROM outcomes JOIN outbox ON outcome_id = id
          WHERE job_id = ?1 AND terminal = 0
          ORDER BY 1",
     )?;

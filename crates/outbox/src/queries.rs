@@ -6,8 +6,9 @@ use snap_core::{CustomerNumber, PartnerReferenceNo, Timestamp};
 use crate::{
     Attempt, DeadLetter, HistoryEntry, JobId, Outcome, Page, Store, StoreError, StoredJob, Total, dead_letter_queries,
     error::Rejected,
-    filter::{Where, one_more, sum, total},
-    outcomes, rows,
+    filter::{Where, one_more},
+    outcomes, past,
+    rows::{self, unreadable},
 };
 
 /// Which jobs.
@@ -130,9 +131,10 @@ impl Store {
         let key = key.clone();
         self.read(move |connection| {
             let Some(job) = find(connection, &key)? else { return Ok(None) };
+            let past = past::read(connection, job.id)?;
             Ok(Some(Timeline {
-                history: history(connection, job.id)?,
-                attempts: attempts(connection, job.id)?,
+                history: past.history,
+                attempts: past.attempts,
                 outcomes: outcomes::of_job(connection, job.id)?,
                 dead_letters: dead_letter_queries::of_job(connection, job.id)?,
                 job,
@@ -147,9 +149,9 @@ impl Store {
     /// Any failure to read.
     pub async fn open_totals(&self) -> Result<Vec<StateTotal>, StoreError> {
         self.read(|connection| {
-            let mut statement = connection.prepare_cached(&open_totals_sql())?;
+            let mut statement = connection.prepare_cached(OPEN_TOTALS)?;
             let found = statement.query([])?;
-            rows::collect(found, state_total)
+            add_up(found)
         })
         .await
     }
@@ -160,27 +162,51 @@ impl Store {
     /// Any failure to read.
     pub async fn totals(&self, filter: JobFilter) -> Result<Vec<StateTotal>, StoreError> {
         self.read(move |connection| {
+            // What was asked is read only where the filter asks for it.
+            let of_request = filter.customer.is_some() || filter.matching.is_some();
+            let from = if of_request { "jobs" } else { "job_states" };
             let clause = filter.clause();
-            let sql = format!(
-                "SELECT provider, state, count(*), {}, min(accepted_at) FROM jobs{} GROUP BY provider, state ORDER BY 1, 2",
-                sum("amount"),
-                clause.sql()
-            );
-            let mut statement = connection.prepare(&sql)?;
+            let mut statement = connection
+                .prepare(&format!("SELECT provider, state, amount, accepted_at FROM {from}{}", clause.sql()))?;
             let found = statement.query(params_from_iter(clause.into_values()))?;
-            rows::collect(found, state_total)
+            add_up(found)
         })
         .await
     }
 }
 
 /// From the index alone.
-pub(crate) fn open_totals_sql() -> String {
-    format!(
-        "SELECT provider, state, count(*), {}, min(accepted_at) FROM jobs INDEXED BY jobs_open
-         WHERE finished_at IS NULL GROUP BY provider, state",
-        sum("amount")
-    )
+pub(crate) const OPEN_TOTALS: &str =
+    "SELECT provider, state, amount, accepted_at FROM job_states INDEXED BY jobs_open WHERE finished_at IS NULL";
+
+/// Totals by provider and state, in their order. SQLite would sort all rows for it, in memory.
+fn add_up(mut rows: rusqlite::Rows<'_>) -> Result<Vec<StateTotal>, Rejected> {
+    let mut totals: Vec<StateTotal> = Vec::new();
+    while let Some(row) = rows.next()? {
+        let (provider, state) = (text(row, 0)?, text(row, 1)?);
+        let amount = Total::from_minor(row.get::<_, i64>(2)?.unsigned_abs().into());
+        let accepted_at = Timestamp::from_millis(row.get(3)?);
+        match totals.iter_mut().find(|total| total.state == state && total.provider == provider) {
+            Some(total) => {
+                total.count += 1;
+                total.amount = total.amount.plus(amount);
+                total.oldest = total.oldest.min(accepted_at);
+            }
+            None => totals.push(StateTotal {
+                provider: provider.to_owned(),
+                state: state.to_owned(),
+                count: 1,
+                amount,
+                oldest: accepted_at,
+            }),
+        }
+    }
+    totals.sort_by(|one, other| (&one.provider, &one.state).cmp(&(&other.provider, &other.state)));
+    Ok(totals)
+}
+
+fn text<'a>(row: &'a Row<'_>, column: usize) -> Result<&'a str, Rejected> {
+    row.get_ref(column)?.as_str().map_err(|_not_text| unreadable("job_states", "its provider or state"))
 }
 
 fn find(connection: &Connection, key: &PartnerReferenceNo) -> Result<Option<StoredJob>, Rejected> {
@@ -188,34 +214,4 @@ fn find(connection: &Connection, key: &PartnerReferenceNo) -> Result<Option<Stor
         connection.prepare_cached(&format!("SELECT {} FROM jobs WHERE partner_reference_no = ?1", rows::JOB))?;
     let mut found = statement.query([key.as_str()])?;
     found.next()?.map(rows::job).transpose()
-}
-
-fn history(connection: &Connection, job: JobId) -> Result<Vec<HistoryEntry>, Rejected> {
-    let mut statement =
-        connection.prepare_cached("SELECT at, event, detail FROM history WHERE job_id = ?1 ORDER BY no")?;
-    let found = statement.query([job.0])?;
-    rows::collect(found, |row| {
-        Ok(HistoryEntry {
-            at: Timestamp::from_millis(row.get(0)?),
-            event: row.get::<_, String>(1)?.into(),
-            detail: rows::json(row, 2, "history")?,
-        })
-    })
-}
-
-fn attempts(connection: &Connection, job: JobId) -> Result<Vec<Attempt>, Rejected> {
-    let mut statement =
-        connection.prepare_cached(&format!("SELECT {} FROM attempts WHERE job_id = ?1 ORDER BY no", rows::ATTEMPT))?;
-    let found = statement.query([job.0])?;
-    rows::collect(found, rows::attempt)
-}
-
-fn state_total(row: &Row<'_>) -> Result<StateTotal, Rejected> {
-    Ok(StateTotal {
-        provider: row.get(0)?,
-        state: row.get(1)?,
-        count: rows::count(row, 2)?,
-        amount: total(row, 3)?,
-        oldest: Timestamp::from_millis(row.get(5)?),
-    })
 }

@@ -6,13 +6,8 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 use snap_core::{Amount, ExternalId, Service, Timestamp};
 
 use crate::{
-    ClosedAs, JobId, NewAudit, NewDeadLetter, NewOutcome, OutcomeId, Store, StoreError,
-    accept::engine_text,
-    audit, dead_letters,
-    error::Rejected,
-    outcomes,
-    rows::{json_text, minor},
-    task::Room,
+    ClosedAs, JobId, NewAudit, NewDeadLetter, NewOutcome, OutcomeId, Store, StoreError, accept::engine_text, audit,
+    dead_letters, error::Rejected, outcomes, past, rows::minor, task::Room,
 };
 
 /// What happened to a job. Built with [`Record::new`] and the fields that apply.
@@ -174,13 +169,18 @@ impl Store {
 pub(crate) struct Prepared {
     record: Record,
     engine: String,
-    details: Vec<Option<String>>,
+    happened: String,
+    headers: Vec<String>,
 }
 
 impl Prepared {
     pub(crate) fn new(record: Record) -> Self {
-        let details = record.history.iter().map(|entry| json_text(&entry.detail)).collect();
-        Self { engine: engine_text(&record.job), details, record }
+        Self {
+            engine: engine_text(&record.job),
+            happened: past::text(&record),
+            headers: record.outcomes.iter().map(|outcome| outcome.headers.to_string()).collect(),
+            record,
+        }
     }
 }
 
@@ -190,13 +190,13 @@ struct Before {
     was_dead: bool,
     attempts: u32,
     requests: u32,
-    entries: u32,
+    record: Option<i64>,
     outcome: Option<i64>,
 }
 
 /// Writes a record; refusals come before the first change.
 pub(crate) fn write(transaction: &Connection, prepared: &Prepared) -> Result<Recorded, Rejected> {
-    let Prepared { record, engine, details } = prepared;
+    let Prepared { record, engine, happened, headers } = prepared;
     let before = fence(transaction, record.id, record.version)?;
     let is_dead = matches!(record.job.state, engine::State::Dead { .. });
     if record.is_intent() && record.due_at.is_some() {
@@ -206,14 +206,8 @@ pub(crate) fn write(transaction: &Connection, prepared: &Prepared) -> Result<Rec
     if is_dead && !before.was_dead && record.dead_letter.is_none() {
         return Err(StoreError::Refused("a job dies without a dead letter".to_owned()).into());
     }
-    insert_attempts(transaction, record, before.requests)?;
     for end in &record.ends {
-        end_attempt(transaction, record.id, end)?;
-    }
-    for ((entry, detail), no) in record.history.iter().zip(details).zip(before.entries + 1..) {
-        transaction
-            .prepare_cached("INSERT INTO history (job_id, no, at, event, detail) VALUES (?1, ?2, ?3, ?4, ?5)")?
-            .execute(params![record.id.0, no, entry.at.as_millis(), entry.event, detail])?;
+        must_have_begun(transaction, record, &before, end)?;
     }
     if before.was_dead && !is_dead {
         dead_letters::close_of_job(transaction, record.id, ClosedAs::by_leaving_for(&record.job.state), record.at)?;
@@ -221,9 +215,10 @@ pub(crate) fn write(transaction: &Connection, prepared: &Prepared) -> Result<Rec
     if let Some(dead_letter) = &record.dead_letter {
         dead_letters::insert_of_job(transaction, record.id, dead_letter, record.at)?;
     }
-    let (outcomes, terminal) = insert_outcomes(transaction, record, before.outcome)?;
+    let (outcomes, terminal) = insert_outcomes(transaction, record, headers, before.outcome)?;
+    let number = past::append(transaction, record.id, before.record, engine, happened)?;
     let attempts = before.attempts + count(record.attempts.iter().filter(|attempt| attempt.service.moves_money()));
-    update_job(transaction, record, engine, &before, attempts, terminal)?;
+    update_state(transaction, record, number, &before, attempts, terminal)?;
     if let Some(entry) = &record.audit {
         audit::append(transaction, entry)?;
     }
@@ -238,7 +233,7 @@ fn count<T>(items: impl Iterator<Item = T>) -> u32 {
 fn fence(transaction: &Connection, id: JobId, expected: i64) -> Result<Before, Rejected> {
     let before = transaction
         .prepare_cached(
-            "SELECT version, state = 'dead', attempts, requests, entries, outcome_id FROM jobs WHERE id = ?1",
+            "SELECT version, state = 'dead', attempts, requests, record_id, outcome_id FROM job_states WHERE job_id = ?1",
         )?
         .query_row([id.0], |row| {
             Ok(Before {
@@ -246,7 +241,7 @@ fn fence(transaction: &Connection, id: JobId, expected: i64) -> Result<Before, R
                 was_dead: row.get(1)?,
                 attempts: row.get(2)?,
                 requests: row.get(3)?,
-                entries: row.get(4)?,
+                record: row.get(4)?,
                 outcome: row.get(5)?,
             })
         })
@@ -259,63 +254,30 @@ fn fence(transaction: &Connection, id: JobId, expected: i64) -> Result<Before, R
     }
 }
 
-fn insert_attempts(transaction: &Connection, record: &Record, before: u32) -> Result<(), Rejected> {
-    for (attempt, no) in record.attempts.iter().zip(before + 1..) {
-        let end = attempt.end.as_ref();
-        transaction
-            .prepare_cached(
-                "INSERT INTO attempts (job_id, no, service, external_id, started_at, body_sha256, ended_at, http_status,
-                   response_code, class, detail)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
-            )?
-            .execute(params![
-                record.id.0,
-                no,
-                attempt.service.code(),
-                attempt.external_id.as_str(),
-                attempt.started_at.as_millis(),
-                attempt.body_sha256,
-                end.map(|end| end.ended_at.as_millis()),
-                end.and_then(|end| end.http_status),
-                end.and_then(|end| end.response_code.as_deref()),
-                end.and_then(|end| end.class.as_deref()),
-                end.and_then(|end| end.detail.as_deref()),
-            ])?;
-    }
-    Ok(())
-}
-
-fn end_attempt(transaction: &Connection, id: JobId, end: &AttemptEnd) -> Result<(), Rejected> {
-    let ended = transaction
-        .prepare_cached(
-            "UPDATE attempts SET ended_at = ?3, http_status = ?4, response_code = ?5, class = ?6, detail = ?7
-             WHERE job_id = ?1 AND external_id = ?2",
-        )?
-        .execute(params![
-            id.0,
-            end.external_id.as_str(),
-            end.ended_at.as_millis(),
-            end.http_status,
-            end.response_code,
-            end.class,
-            end.detail,
-        ])?;
-    if ended == 1 {
+fn must_have_begun(
+    transaction: &Connection,
+    record: &Record,
+    before: &Before,
+    end: &AttemptEnd,
+) -> Result<(), Rejected> {
+    let begins_here = record.attempts.iter().any(|attempt| attempt.external_id == end.external_id);
+    if begins_here || past::has_request(transaction, before.record, &end.external_id)? {
         return Ok(());
     }
-    Err(StoreError::Refused(format!("job {id} has no attempt {}", end.external_id)).into())
+    Err(StoreError::Refused(format!("job {} has no attempt {}", record.id, end.external_id)).into())
 }
 
 /// Answers the outcomes' ids, and the one that is the job's terminal outcome now.
 fn insert_outcomes(
     transaction: &Connection,
     record: &Record,
+    headers: &[String],
     before: Option<i64>,
 ) -> Result<(Vec<OutcomeId>, Option<i64>), Rejected> {
     let mut terminal = before;
     let mut ids = Vec::with_capacity(record.outcomes.len());
-    for outcome in &record.outcomes {
-        let id = outcomes::insert(transaction, Some(record.id), outcome, record.at)?;
+    for (outcome, headers) in record.outcomes.iter().zip(headers) {
+        let id = outcomes::insert(transaction, Some(record.id), outcome, headers, record.at)?;
         if outcome.terminal
             && let Some(earlier) = terminal.replace(id.0)
         {
@@ -327,10 +289,10 @@ fn insert_outcomes(
     Ok((ids, terminal))
 }
 
-fn update_job(
+fn update_state(
     transaction: &Connection,
     record: &Record,
-    engine: &str,
+    number: i64,
     before: &Before,
     attempts: u32,
     terminal: Option<i64>,
@@ -338,26 +300,25 @@ fn update_job(
     let answer = &record.answer;
     transaction
         .prepare_cached(
-            "UPDATE jobs SET version = version + 1, state = ?2, engine = ?3, due_at = ?4, finished_at = ?5,
-               reference_no = coalesce(?6, reference_no), response_code = coalesce(?7, response_code),
-               response_message = coalesce(?8, response_message), fee_amount = coalesce(?9, fee_amount),
-               attempts = ?10, requests = ?11, entries = ?12, outcome_id = ?13
-             WHERE id = ?1",
+            "UPDATE job_states SET version = version + 1, state = ?2, due_at = ?3, finished_at = ?4, attempts = ?5,
+               requests = ?6, record_id = ?7, outcome_id = ?8, reference_no = coalesce(?9, reference_no),
+               response_code = coalesce(?10, response_code), response_message = coalesce(?11, response_message),
+               fee_amount = coalesce(?12, fee_amount)
+             WHERE job_id = ?1",
         )?
         .execute(params![
             record.id.0,
             record.job.state.name(),
-            engine,
             record.due_at.map(Timestamp::as_millis),
             record.job.state.is_final().then(|| record.at.as_millis()),
+            attempts,
+            before.requests + count(record.attempts.iter()),
+            number,
+            terminal,
             answer.reference_no,
             answer.response_code,
             answer.response_message,
             answer.fee_amount.map(minor),
-            attempts,
-            before.requests + count(record.attempts.iter()),
-            before.entries + count(record.history.iter()),
-            terminal,
         ])?;
     Ok(())
 }

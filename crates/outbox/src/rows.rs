@@ -2,14 +2,14 @@
 
 use engine::{DeadReason, MoneyState};
 use rusqlite::Row;
-use snap_core::{Amount, CustomerNumber, ExternalId, PartnerReferenceNo, Private, Service, Timestamp};
+use snap_core::{Amount, CustomerNumber, PartnerReferenceNo, Private, Timestamp};
 
-use crate::{Attempt, AttemptEnd, Carried, JobId, JobRequest, StoreError, StoredJob, error::Rejected};
+use crate::{Carried, JobId, JobRequest, StoreError, StoredJob, error::Rejected};
 
-/// The columns [`job`] reads, in its order.
+/// The columns [`job`] reads, in its order; of the view `jobs` or the tables behind it.
 pub(crate) const JOB: &str = "id, version, partner_reference_no, provider, customer_number, amount, customer_name, notes, \
      beneficiary_provider, beneficiary_email, not_after, metadata, correlation_id, message_id, traceparent, tracestate, \
-     engine, accepted_at, due_at, finished_at, reference_no, response_code, response_message, fee_amount, attempts, \
+     coalesce(engine, first_engine), accepted_at, due_at, finished_at, reference_no, response_code, response_message, fee_amount, attempts, \
      requests";
 
 /// A row of [`JOB`].
@@ -51,37 +51,6 @@ pub(crate) fn job(row: &Row<'_>) -> Result<StoredJob, Rejected> {
         fee_amount: row.get::<_, Option<i64>>(23)?.and_then(amount),
         attempts: row.get(24)?,
         requests: row.get(25)?,
-    })
-}
-
-/// The columns [`attempt`] reads, in its order.
-pub(crate) const ATTEMPT: &str =
-    "no, service, external_id, started_at, body_sha256, ended_at, http_status, response_code, class, detail";
-
-/// A row of [`ATTEMPT`].
-pub(crate) fn attempt(row: &Row<'_>) -> Result<Attempt, Rejected> {
-    let no = row.get(0)?;
-    let bad = |why: &str| Unreadable { row: format!("attempts {no}"), why: why.to_owned() };
-    let external_id = ExternalId::try_from(row.get::<_, String>(2)?).map_err(|_form| bad("external_id"))?;
-    let ended_at: Option<i64> = row.get(5)?;
-    let end = match ended_at {
-        None => None,
-        Some(ended_at) => Some(AttemptEnd {
-            external_id: external_id.clone(),
-            ended_at: Timestamp::from_millis(ended_at),
-            http_status: row.get(6)?,
-            response_code: row.get(7)?,
-            class: row.get::<_, Option<String>>(8)?.map(Into::into),
-            detail: row.get(9)?,
-        }),
-    };
-    Ok(Attempt {
-        no,
-        service: Service::from_code(row.get(1)?).ok_or_else(|| bad("service"))?,
-        external_id,
-        started_at: Timestamp::from_millis(row.get(3)?),
-        body_sha256: row.get(4)?,
-        end,
     })
 }
 

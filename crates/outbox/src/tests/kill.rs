@@ -67,8 +67,8 @@ async fn after_kill_9_everything_acknowledged_is_there() {
     assert!(acknowledged.len() > 1000, "{}", acknowledged.len());
     assert_eq!(count(&path, "SELECT count(*) FROM pragma_quick_check() WHERE quick_check <> 'ok'"), 0);
     let halves = "SELECT count(*) FROM jobs WHERE (state = 'succeeded') <> (outcome_id IS NOT NULL)
-                  OR attempts <> (SELECT count(*) FROM attempts WHERE job_id = id)
-                  OR entries <> (SELECT count(*) FROM history WHERE job_id = id)";
+                  OR requests <> (SELECT count(*) FROM job_records, json_each(job_records.happened, '$.requests') WHERE job_id = jobs.id)
+                  OR (state = 'ready') <> (engine IS NULL)";
     assert_eq!(count(&path, halves), 0);
 }
 

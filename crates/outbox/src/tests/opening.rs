@@ -137,7 +137,7 @@ async fn an_operator_can_have_the_whole_file_read_for_damage() {
     fixture.driven("ref-1").await;
     assert_eq!(fixture.store.damage().await.unwrap(), Vec::<String>::new());
     raw(&fixture.path())
-        .execute_batch("PRAGMA ignore_check_constraints = ON; UPDATE jobs SET state = 'nonsense'")
+        .execute_batch("PRAGMA ignore_check_constraints = ON; UPDATE job_states SET state = 'nonsense'")
         .unwrap();
-    assert_eq!(fixture.store.damage().await.unwrap(), ["CHECK constraint failed in jobs"]);
+    assert_eq!(fixture.store.damage().await.unwrap(), ["CHECK constraint failed in job_states"]);
 }

@@ -35,7 +35,13 @@ async fn m1_an_intent_is_on_disk_with_its_attempt_before_record_returns() {
     // Seen by a stranger, thus committed.
     let path = fixture.path();
     assert_eq!(count(&path, "SELECT count(*) FROM jobs WHERE state = 'sending' AND due_at IS NULL"), 1);
-    assert_eq!(count(&path, "SELECT count(*) FROM attempts WHERE ended_at IS NULL AND service = 38"), 1);
+    assert_eq!(
+        count(
+            &path,
+            "SELECT count(*) FROM job_records WHERE happened ->> '$.requests[0].service' = 38 AND happened ->> '$.requests[0].end' IS NULL"
+        ),
+        1
+    );
 }
 
 #[tokio::test]
@@ -83,7 +89,7 @@ async fn a_record_that_fails_does_not_sink_the_others_of_its_group() {
         let (id, result) = done.unwrap();
         assert_eq!(result.is_err(), (id.0 - 1) % 5 == 0, "{id}: {result:?}");
     }
-    assert_eq!(count(&fixture.path(), "SELECT count(*) FROM attempts"), 16);
+    assert_eq!(count(&fixture.path(), "SELECT count(*) FROM job_records"), 16);
     assert_eq!(count(&fixture.path(), "SELECT count(*) FROM outcomes"), 16);
     assert_eq!(fixture.store.health(), Health::Writable);
 }

@@ -15,7 +15,7 @@ async fn crashed() -> Fixture {
     fixture.died("dead").await;
     let job = fixture.driven("sent-and-due").await;
     fixture.store.record(intent(&job, 1)).await.unwrap();
-    raw(&fixture.path()).execute("UPDATE jobs SET due_at = 0 WHERE id = ?1", [job.id.0]).unwrap();
+    raw(&fixture.path()).execute("UPDATE job_states SET due_at = 0 WHERE job_id = ?1", [job.id.0]).unwrap();
     fixture
 }
 

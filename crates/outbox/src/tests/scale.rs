@@ -12,21 +12,23 @@ fn stored(finished: i64, waiting: i64) -> Connection {
     let engine = serde_json::to_string(&ready()).unwrap();
     connection
         .execute(
-            "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < ?1 + ?2)
-             INSERT INTO jobs (partner_reference_no, provider, customer_number, amount, metadata, accepted_at, state, engine,
-               version, due_at, finished_at)
-             SELECT 'ref-' || n, 'finpay', '6281234567902', 1000000, '{}', n, iif(n <= ?1, 'succeeded', 'ready'), ?3, 1,
-               iif(n <= ?1, NULL, n * 7919 % 100003), iif(n <= ?1, n, NULL) FROM n",
-            rusqlite::params![finished, waiting, engine],
+            "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < ?1)
+             INSERT INTO job_requests (partner_reference_no, customer_number, metadata, first_engine)
+             SELECT 'ref-' || n, '6281234567902', '{}', ?2 FROM n",
+            rusqlite::params![finished + waiting, engine],
         )
         .unwrap();
-    connection
-        .execute(
-            "INSERT INTO outcomes (event_id, event_type, terminal, body, headers, created_at, queued_at, next_at, published_at)
-             SELECT 'e-' || id, 'topup.succeeded', 1, x'7b7d', '{}', id, id, id, iif(id <= ?1, id, NULL) FROM jobs",
-            [finished],
-        )
-        .unwrap();
+    for sql in [
+        "INSERT INTO job_states (job_id, provider, amount, accepted_at, state, version, due_at, finished_at)
+         SELECT id, 'finpay', 1000000, id, iif(id <= ?1, 'succeeded', 'ready'), 1, iif(id <= ?1, NULL, id * 7919 % 100003),
+           iif(id <= ?1, id, NULL) FROM job_requests",
+        "INSERT INTO outcomes (id, event_id, event_type, terminal, body, headers, created_at)
+         SELECT id, 'e-' || id, 'topup.succeeded', 1, x'7b7d', '{}', id FROM job_requests WHERE ?1 = ?1",
+        "INSERT INTO outbox (outcome_id, queued_at, next_at, published_at)
+         SELECT id, id, id, iif(id <= ?1, id, NULL) FROM job_requests",
+    ] {
+        connection.execute(sql, [finished]).unwrap();
+    }
     connection
 }
 
