@@ -31,6 +31,8 @@ use crate::telemetry::metrics::DeliveryResult;
 
 /// Deliveries recorded together: more do not make a commit cheaper, and hold the first one's answer back.
 const BATCH: usize = 64;
+/// Deliveries for a full lane are held back this long while another lane has room.
+const PATIENCE: Duration = Duration::from_millis(50);
 /// Prefetched deliveries are held back no longer than this for want of a slot.
 const HOLD_LIMIT: Duration = Duration::from_secs(300);
 /// What is then taken at once: all that has arrived, for any sensible prefetch.
@@ -118,6 +120,37 @@ impl Intake {
         }
     }
 
+    /// Gives a lane that is full but moves a moment to make room: what is parked in the store has to be claimed again. A
+    /// lane that already has parked jobs does not move fast enough to be waited for.
+    async fn wait_for_own_slots(&self, jobs: &mut [NewJob], slots: &mut [Option<Slot>]) {
+        if self.reconcile {
+            return;
+        }
+        let all_have_one = async {
+            loop {
+                let freed = self.room.notified();
+                let mut missing = false;
+                for (job, slot) in jobs.iter_mut().zip(slots.iter_mut()).filter(|(_, slot)| slot.is_none()) {
+                    let lane = self.lanes.get(&job.request.provider).filter(|lane| lane.moves_freely());
+                    let Some(lane) = lane else { continue };
+                    *slot = lane.try_slot();
+                    match slot {
+                        Some(_) => job.due_at = None,
+                        None => missing = true,
+                    }
+                }
+                if !missing {
+                    return;
+                }
+                freed.await;
+            }
+        };
+        match tokio::time::timeout(PATIENCE, all_have_one).await {
+            Ok(()) => {}
+            Err(_elapsed) => debug!("a lane is slow; its jobs wait in the store"),
+        }
+    }
+
     /// Records a batch; false where `over` came before there was room to record it.
     async fn record(
         &self,
@@ -139,6 +172,7 @@ impl Intake {
                     _ => {}
                 }
             }
+            self.wait_for_own_slots(&mut jobs, &mut slots).await;
             let (accepted, refused) = tokio::join!(self.accept(jobs, slots), self.refuse(refusals));
             // What is recorded stays recorded, and is not recorded again when the rest is tried once more.
             (jobs_done, refusals_done) = (jobs_done || accepted.is_ok(), refusals_done || refused.is_ok());

@@ -136,6 +136,11 @@ impl Lane {
         if self.is_paused() { self.parking.has_room() } else { self.free_slots() > 0 }
     }
 
+    /// Whether a slot can be expected soon: it does not stand, and nothing of it waits in the store for one.
+    pub fn moves_freely(&self) -> bool {
+        !self.is_paused() && self.parking.is_empty()
+    }
+
     /// A job of this lane waits in the store without a slot.
     pub fn parked(&self) {
         self.parking.add();

@@ -20,6 +20,10 @@ impl Parking {
         self.waiting.load(Ordering::Relaxed) < self.limit
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.waiting.load(Ordering::Relaxed) == 0
+    }
+
     pub(super) fn add(&self) {
         self.waiting.fetch_add(1, Ordering::Relaxed);
     }
