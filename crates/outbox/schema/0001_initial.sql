@@ -136,6 +136,8 @@ CREATE TABLE dead_letters (
 ) STRICT;
 
 CREATE INDEX dead_letters_open ON dead_letters (id, reason, closed_at) WHERE closed_at IS NULL;
+-- For a purge.
+CREATE INDEX dead_letters_closed ON dead_letters (closed_at) WHERE closed_at IS NOT NULL;
 CREATE INDEX dead_letters_by_job ON dead_letters (job_id) WHERE job_id IS NOT NULL;
 
 CREATE TABLE lanes (

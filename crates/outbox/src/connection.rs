@@ -32,6 +32,8 @@ pub(crate) fn open(path: &Path, role: Role) -> Result<Connection, OpenError> {
         if role == Role::Reader { OpenFlags::SQLITE_OPEN_READ_ONLY } else { OpenFlags::SQLITE_OPEN_READ_WRITE };
     let connection =
         Connection::open_with_flags(path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX).map_err(sqlite(path))?;
+    #[cfg(test)]
+    let connection = crate::tests::plans::watched(connection);
     connection.busy_timeout(BUSY_TIMEOUT).map_err(sqlite(path))?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     Ok(connection)

@@ -1,13 +1,13 @@
 //! What stands before a person: refused messages and jobs that could not end.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use engine::{DeadReason, MoneyState};
 use rusqlite::{Connection, OptionalExtension as _, params};
 use snap_core::{Amount, PartnerReferenceNo, Timestamp};
 
 use crate::{
-    DeadLetterId, JobId, NewAudit, NewOutcome, OutcomeId, Store, StoreError, audit, error::Rejected, outcomes,
+    DeadLetterId, JobId, NewAudit, NewOutcome, OutcomeId, Store, StoreError, audit, error::Rejected, outcomes, rows,
     task::Room,
 };
 
@@ -212,19 +212,53 @@ impl Store {
 
     /// Deletes dead letters that were closed before `before`, with their messages; answers how many.
     ///
+    /// It goes in small steps, each a command of its own that rides in the writer's next group, with a pause between them:
+    /// whoever records a job meanwhile hardly notices. The audit row is part of the first step; what a crash leaves is
+    /// found by the next purge.
+    ///
     /// # Errors
     /// Any failure of the store.
     pub async fn purge_dead_letters(&self, before: Timestamp, audit: NewAudit) -> Result<u64, StoreError> {
-        let (_, purged) = self
-            .write(Room::Reserved, (before, audit), |transaction, (before, audit)| {
-                let purged =
-                    transaction.execute("DELETE FROM dead_letters WHERE closed_at < ?1", [before.as_millis()])?;
-                audit::append(transaction, audit)?;
-                Ok(purged as u64)
-            })
-            .await?;
-        Ok(purged)
+        let mut audit = Some(audit);
+        let mut purged = 0;
+        loop {
+            let (_, step) = self.write(Room::Reserved, (before, audit.take()), purge_some).await?;
+            if step == 0 {
+                return Ok(purged);
+            }
+            purged += step;
+            tokio::time::sleep(PURGE_PAUSE).await;
+        }
     }
+}
+
+/// Dead letters of one step of a purge, and the bytes of their messages after which it ends.
+const PURGE_STEP: u64 = 64;
+const PURGE_BYTES: i64 = 256 << 10;
+/// Between two steps: the writer is free for most of the time.
+const PURGE_PAUSE: Duration = Duration::from_millis(5);
+
+fn purge_some(transaction: &Connection, (before, audit): &mut (Timestamp, Option<NewAudit>)) -> Result<u64, Rejected> {
+    let mut closed = transaction.prepare_cached(
+        "SELECT seq, coalesce(length(body), 0) FROM dead_letters INDEXED BY dead_letters_closed
+         WHERE closed_at < ?1 ORDER BY closed_at LIMIT ?2",
+    )?;
+    let found = closed.query(params![before.as_millis(), PURGE_STEP.cast_signed()])?;
+    let found: Vec<(i64, i64)> = rows::collect(found, |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let mut delete = transaction.prepare_cached("DELETE FROM dead_letters WHERE seq = ?1")?;
+    let (mut purged, mut bytes) = (0, 0);
+    for (seq, length) in found {
+        if bytes > PURGE_BYTES {
+            break;
+        }
+        delete.execute([seq])?;
+        bytes += length;
+        purged += 1;
+    }
+    if let Some(entry) = audit {
+        audit::append(transaction, entry)?;
+    }
+    Ok(purged)
 }
 
 /// Records a refused message and the event that says so.

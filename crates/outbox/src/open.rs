@@ -282,7 +282,11 @@ fn newest(connection: &Connection, path: &Path) -> Result<Option<Timestamp>, Ope
     use rusqlite::OptionalExtension as _;
 
     connection
-        .query_row("SELECT accepted_at FROM job_states ORDER BY job_id DESC LIMIT 1", [], |row| row.get(0))
+        .query_row(
+            "SELECT accepted_at FROM job_states WHERE job_id = (SELECT max(job_id) FROM job_states)",
+            [],
+            |row| row.get(0),
+        )
         .optional()
         .map(|at: Option<i64>| at.map(Timestamp::from_millis))
         .map_err(sqlite(path))

@@ -198,3 +198,23 @@ fn of_a_timeout() -> DeadLetterFace {
         response_code: Some("5043800".to_owned()),
     }
 }
+
+#[tokio::test]
+async fn a_purge_goes_in_steps_beside_the_others_and_leaves_what_is_open_or_too_young() {
+    let fixture = Fixture::new();
+    let refusals = (0..200).map(|n| refusal(&format!("dl-{n:03}"))).collect();
+    fixture.store.refuse(refusals).await.unwrap();
+    for n in 0..170 {
+        let id = DeadLetterId::new(format!("dl-{n:03}"));
+        let at = if n < 160 { t(5) } else { t(50) };
+        let close = CloseDeadLetter { id, at, outcome: None, audit: audit_entry("dlq_discard") };
+        fixture.store.discard_refused(close).await.unwrap();
+    }
+    let commits = || count(&fixture.path(), "SELECT commit_seq FROM meta");
+    let before = commits();
+    assert_eq!(fixture.store.purge_dead_letters(t(50), audit_entry("dlq_purge")).await.unwrap(), 160);
+    assert_eq!(commits() - before, 3);
+    assert_eq!(count(&fixture.path(), "SELECT count(*) FROM dead_letters"), 40);
+    assert_eq!(count(&fixture.path(), "SELECT count(*) FROM audit WHERE action = 'dlq_purge'"), 1);
+    assert_eq!(fixture.store.purge_dead_letters(t(50), audit_entry("dlq_purge")).await.unwrap(), 0);
+}

@@ -39,7 +39,7 @@ fn with_hands_off() -> Fixture {
     let dir = tempfile::tempdir().unwrap();
     let options = OpenOptions { look_for_room_every: HOUR, ..options() };
     let store = Store::open(&dir.path().join("s.db"), t(0), &options).unwrap().store;
-    Fixture { dir, store }
+    Fixture { dir: Arc::new(dir), store }
 }
 
 #[tokio::test]

@@ -1,6 +1,9 @@
 //! The store on temporary files. What is asked of one file alone stands beside it.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use engine::{Budget, DeadReason, Evidence, Job, MoneyState, State};
 use serde_json::{Value, json};
@@ -19,7 +22,7 @@ mod kill;
 mod lanes;
 mod opening;
 mod outcomes;
-mod plans;
+pub(crate) mod plans;
 mod queries;
 mod reconcile;
 mod record;
@@ -28,7 +31,7 @@ mod scale;
 
 /// A store of a test's own.
 struct Fixture {
-    dir: tempfile::TempDir,
+    dir: Arc<tempfile::TempDir>,
     store: Store,
 }
 
@@ -47,9 +50,17 @@ fn t(millis: i64) -> Timestamp {
     Timestamp::from_millis(1_700_000_000_000 + millis)
 }
 
+impl Drop for Fixture {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            plans::check_what_was_run();
+        }
+    }
+}
+
 impl Fixture {
     fn new() -> Self {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = Arc::new(tempfile::tempdir().unwrap());
         let store = Store::open(&dir.path().join("s.db"), t(0), &options()).unwrap().store;
         Self { dir, store }
     }
@@ -66,7 +77,7 @@ impl Fixture {
     async fn reopened(self) -> (Self, Opened) {
         self.store.close().await;
         let opened = Store::open(&self.path(), t(0), &options()).unwrap();
-        (Self { store: opened.store.clone(), dir: self.dir }, opened)
+        (Self { store: opened.store.clone(), dir: Arc::clone(&self.dir) }, opened)
     }
 
     async fn accept_one(&self, new: NewJob) -> Accepted {
