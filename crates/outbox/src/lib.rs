@@ -29,6 +29,7 @@ mod lanes;
 mod lock;
 mod migrate;
 mod open;
+mod operator;
 mod outcomes;
 mod past;
 mod queries;

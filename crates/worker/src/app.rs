@@ -287,7 +287,8 @@ async fn listen(config: &Config) -> Result<Option<TcpListener>, AppError> {
     }
 }
 
-fn lanes(config: &Config, room: &Arc<Notify>) -> Result<Lanes, AppError> {
+/// The lanes of a configuration, at rest.
+pub(crate) fn lanes(config: &Config, room: &Arc<Notify>) -> Result<Lanes, AppError> {
     let mut lanes = Lanes::new();
     for (name, provider) in &config.providers {
         let client = provider.client()?;

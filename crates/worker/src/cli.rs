@@ -3,6 +3,7 @@
 mod act;
 mod audit;
 mod dlq;
+mod dlq_act;
 mod explain;
 mod jobs;
 mod provider;
@@ -17,6 +18,7 @@ use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 pub use act::ActArgs;
 pub use audit::{AuditCommand, AuditExportArgs, AuditFilterArgs, AuditListArgs, AuditVerifyArgs};
 pub use dlq::{DlqCommand, DlqFilterArgs, DlqGroupsArgs, DlqListArgs, DlqShowArgs, Group, Money, Reason};
+pub use dlq_act::{DlqActArgs, DlqChoiceArgs, DlqEditArgs, DlqPurgeArgs, DlqRestoreArgs};
 pub use explain::ExplainArgs;
 pub use jobs::{
     JobState, JobsCommand, JobsExportArgs, JobsFilterArgs, JobsListArgs, JobsShowArgs, JobsStatsArgs, JobsWatchArgs,
@@ -161,7 +163,7 @@ valid. To send a file again does no harm: a known partnerReferenceNo is not topp
     /// Jobs: list, show, stats, export, watch
     #[command(subcommand, alias = "job")]
     Jobs(JobsCommand),
-    /// Dead letters, which wait for a person: groups, list, show
+    /// Dead letters, which wait for a person: look at them, settle them
     #[command(subcommand)]
     Dlq(DlqCommand),
     /// The providers' lanes: list, pause, resume

@@ -6,7 +6,7 @@ use engine::{DeadReason, MoneyState};
 use outbox::{DeadLetterFace, DeadLetterFilter};
 use snap_core::{ResponseCode, Timestamp};
 
-use super::{Page, When};
+use super::{DlqActArgs, DlqEditArgs, DlqPurgeArgs, DlqRestoreArgs, Page, When};
 
 /// What to do with dead letters.
 #[derive(Debug, Subcommand)]
@@ -35,6 +35,60 @@ Examples:
   worker dlq show 01JD9WZ0Q0V4T8K3M5N7P9R1S2
   worker dlq show 01JD9WZ0Q0V4T8K3M5N7P9R1S2 -o json | jq -r .message.bodyText")]
     Show(DlqShowArgs),
+    /// Ask the provider what became of top-ups, and record the answer; moves no money
+    #[command(after_help = "\
+Examples:
+  worker dlq check 01JD9WZ0Q0V4T8K3M5N7P9R1S2 --reason 'customer asks, INC-124'
+  worker dlq check --money maybe_sent --provider finpay --reason 'provider is back' --yes
+
+Paid closes it as succeeded; cancelled or failed as rejected; anything else leaves it where it is.")]
+    Check(DlqActArgs),
+    /// Mend a message that never became a job; it goes through the same intake as any delivery
+    #[command(after_help = "\
+Examples:
+  worker dlq edit 01JD9WZ0Q0V4T8K3M5N7P9R1S3 --reason 'typo in a field, producer agrees'
+  worker dlq show 01JD9WZ0Q0V4T8K3M5N7P9R1S3 -o json | jq -r .message.bodyText | sed s/notAfterr/notAfter/ |
+    worker dlq edit 01JD9WZ0Q0V4T8K3M5N7P9R1S3 --file - --reason 'typo in a field' --yes
+
+A job is never edited: its identity, amount and customer are locked (5).")]
+    Edit(DlqEditArgs),
+    /// Close dead letters for good: topup.discarded
+    #[command(after_help = "\
+Examples:
+  worker dlq discard 01JD9WZ0Q0V4T8K3M5N7P9R1S2 --reason 'settled by hand, INC-124'
+  worker dlq discard --group finpay/refunded/2003900 --dry-run
+  worker dlq discard --reason-code malformed --since 1d --reason 'producer mended' --yes
+
+--reason is why, --reason-code a filter. `dlq restore` takes it back until it is purged.")]
+    Discard(DlqActArgs),
+    /// Take a discard back: the dead letter is open again
+    #[command(after_help = "\
+Examples:
+  worker dlq restore 01JD9WZ0Q0V4T8K3M5N7P9R1S2 --reason 'discarded by mistake'")]
+    Restore(DlqRestoreArgs),
+    /// Delete closed dead letters and their messages
+    #[command(after_help = "\
+Examples:
+  worker dlq purge --older-than 90d --dry-run
+  worker dlq purge --older-than 400d --permanently --reason 'retention'
+
+Never an open one, and nothing that can still be asked about: shorter spans than the longest uniqueness_window and
+give_up_after are refused (5). Jobs and their keys stay.")]
+    Purge(DlqPurgeArgs),
+}
+
+impl DlqCommand {
+    /// Whether it changes something.
+    #[must_use]
+    pub const fn acts(&self) -> bool {
+        match self {
+            Self::Groups(_) | Self::List(_) | Self::Show(_) => false,
+            Self::Check(args) | Self::Discard(args) => !args.act.dry_run,
+            Self::Edit(args) => !args.act.dry_run,
+            Self::Restore(args) => !args.act.dry_run,
+            Self::Purge(args) => !args.act.dry_run,
+        }
+    }
 }
 
 /// Which dead letters.

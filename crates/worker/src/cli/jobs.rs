@@ -145,7 +145,7 @@ pub struct JobsWatchArgs {
     pub rounds: Option<u64>,
 }
 
-fn span(text: &str) -> Result<Duration, String> {
+pub(super) fn span(text: &str) -> Result<Duration, String> {
     snap_core::duration::parse(text).map_err(|error| error.to_string())
 }
 

@@ -1,7 +1,12 @@
-//! `worker dlq`: what stands before a person. Reads only.
+//! `worker dlq`: what stands before a person. Whatever changes a job is an event of the engine.
 
+mod check;
+mod choice;
+mod close;
+mod edit;
 mod groups;
 mod message;
+mod next;
 #[cfg(test)]
 mod tests;
 
@@ -11,7 +16,7 @@ use snap_core::Timestamp;
 
 use super::explain::reasons;
 use super::jobs::Rupiah;
-use super::{stdout, timeline};
+use super::{Desk, stdout, timeline};
 use crate::cli::{DlqCommand, DlqListArgs};
 use crate::exit::{CommandError, Exit};
 use crate::output::{Cell, Column, Output, Table, Tone, age, moment, rupiah};
@@ -20,12 +25,18 @@ use message::MessageView;
 /// Runs one of the commands.
 ///
 /// # Errors
-/// [`CommandError::NotFound`] or any failure of the store.
-pub async fn run(command: &DlqCommand, store: &Store, now: Timestamp, output: &Output) -> Result<Exit, CommandError> {
+/// [`CommandError::NotFound`], a rule that forbids it, nobody to ask, or any failure of the store.
+pub async fn run(command: &DlqCommand, desk: &Desk<'_>) -> Result<Exit, CommandError> {
+    let Desk { store, now, output, .. } = *desk;
     match command {
         DlqCommand::Groups(args) => groups::groups(args, store, now, output).await?,
         DlqCommand::List(args) => list(args, store, now, output).await?,
         DlqCommand::Show(args) => show(&args.id, store, output).await?,
+        DlqCommand::Check(args) => return Box::pin(check::check(args, desk)).await,
+        DlqCommand::Edit(args) => return edit::edit(args, desk).await,
+        DlqCommand::Discard(args) => return close::discard(args, desk).await,
+        DlqCommand::Restore(args) => return close::restore(args, desk).await,
+        DlqCommand::Purge(args) => return close::purge(args, desk).await,
     }
     Ok(Exit::Done)
 }
@@ -125,6 +136,8 @@ struct Shown<'a> {
     #[serde(flatten)]
     letter: LetterView<'a>,
     why: Why,
+    /// What may be done about it, and what each would do.
+    next: Vec<next::Next>,
     /// Of the job; empty for a refused message.
     history: Vec<timeline::Entry>,
     /// Null for a job: it was taken in, and `jobs show` tells of it.
@@ -162,6 +175,7 @@ async fn show(id: &str, store: &Store, output: &Output) -> Result<(), CommandErr
     let shown = Shown {
         letter: LetterView::new(&letter),
         why: Why::of(letter.reason),
+        next: next::of(&letter),
         history: job.as_ref().map(timeline::entries).unwrap_or_default(),
         message: letter.delivered.as_ref().map(MessageView::new),
     };
@@ -192,6 +206,9 @@ fn shown_text(shown: &Shown<'_>, letter: &DeadLetter, color: bool) -> String {
         Tone::Bad.paint(view.reason, color),
         facts.render(color)
     );
+    if !shown.next.is_empty() {
+        text.push_str(&format!("\n{}\n\n{}", title("What may be done"), what_next(&shown.next).render(color)));
+    }
     if !shown.history.is_empty() {
         text.push('\n');
         text.push_str(&timeline::table(&shown.history).render(color));
@@ -200,4 +217,14 @@ fn shown_text(shown: &Shown<'_>, letter: &DeadLetter, color: bool) -> String {
         text.push_str(&format!("\n{}\n{}", title("Message"), message.text(color)));
     }
     text
+}
+
+fn what_next(next: &[next::Next]) -> Table {
+    let mut table = Table::new([Column::left("COMMAND"), Column::left("EFFECT")]);
+    for step in next {
+        let tone = if step.allowed { Tone::Plain } else { Tone::Faint };
+        let effect = if step.allowed { step.effect.to_owned() } else { format!("no: {}", step.effect) };
+        table.row([Cell::toned(&step.command, tone), Cell::toned(effect, tone)]);
+    }
+    table
 }

@@ -25,7 +25,7 @@ pub(super) const NOW: Timestamp = Timestamp::from_millis(START.as_millis() + 11_
 pub(super) const UNRESOLVED: &str = "01JD9WZ0Q0V4T8K3M5N7P9R1S2";
 /// The dead letter of a message.
 pub(super) const MALFORMED: &str = "01JD9WZ0Q0V4T8K3M5N7P9R1S3";
-const CONFLICT: &str = "01JD9WZ0Q0V4T8K3M5N7P9R1S4";
+pub(super) const CONFLICT: &str = "01JD9WZ0Q0V4T8K3M5N7P9R1S4";
 
 /// A store in a folder of its own.
 pub(super) struct Filled {

@@ -119,13 +119,7 @@ fn command_in_runtime(command: &Command, world: &World) -> Result<Exit, CommandE
             })
         }
         Command::Dlq(command) => {
-            let config = world.config()?;
-            in_runtime(Threads::One, async {
-                let store = open_for_reading(&config, &clock)?;
-                let ended = dlq::run(command, &store, clock.now(), output).await;
-                store.close().await;
-                ended
-            })
+            at_desk(world, &clock, command.acts(), async |desk| Box::pin(dlq::run(command, desk)).await)
         }
         Command::Audit(command) => {
             let config = world.config()?;

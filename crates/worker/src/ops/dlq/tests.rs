@@ -1,12 +1,14 @@
+mod acting;
+
 use insta::assert_snapshot;
 
 use super::*;
 use crate::cli::{DlqFilterArgs, DlqGroupsArgs, DlqShowArgs, Format, Money, Reason};
-use crate::ops::fixture::{self, Filled, MALFORMED, NOW, UNRESOLVED};
+use crate::ops::fixture::{self, Filled, MALFORMED, UNRESOLVED};
 
 async fn asked(filled: &Filled, command: DlqCommand, format: Format) -> String {
     let output = Output::captured(format);
-    let exit = run(&command, &filled.store, NOW, &output).await.unwrap();
+    let exit = fixture::at_desk(filled, &output, async |desk| run(&command, desk).await).await.unwrap();
     assert_eq!(exit, Exit::Done);
     let written = output.written();
     if format == Format::Table {
@@ -89,6 +91,8 @@ async fn a_refused_message_is_shown_masked_to_people_and_whole_to_machines() {
 #[tokio::test]
 async fn a_dead_letter_that_is_not_there_ends_with_four() {
     let filled = fixture::empty();
-    let error = run(&show_of("nobody"), &filled.store, NOW, &Output::captured(Format::Json)).await.unwrap_err();
+    let output = Output::captured(Format::Json);
+    let ended = fixture::at_desk(&filled, &output, async |desk| run(&show_of("nobody"), desk).await).await;
+    let error = ended.unwrap_err();
     assert_eq!(error.exit(), Exit::NotFound);
 }

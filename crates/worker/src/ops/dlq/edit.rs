@@ -1,0 +1,195 @@
+//! `worker dlq edit`: a refused message, mended, goes through the same intake as any delivery. A job is never edited.
+
+use std::io::Read as _;
+use std::path::Path;
+
+use outbox::{Accepted, DeadLetter, DeadLetterId, Delivered, Duplicate, JobRequest};
+use serde::Serialize;
+use serde_json::json;
+
+use super::choice::named;
+use super::close::{carried, must_be_open};
+use crate::app::config_providers;
+use crate::cli::DlqEditArgs;
+use crate::exit::{CommandError, Exit};
+use crate::intake::{Asked, body_of, new_job};
+use crate::message::{self, BODY_MAX};
+use crate::ops::act::{Actor, ask};
+use crate::ops::jobs::Rupiah;
+use crate::ops::{Desk, stdout};
+use crate::output::rupiah;
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Edited {
+    id: String,
+    partner_reference_no: String,
+    provider: String,
+    amount: Rupiah,
+    /// `accepted`, `duplicate`, `conflict`, or `planned` in a dry run.
+    result: &'static str,
+    /// The dead letter that took this one's place.
+    dead_letter_id: Option<String>,
+    dry_run: bool,
+}
+
+pub(super) async fn edit(args: &DlqEditArgs, desk: &Desk<'_>) -> Result<Exit, CommandError> {
+    let letter = named(std::slice::from_ref(&args.id), desk).await?.remove(0);
+    must_be_open(&letter)?;
+    let Some(delivered) = letter.delivered.clone() else { return Err(locked(&letter)) };
+    let text = match &args.file {
+        Some(file) => from_file(file)?,
+        None => in_editor(&delivered, desk)?,
+    };
+    let request = read(&text, desk)?;
+    desk.output.say(&format!(
+        "{} takes the place of {}: {} of {} for {}",
+        request.partner_reference_no,
+        letter.id,
+        rupiah(request.amount.minor().into()),
+        request.provider,
+        request.customer_number.masked()
+    ));
+    if args.act.dry_run {
+        return tell(&letter, &request, ("planned", None), true, desk);
+    }
+    ask(&args.act, desk.output, "take it in?")?;
+    let became = take_in(&text, &request, &delivered, &letter, args, desk).await?;
+    tell(&letter, &request, became, false, desk)
+}
+
+/// Identity and amount of what may have been sent are locked, and so is the rest of a job.
+fn locked(letter: &DeadLetter) -> CommandError {
+    let sent = match letter.money_state {
+        engine::MoneyState::NeverSent => "was taken in",
+        _ => "may have been sent",
+    };
+    CommandError::Refused {
+        what: format!("{} is a job, which {sent} as it is: its identity, amount and customer are locked", letter.id),
+        hint: "discard it, and let the producer ask again with a new partnerReferenceNo".to_owned(),
+    }
+}
+
+fn from_file(file: &Path) -> Result<Vec<u8>, CommandError> {
+    let mut text = Vec::new();
+    let read = if file == Path::new("-") {
+        std::io::stdin().lock().take(BODY_MAX as u64 + 1).read_to_end(&mut text)
+    } else {
+        std::fs::File::open(file).and_then(|file| file.take(BODY_MAX as u64 + 1).read_to_end(&mut text))
+    };
+    read.map_err(|source| CommandError::io(format!("read {}", file.display()), source))?;
+    Ok(text)
+}
+
+/// The body as it came, in the operator's editor; what they wrote stays behind where it cannot be used.
+fn in_editor(delivered: &Delivered, desk: &Desk<'_>) -> Result<Vec<u8>, CommandError> {
+    let editor = ["VISUAL", "EDITOR"].into_iter().filter_map(|name| desk.environment.get(name));
+    let Some(editor) = editor.map(str::trim).find(|editor| !editor.is_empty()) else {
+        return Err(CommandError::usage("no editor is set", "set EDITOR, or give the mended message with --file"));
+    };
+    let name = std::env::temp_dir().join(format!("dead-letter-{}.json", desk.clock.ulid()));
+    write_private(&name, &delivered.body)
+        .map_err(|source| CommandError::io(format!("write {}", name.display()), source))?;
+    let mut words = editor.split_whitespace();
+    let program = words.next().unwrap_or(editor);
+    let ended = std::process::Command::new(program).args(words).arg(&name).status();
+    let ended = ended.map_err(|source| CommandError::io(format!("start {program}"), source))?;
+    let text = std::fs::read(&name).map_err(|source| CommandError::io(format!("read {}", name.display()), source))?;
+    if !ended.success() || text == delivered.body {
+        drop(std::fs::remove_file(&name));
+        return Err(CommandError::Declined);
+    }
+    // Only what can be used needs not be kept: it is written nowhere else.
+    match read(&text, desk) {
+        Ok(_) => drop(std::fs::remove_file(&name)),
+        Err(_told_by_the_caller) => desk.output.say(&format!("what you wrote is kept in {}", name.display())),
+    }
+    Ok(text)
+}
+
+fn write_private(name: &Path, body: &[u8]) -> std::io::Result<()> {
+    use std::io::Write as _;
+    use std::os::unix::fs::OpenOptionsExt as _;
+    std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(name)?.write_all(body)
+}
+
+/// As the intake reads it.
+fn read(text: &[u8], desk: &Desk<'_>) -> Result<JobRequest, CommandError> {
+    let providers = config_providers(&desk.config.providers, desk.config.default_provider.as_deref());
+    message::parse(text, None, &providers).map_err(|refused| {
+        CommandError::usage(
+            format!("the message is still {}: {}", refused.reason.as_str(), refused.detail),
+            "nothing was changed; `worker schema job` describes every field",
+        )
+    })
+}
+
+async fn take_in(
+    text: &[u8],
+    request: &JobRequest,
+    delivered: &Delivered,
+    letter: &DeadLetter,
+    args: &DlqEditArgs,
+    desk: &Desk<'_>,
+) -> Result<(&'static str, Option<DeadLetterId>), CommandError> {
+    let Some(provider) = desk.config.providers.get(&request.provider) else {
+        return Err(CommandError::Refused {
+            what: format!("provider {} is not configured", request.provider),
+            hint: "configure it first".to_owned(),
+        });
+    };
+    let reconcile = desk.store.reconcile().await?.is_some();
+    let (body, properties, headers) = (text.to_vec(), delivered.properties.clone(), delivered.headers.clone());
+    let asked = Asked {
+        request: request.clone(),
+        carried: carried(delivered),
+        delivered: move || body_of(&body, properties.clone(), headers.clone()),
+        due_at: Some(desk.now),
+        at: desk.now,
+    };
+    let mut job = new_job(desk.clock, &provider.policy(), asked, reconcile);
+    let shown = json!({
+        "partnerReferenceNo": request.partner_reference_no.as_str(),
+        "amount": request.amount.to_string(),
+        "provider": request.provider,
+        "reason": letter.reason.as_str(),
+    });
+    job.closes = Some(letter.id.clone());
+    job.audit = Some(Actor::of(&args.act, desk.environment).audit(desk.now, "dlq_edit", letter.id.as_str(), shown));
+    let became = desk.store.accept(vec![job]).await?.pop();
+    Ok(match became {
+        Some(Accepted::Conflict { dead_letter, .. }) => ("conflict", Some(dead_letter)),
+        Some(Accepted::Duplicate(Duplicate::Finished { .. } | Duplicate::Unfinished | Duplicate::Dead)) => {
+            ("duplicate", None)
+        }
+        Some(Accepted::New(_)) | None => ("accepted", None),
+    })
+}
+
+fn tell(
+    letter: &DeadLetter,
+    request: &JobRequest,
+    (result, dead_letter): (&'static str, Option<DeadLetterId>),
+    dry_run: bool,
+    desk: &Desk<'_>,
+) -> Result<Exit, CommandError> {
+    let edited = Edited {
+        id: letter.id.to_string(),
+        partner_reference_no: request.partner_reference_no.to_string(),
+        provider: request.provider.clone(),
+        amount: request.amount.into(),
+        result,
+        dead_letter_id: dead_letter.as_ref().map(ToString::to_string),
+        dry_run,
+    };
+    let text = || match (result, &dead_letter) {
+        ("accepted", _) => format!("{} is a job now\n", request.partner_reference_no),
+        ("duplicate", _) => format!("{} is a job already, with the same content\n", request.partner_reference_no),
+        (_, Some(new)) => {
+            format!("{} is taken by a job with other content: dead letter {new}\n", request.partner_reference_no)
+        }
+        _ => String::new(),
+    };
+    desk.output.object(&edited, text).map_err(stdout)?;
+    Ok(if dead_letter.is_some() { Exit::Refused } else { Exit::Done })
+}
