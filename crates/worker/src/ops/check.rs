@@ -68,7 +68,7 @@ const CONFIG: &str = "config";
 
 async fn look(config: &Config, clock: &Clock) -> Vec<Finding> {
     let mut findings = vec![Finding::ok(CONFIG, format!("{} is read", config.file.display()))];
-    findings.extend(config.warnings().into_iter().map(from_warning));
+    findings.extend(from_warnings(config.warnings()));
     findings.extend(store::look(config, clock).await);
     match &config.amqp {
         Some(section) => findings.extend(broker::look(section).await),
@@ -104,8 +104,20 @@ fn from_problem(check: &str, problem: &Problem) -> Finding {
     Finding::error(check, format!("{key}{}{set_by}", problem.what), &problem.hint)
 }
 
-fn from_warning(warning: Warning) -> Finding {
-    Finding::warning(CONFIG, format!("{} {}", warning.key, warning.what), warning.hint)
+/// What several keys have in common is one finding that names them.
+fn from_warnings(warnings: Vec<Warning>) -> Vec<Finding> {
+    let mut alike: Vec<(Vec<String>, String, String)> = Vec::new();
+    for Warning { key, what, hint } in warnings {
+        match alike.iter_mut().find(|(_, known, hinted)| *known == what && *hinted == hint) {
+            Some((keys, ..)) => keys.push(key),
+            None => alike.push((vec![key], what, hint)),
+        }
+    }
+    let finding = |(keys, what, hint): (Vec<String>, String, String)| match &keys[..] {
+        [key] => Finding::warning(CONFIG, format!("{key} {what}"), hint),
+        keys => Finding::warning(CONFIG, format!("each of {}: {what}", keys.join(", ")), hint),
+    };
+    alike.into_iter().map(finding).collect()
 }
 
 fn table(findings: &[Finding]) -> Table {

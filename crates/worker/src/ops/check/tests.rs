@@ -165,6 +165,14 @@ async fn a_lane_that_stands_is_a_warning_that_says_why() {
 }
 
 #[test]
+fn what_several_keys_have_in_common_is_one_warning() {
+    let warning = |key: &str, what: &str| Warning { key: key.to_owned(), what: what.to_owned(), hint: "h".to_owned() };
+    let found = from_warnings(vec![warning("a", "is plain"), warning("b", "is open"), warning("c", "is plain")]);
+    let details: Vec<_> = found.into_iter().map(|finding| finding.detail).collect();
+    assert_eq!(details, ["each of a, c: is plain", "b is open"]);
+}
+
+#[test]
 fn what_was_found_twice_is_said_once() {
     let found = Finding::warning("config", "a", "b");
     assert_eq!(once(vec![found.clone(), Finding::ok("store", "c"), found.clone()]), [found, Finding::ok("store", "c")]);
