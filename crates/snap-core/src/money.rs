@@ -76,10 +76,19 @@ struct Members {
     currency: Option<String>,
 }
 
+/// The value of money written as nearly everybody writes it, which needs no parser.
+fn usual(text: &str) -> Option<&str> {
+    let value = text.strip_prefix(r#"{"value":""#)?.strip_suffix(r#"","currency":"IDR"}"#)?;
+    value.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.').then_some(value)
+}
+
 impl<'de> Deserialize<'de> for LenientMoney {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         // The raw text keeps every digit of a number, which a float would not.
         let raw = <&RawValue>::deserialize(deserializer)?;
+        if let Some(value) = usual(raw.get()) {
+            return Ok(Self(Amount::parse_lenient(value).ok()));
+        }
         // An array would pass for the members in order.
         let object = Some(raw.get()).filter(|text| text.starts_with('{'));
         let members = object.and_then(|text| serde_json::from_str::<Members>(text).ok());
@@ -118,6 +127,8 @@ mod tests {
     #[test]
     fn an_answers_money_may_come_as_a_number_or_with_escapes() {
         for text in [
+            r#"{"value":"10000.00","currency":"IDR"}"#,
+            r#"{ "value":"10000.0", "currency":"idr" }"#,
             r#"{"value":10000,"currency":"IDR"}"#,
             r#"{"value":"10000.00","currency":"\u0049DR"}"#,
             r#"{"value":"1\u0030000.00"}"#,

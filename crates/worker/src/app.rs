@@ -68,7 +68,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), AppE
 /// A running service.
 #[derive(Debug)]
 pub struct App {
-    driver: Driver,
+    driver: Arc<Driver>,
     lanes: Arc<Lanes>,
     link: Arc<Link>,
     drives: TaskTracker,
@@ -101,14 +101,14 @@ impl App {
         if let Some(reconcile) = &reconcile {
             warn!(reason = %reconcile.reason, "the store may have forgotten what was sent: every job is asked about before anything is sent");
         }
-        let driver = Driver {
+        let driver = Arc::new(Driver {
             store,
             clock,
             metrics,
             shutdown: CancellationToken::new(),
             fatal: CancellationToken::new(),
             published: Arc::new(Notify::new()),
-        };
+        });
         let listener = listen(&config).await?;
         recover(&driver, &lanes).await?;
 
@@ -129,7 +129,7 @@ impl App {
         app.start_lanes(&lanes, reconcile_since).await?;
         if let Some(amqp) = amqp {
             let intake = Intake {
-                driver: app.driver.clone(),
+                driver: Arc::clone(&app.driver),
                 lanes: Arc::clone(&lanes),
                 providers: Arc::new(config_providers(&config.providers, config.default_provider.as_deref())),
                 room,
@@ -222,7 +222,7 @@ impl App {
         for lane in lanes.values() {
             let wake = Wake {
                 lane: Arc::clone(lane),
-                driver: self.driver.clone(),
+                driver: Arc::clone(&self.driver),
                 tracker: self.drives.clone(),
                 reconcile_since,
             };
@@ -242,9 +242,9 @@ impl App {
             })
         };
         let metrics = {
-            let (driver, link) = (self.driver.clone(), Arc::clone(&self.link));
+            let (driver, link) = (Arc::clone(&self.driver), Arc::clone(&self.link));
             Box::new(move || {
-                let (driver, link) = (driver.clone(), Arc::clone(&link));
+                let (driver, link) = (Arc::clone(&driver), Arc::clone(&link));
                 Box::pin(async move { render(&driver, &link).await.map_err(|error| error.to_string()) }) as _
             })
         };

@@ -21,7 +21,7 @@ use crate::provider::{self, Called, Reading};
 use crate::telemetry::metrics::Metrics;
 
 /// What every drive needs.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Driver {
     /// The judge.
     pub store: Store,
@@ -58,13 +58,13 @@ pub enum Purpose {
 
 impl Driver {
     /// Drives one claimed job in a task of its own.
-    pub fn start(&self, tracker: &TaskTracker, slot: Slot, job: StoredJob, purpose: Purpose) {
+    pub fn start(self: &Arc<Self>, tracker: &TaskTracker, slot: Slot, job: StoredJob, purpose: Purpose) {
         // Boxed: a drive is some kilobytes, and on its way into its task it is moved several times.
-        tracker.spawn(Box::pin(self.clone().drive(slot, job, purpose)));
+        tracker.spawn(Box::pin(Arc::clone(self).drive(slot, job, purpose)));
     }
 
     /// Drives one claimed job until it waits or rests.
-    async fn drive(self, slot: Slot, job: StoredJob, purpose: Purpose) {
+    async fn drive(self: Arc<Self>, slot: Slot, job: StoredJob, purpose: Purpose) {
         let lane = Arc::clone(slot.lane());
         let mut guard = EndsProbe { driver: &self, lane: &lane, purpose, asked: false };
         let mut driving = Driving::new(&self, &lane, job, purpose);

@@ -44,7 +44,7 @@ pub const KEPT_BODY_MAX: usize = 1024 * 1024;
 #[derive(Clone, Debug)]
 pub struct Intake {
     /// What drives accepted jobs, and the store.
-    pub driver: Driver,
+    pub driver: Arc<Driver>,
     /// The lanes by provider.
     pub lanes: Arc<BTreeMap<String, Arc<Lane>>>,
     /// What a message may name.

@@ -25,7 +25,7 @@ pub struct Wake {
     /// The lane.
     pub lane: Arc<Lane>,
     /// What drives its jobs.
-    pub driver: Driver,
+    pub driver: Arc<Driver>,
     /// Owns the drives.
     pub tracker: TaskTracker,
     /// The store may have forgotten what was sent since then (M12).

@@ -8,6 +8,7 @@
 use std::collections::HashSet;
 use std::future::Future;
 
+use futures_util::future::try_join_all;
 use lapin::options::BasicPublishOptions;
 use lapin::{BasicProperties, Channel, Confirmation};
 use tokio_util::sync::CancellationToken;
@@ -41,14 +42,15 @@ pub async fn publish_window(
     link: &Link,
     over: &CancellationToken,
 ) -> Result<Vec<bool>, AmqpError> {
-    let mut confirms = Vec::with_capacity(window.len());
+    let mut publishes = Vec::with_capacity(window.len());
     let mut ids = Vec::with_capacity(window.len());
     for Outgoing { message_id, routing_key, body, properties } in window {
         let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
-        let publish = channel.basic_publish(exchange.into(), routing_key.into(), options, body, properties);
-        confirms.push(unless_blocked("basic.publish", link, over, publish).await?);
+        publishes.push(channel.basic_publish(exchange.into(), routing_key.into(), options, body, properties));
         ids.push(message_id);
     }
+    // All at once: a publish that is awaited ends only when its frames are written, a trip to the connection's thread.
+    let confirms = unless_blocked("basic.publish", link, over, try_join_all(publishes)).await?;
     let (mut acked, mut returned) = (Vec::with_capacity(ids.len()), HashSet::new());
     for confirm in confirms {
         let (is_ack, message) = match unless_blocked("a confirm", link, over, confirm).await? {
