@@ -154,9 +154,9 @@ struct Why {
 }
 
 impl Why {
-    const fn of(reason: engine::DeadReason) -> Self {
-        let words = reasons::of(reason);
-        Self { meaning: words.meaning, money: words.money, look_at: words.look_at }
+    const fn of(letter: &DeadLetter) -> Self {
+        let words = reasons::of(letter.reason);
+        Self { meaning: words.meaning, money: reasons::of_money(letter.money_state), look_at: words.look_at }
     }
 }
 
@@ -174,7 +174,7 @@ async fn show(id: &str, store: &Store, output: &Output) -> Result<(), CommandErr
     };
     let shown = Shown {
         letter: LetterView::new(&letter),
-        why: Why::of(letter.reason),
+        why: Why::of(&letter),
         next: next::of(&letter),
         history: job.as_ref().map(timeline::entries).unwrap_or_default(),
         message: letter.delivered.as_ref().map(MessageView::new),

@@ -1,6 +1,6 @@
 //! Why something stands before a person, in words; used by `explain` and by `dlq show`.
 
-use engine::DeadReason;
+use engine::{DeadReason, MoneyState};
 
 /// What a dead letter's reason means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,6 +13,19 @@ pub(in crate::ops) struct ReasonWords {
     pub(in crate::ops) look_at: &'static str,
     /// What a replay would do.
     pub(in crate::ops) replay: &'static str,
+}
+
+/// What is known about the money of one of them, which an operator's check or a restore may have changed since it died.
+pub(in crate::ops) const fn of_money(money: MoneyState) -> &'static str {
+    match money {
+        MoneyState::NeverSent => "no byte of a top-up ever left",
+        MoneyState::MaybeSent => {
+            "it may have moved: never tell the customer that it failed, never top up under another reference"
+        }
+        MoneyState::ProvenUnpaid => "every attempt is proven not executed",
+        MoneyState::ProvenPaid => "the provider confirmed the credit",
+        MoneyState::Returned => "it left and came back",
+    }
 }
 
 /// The words for a reason.
