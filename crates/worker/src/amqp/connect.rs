@@ -17,6 +17,10 @@ use crate::config::AmqpConfig;
 /// A peer that is silent for twice this long is dead.
 const HEARTBEAT_SECS: u16 = 10;
 
+/// Bytes of a frame. lapin keeps two buffers of 64 frames, and RabbitMQ's own 128 KiB would make them 16 MiB; messages here
+/// are below one of these frames, and a longer one comes in several. An URL's `?frame_max=` is kept.
+const FRAME_MAX: u32 = 16 * 1024;
+
 /// One connection, named `topup-worker <purpose>` in the broker's listings.
 ///
 /// # Errors
@@ -28,6 +32,7 @@ pub async fn connect(config: &AmqpConfig, purpose: &str, limit: Duration) -> Res
         Err(_unreadable) => return Err(AmqpError::Unusable("amqp.url cannot be read")),
     };
     uri.query.heartbeat.get_or_insert(HEARTBEAT_SECS);
+    uri.query.frame_max.get_or_insert(FRAME_MAX);
     let properties = ConnectionProperties::default().with_connection_name(format!("topup-worker {purpose}").into());
     in_time("connecting", limit, Connection::connect_uri(uri, properties)).await
 }
