@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! cargo run --release -p outbox --example scale -- fill DIR JOBS
-//! cargo run --release -p outbox --example scale -- measure DIR JOBS [PART...]
+//! cargo run --release -p outbox --example scale -- measure DIR JOBS [cache=KIB] [PART...]
 //! ```
 //! `fill` makes a template once; `measure` copies it and works on the copy. Parts: see [`PARTS`]; all where none is named.
 
@@ -13,7 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use outbox::{JobFilter, NewAudit, OpenOptions, RecoverScope, Store};
+use outbox::{JobFilter, OpenOptions, RecoverScope, Store};
 use snap_core::Timestamp;
 
 use crate::{
@@ -32,6 +32,8 @@ const PARTS: [&str; 9] = ["load64", "load256", "idle", "start", "gauges", "purge
 const LOAD: u64 = 40_000;
 /// Jobs under way when the process ends, for the recovery.
 const UNFINISHED: u64 = 10_000;
+/// Refused messages to purge.
+const REFUSED: u64 = 40_000;
 /// A time after everything that is due.
 const LATER: Timestamp = Timestamp::from_millis(4_000_000_000_000);
 
@@ -39,7 +41,7 @@ const LATER: Timestamp = Timestamp::from_millis(4_000_000_000_000);
 async fn main() -> Result<(), Error> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let (Some(what), Some(dir), Some(jobs)) = (arguments.first(), arguments.get(1), arguments.get(2)) else {
-        return Err("fill|measure DIR JOBS [PART...]".into());
+        return Err("fill|measure DIR JOBS [cache=KIB] [PART...]".into());
     };
     let (dir, jobs) = (PathBuf::from(dir), jobs.parse()?);
     let template = dir.join(format!("fill-{jobs}.db"));
@@ -53,9 +55,14 @@ async fn main() -> Result<(), Error> {
                 fs::copy(beside(&template, ".lock"), beside(&run, ".lock"))?;
                 fs::File::open(&run)?.sync_all()?;
             }
-            let done = Bench { path: run.clone(), commits: Commits::default(), next: jobs, stored: jobs }
-                .measure(arguments.get(3..).unwrap_or_default())
-                .await;
+            let rest = arguments.get(3..).unwrap_or_default();
+            let cache_kib = match rest.first().and_then(|first| first.strip_prefix("cache=")) {
+                Some(kib) => kib.parse()?,
+                None => OpenOptions::default().cache_kib,
+            };
+            let parts = rest.iter().filter(|part| !part.contains('=')).cloned().collect();
+            let bench = Bench { path: run.clone(), cache_kib, commits: Commits::default(), next: jobs, stored: jobs };
+            let done = bench.measure(parts).await;
             remove(&run)?;
             done
         }
@@ -66,7 +73,7 @@ async fn main() -> Result<(), Error> {
 async fn fill(template: &Path, jobs: u64) -> Result<(), Error> {
     remove(template)?;
     let begun = Instant::now();
-    let store = open(template, &Commits::default())?;
+    let store = open(template, OpenOptions::default().cache_kib, &Commits::default())?;
     load::drive(&store, 0, jobs, 1024, Relay::Marks).await?;
     store.close().await;
     let bytes = fs::metadata(template)?.len();
@@ -74,14 +81,16 @@ async fn fill(template: &Path, jobs: u64) -> Result<(), Error> {
     Ok(())
 }
 
-fn open(path: &Path, commits: &Commits) -> Result<Store, Error> {
-    let options = OpenOptions { exclusive: true, on_commit: Some(commits.observer()), ..OpenOptions::default() };
+fn open(path: &Path, cache_kib: u32, commits: &Commits) -> Result<Store, Error> {
+    let on_commit = Some(commits.observer());
+    let options = OpenOptions { exclusive: true, cache_kib, on_commit, ..OpenOptions::default() };
     Ok(Store::open(path, rows::at(0), &options)?.store)
 }
 
 /// One store under measurement.
 struct Bench {
     path: PathBuf,
+    cache_kib: u32,
     commits: Commits,
     /// The number of the next job.
     next: u64,
@@ -89,12 +98,12 @@ struct Bench {
 }
 
 impl Bench {
-    async fn measure(mut self, parts: &[String]) -> Result<(), Error> {
+    async fn measure(mut self, parts: Vec<String>) -> Result<(), Error> {
         for part in PARTS {
             if !parts.is_empty() && !parts.iter().any(|wanted| wanted == part) {
                 continue;
             }
-            let store = open(&self.path, &self.commits)?;
+            let store = open(&self.path, self.cache_kib, &self.commits)?;
             match part {
                 "load64" => self.load(&store, 64).await?,
                 "load256" => self.load(&store, 256).await?,
@@ -168,7 +177,7 @@ impl Bench {
         store.close().await;
         drop(store);
         let begun = Instant::now();
-        let store = open(&self.path, &self.commits)?;
+        let store = open(&self.path, self.cache_kib, &self.commits)?;
         let opened = begun.elapsed();
         let report = store.recover(RecoverScope::InFlight, rows::at(0), |_| None).await?;
         let recovered = begun.elapsed() - opened;
@@ -181,7 +190,7 @@ impl Bench {
         // They end, so that the next part finds none.
         while !store.claim_due("finpay", LATER, 512).await?.is_empty() {}
         store.close().await;
-        let store = open(&self.path, &self.commits)?;
+        let store = open(&self.path, self.cache_kib, &self.commits)?;
         let begun = Instant::now();
         let report = store.recover(RecoverScope::InFlight, LATER, |_| None).await?;
         self.row("recovery again", &format!("of {}: {:.2?}", report.found, begun.elapsed()));
@@ -238,16 +247,32 @@ impl Bench {
         self.timed("unpublished(256), none", 100, async || store.unpublished(now, None, 256).await).await
     }
 
-    async fn purge(&self, store: &Store) -> Result<(), Error> {
-        let audit = NewAudit {
-            at: rows::at(0),
-            by: "sari".to_owned(),
-            action: "dlq_purge".to_owned(),
-            subject: "all".to_owned(),
-            reason: "a measurement".to_owned(),
-            detail: serde_json::Value::Null,
-        };
-        self.timed("purge of nothing", 1, async || store.purge_dead_letters(rows::at(0), audit.clone()).await).await
+    /// Commits beside a purge of many refused messages.
+    async fn purge(&mut self, store: &Store) -> Result<(), Error> {
+        for n in (0..REFUSED).step_by(500) {
+            store.refuse((n..n + 500).map(rows::refusal).collect()).await?;
+        }
+        let mut tasks = tokio::task::JoinSet::new();
+        for part in 0..100 {
+            let store = store.clone();
+            tasks.spawn(async move {
+                for n in (part..REFUSED).step_by(100) {
+                    store.discard_refused(rows::discard(n)).await?;
+                }
+                Ok::<_, outbox::StoreError>(())
+            });
+        }
+        for done in tasks.join_all().await {
+            done?;
+        }
+        self.load(store, 64).await?;
+        let begun = Instant::now();
+        let purge = async { Ok::<_, Error>((store.purge_dead_letters(LATER, rows::audit()).await?, begun.elapsed())) };
+        let (load, purged) = tokio::join!(self.load(store, 64), purge);
+        load?;
+        let (purged, took) = purged?;
+        self.row("purge beside the last", &format!("{purged} in {took:.1?}"));
+        Ok(())
     }
 
     async fn timed<T, E: Into<Error>>(

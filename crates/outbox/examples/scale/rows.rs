@@ -1,8 +1,9 @@
 //! Rows as a worker writes them: what a job carries, its intent, its result with the outcome.
 
-use engine::{Budget, Evidence, Job, MoneyState, State};
+use engine::{Budget, DeadReason, Evidence, Job, MoneyState, State};
 use outbox::{
-    AnswerFields, AttemptEnd, Carried, HistoryEntry, JobRequest, NewAttempt, NewJob, NewOutcome, Record, StoredJob,
+    AnswerFields, AttemptEnd, Carried, CloseDeadLetter, DeadLetterId, Delivered, HistoryEntry, JobRequest, NewAttempt,
+    NewAudit, NewJob, NewOutcome, Record, Refusal, StoredJob,
 };
 use serde_json::{Value, json};
 use snap_core::{Amount, CustomerNumber, ExternalId, PartnerReferenceNo, Private, Service, Timestamp};
@@ -124,6 +125,50 @@ pub(crate) fn result(stored: &StoredJob, version: i64) -> Record {
             terminal: true,
         }],
         ..Record::new(stored.id, version, job(State::Succeeded, MoneyState::ProvenPaid), at)
+    }
+}
+
+/// The n-th message that is no job.
+pub(crate) fn refusal(n: u64) -> Refusal {
+    Refusal {
+        id: DeadLetterId::new(format!("01KE{n:022}")),
+        delivered: Delivered {
+            body: vec![b'{'; 600],
+            size: 600,
+            sha256: [0; 32],
+            properties: json!({"message_id": n}),
+            headers: json!({}),
+        },
+        reason: DeadReason::Malformed,
+        detail: "amount: is cut off".to_owned(),
+        claimed_reference: None,
+        provider: None,
+        at: at(n),
+        outcome: NewOutcome {
+            event_id: format!("01KF{n:022}"),
+            event_type: "topup.message_refused".to_owned(),
+            body: vec![b'{'; 600],
+            headers: json!({}),
+            terminal: false,
+        },
+        closes: None,
+        audit: None,
+    }
+}
+
+/// An operator closes it.
+pub(crate) fn discard(n: u64) -> CloseDeadLetter {
+    CloseDeadLetter { id: DeadLetterId::new(format!("01KE{n:022}")), at: at(n), outcome: None, audit: audit() }
+}
+
+pub(crate) fn audit() -> NewAudit {
+    NewAudit {
+        at: at(0),
+        by: "sari".to_owned(),
+        action: "dlq_discard".to_owned(),
+        subject: "all".to_owned(),
+        reason: "a measurement".to_owned(),
+        detail: Value::Null,
     }
 }
 
