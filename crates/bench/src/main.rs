@@ -123,7 +123,7 @@ fn verdict(sections: &[Section], check: bool) -> ExitCode {
 }
 
 fn list() -> String {
-    let mut table = Table::new(&["scenario", "what", "about, s", "rounds", ""]);
+    let mut table = Table::new(&["scenario", "what", "about, s", "rounds", ""]).with_words(2);
     for Scenario { name, about, rounds, seconds, usual, .. } in SCENARIOS {
         let usual = if *usual { "" } else { "by name only" };
         let (seconds, rounds) = (seconds.to_string(), rounds.to_string());

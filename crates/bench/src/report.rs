@@ -82,7 +82,7 @@ fn tables(machine: &Machine, sections: &[Section]) -> String {
         text.push_str(&format!("\n{}: {}\n{}", section.scenario, section.about, section.text));
     }
     if sections.iter().any(|section| !section.bars.is_empty()) {
-        let mut table = Table::new(&["scenario", "figure", "measured", "must", "aim", ""]);
+        let mut table = Table::new(&["scenario", "figure", "measured", "must", "aim", ""]).with_words(2);
         for (section, bar) in sections.iter().flat_map(|section| section.bars.iter().map(move |bar| (section, bar))) {
             let (must, aim) = bar.limits();
             let (scenario, measured) = (section.scenario.to_owned(), format!("{:.2}", bar.measured));

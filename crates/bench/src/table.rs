@@ -1,15 +1,21 @@
-//! Plain tables: two blanks between columns, the first to the left, the others to the right.
+//! Plain tables: two blanks between columns; words to the left, figures to the right.
 
 /// A table that is being filled.
 #[derive(Debug)]
 pub(crate) struct Table {
+    words: usize,
     rows: Vec<Vec<String>>,
 }
 
 impl Table {
-    /// With these headings.
+    /// With these headings; the first of its columns holds words.
     pub(crate) fn new(headings: &[&str]) -> Self {
-        Self { rows: vec![headings.iter().map(|&heading| heading.to_owned()).collect()] }
+        Self { words: 1, rows: vec![headings.iter().map(|&heading| heading.to_owned()).collect()] }
+    }
+
+    /// The same, with so many columns of words.
+    pub(crate) fn with_words(self, words: usize) -> Self {
+        Self { words, ..self }
     }
 
     /// Adds a row; a cell that is missing stays empty.
@@ -28,14 +34,11 @@ impl Table {
             let mut line = String::new();
             for (column, cell) in row.iter().enumerate() {
                 let gap = widths[column].saturating_sub(cell.chars().count());
-                if column == 0 {
-                    line.push_str(cell);
-                    line.push_str(&" ".repeat(gap));
-                } else {
-                    line.push_str("  ");
-                    line.push_str(&" ".repeat(gap));
-                    line.push_str(cell);
-                }
+                let (before, after) = if column < self.words { (0, gap) } else { (gap, 0) };
+                let between = if column == 0 { 0 } else { 2 };
+                line.push_str(&" ".repeat(between + before));
+                line.push_str(cell);
+                line.push_str(&" ".repeat(after));
             }
             text.push_str(line.trim_end());
             text.push('\n');

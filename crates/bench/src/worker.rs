@@ -10,6 +10,27 @@ use std::time::Duration;
 use anyhow::{Context as _, bail, ensure};
 use snap_sim::Credentials;
 
+/// What Cargo sets for the program that it runs, without `CARGO_`.
+const OUR_CRATE: [&str; 17] = [
+    "MANIFEST_DIR",
+    "MANIFEST_PATH",
+    "MANIFEST_LINKS",
+    "PKG_AUTHORS",
+    "PKG_DESCRIPTION",
+    "PKG_HOMEPAGE",
+    "PKG_LICENSE",
+    "PKG_LICENSE_FILE",
+    "PKG_NAME",
+    "PKG_README",
+    "PKG_REPOSITORY",
+    "PKG_RUST_VERSION",
+    "PKG_VERSION",
+    "PKG_VERSION_MAJOR",
+    "PKG_VERSION_MINOR",
+    "PKG_VERSION_PATCH",
+    "PKG_VERSION_PRE",
+];
+
 /// Builds the worker in the profile that is measured, and says where it is.
 ///
 /// # Errors
@@ -17,7 +38,13 @@ use snap_sim::Credentials;
 pub(crate) fn build() -> anyhow::Result<PathBuf> {
     let cargo = testbed::setting("CARGO").unwrap_or_else(|| "cargo".to_owned());
     let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../Cargo.toml");
-    let output = Command::new(cargo)
+    let mut build = Command::new(cargo);
+    // What `cargo run` tells us about this crate is nothing to the crates that are built now: where they saw it change,
+    // some of them would be built anew each time.
+    for name in OUR_CRATE {
+        build.env_remove(format!("CARGO_{name}"));
+    }
+    let output = build
         .args(["build", "--release", "--locked", "-p", "worker", "--bin", "worker", "--message-format", "json"])
         .args(["--manifest-path".as_ref(), manifest.as_os_str()])
         .stderr(std::process::Stdio::inherit())
