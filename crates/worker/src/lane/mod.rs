@@ -45,8 +45,10 @@ pub struct Lane {
     next_due: Mutex<Option<Timestamp>>,
 }
 
-/// So many jobs are driven for each one that may call: while one is recorded the next one calls, however slow the disk.
-const DRIVEN_PER_CALLER: usize = 2;
+/// So many more jobs are driven for each one that may call: while some are recorded others call, however slow the disk.
+const MORE_PER_CALLER: usize = 3;
+/// And no more than so many: a disk of 10 ms a flush keeps some 200 jobs waiting at 5,000 a second.
+const MORE_MAX: usize = 512;
 
 /// The right to drive one job of a lane; the next one may start when it is dropped.
 #[derive(Debug)]
@@ -91,6 +93,11 @@ pub struct LaneParts {
     pub gate: Gate,
 }
 
+/// Jobs driven at a time where so many may call.
+fn driven(max_in_flight: usize) -> usize {
+    max_in_flight + max_in_flight.saturating_mul(MORE_PER_CALLER).min(MORE_MAX)
+}
+
 impl Lane {
     /// A lane at rest. `room` is told whenever a slot becomes free in any lane.
     pub fn new(parts: LaneParts, room: Arc<Notify>) -> Self {
@@ -100,7 +107,7 @@ impl Lane {
             profile,
             policy,
             client,
-            slots: Arc::new(Semaphore::new(max_in_flight.saturating_mul(DRIVEN_PER_CALLER))),
+            slots: Arc::new(Semaphore::new(driven(max_in_flight))),
             callers: Semaphore::new(max_in_flight),
             gate: Mutex::new(gate),
             pace: Pace::per_second(rate_limit),
