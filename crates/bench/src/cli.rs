@@ -1,6 +1,7 @@
 //! Arguments.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
@@ -48,6 +49,9 @@ pub(crate) struct Cli {
     /// A key of the worker's configuration to set, such as amqp.prefetch=512; may be given several times
     #[arg(long = "set", value_name = "KEY=VALUE", value_parser = pair)]
     pub(crate) settings: Vec<(String, String)>,
+    /// Before each run, wait up to this long for the machine to have nothing else to do
+    #[arg(long, value_name = "TIME", default_value = "0s", value_parser = snap_core::duration::parse)]
+    pub(crate) patience: Duration,
     /// Shows the scenarios and how long they take
     #[arg(long)]
     pub(crate) list: bool,

@@ -89,7 +89,7 @@ async fn measure(cli: &Cli) -> anyhow::Result<ExitCode> {
     };
     let progress = Progress::new();
     progress.says("starting RabbitMQ and the provider");
-    let stage = Stage::set(cli.dir.as_deref(), cli.settings.clone()).await?;
+    let stage = Stage::set(cli).await?;
     let machine = Machine::look(&stage)?;
     progress.line(&machine.to_string());
     let bench = Bench {

@@ -14,7 +14,8 @@ const KERNEL: [(&str, &[&str]); 5] = [
 ];
 
 /// Crates by what they are for; any other one stands for itself.
-const CRATES: [(&str, &[&str]); 8] = [
+const CRATES: [(&str, &[&str]); 9] = [
+    ("allocator", &["__rustc"]),
     ("SQLite", &["rusqlite", "libsqlite3_sys"]),
     ("HTTP", &["hyper", "hyper_util", "reqwest", "http", "httparse", "tower", "tower_http", "tower_service", "url"]),
     ("AMQP", &["lapin", "amq_protocol", "amq_protocol_types", "amq_protocol_tcp", "cookie_factory", "nom", "flume"]),
@@ -56,7 +57,7 @@ fn library(frames: &[(&str, &str)]) -> String {
         let found = KERNEL.iter().find(|(_, words)| about(words));
         return found.map_or("kernel: other", |(label, _)| label).to_owned();
     }
-    if file.contains("libc.so") || file.contains("libc-") {
+    if file.contains(".so") {
         return of_libc(function).to_owned();
     }
     if file.contains("[vdso]") {
@@ -68,6 +69,7 @@ fn library(frames: &[(&str, &str)]) -> String {
             found.map_or(name, |(label, _)| label).to_owned()
         }
         // What is C in these programs.
+        None if ["mi_", "_mi_", "_rjem"].iter().any(|prefix| function.starts_with(prefix)) => "allocator".to_owned(),
         None if function.starts_with("ring_core") || function.contains("_nohw") => "signatures".to_owned(),
         None if function.contains("::") => "Rust's own library".to_owned(),
         None if function == "[unknown]" => "unknown".to_owned(),

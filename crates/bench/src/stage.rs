@@ -8,6 +8,7 @@ use tempfile::TempDir;
 use testbed::{Broker, Leash, process};
 use tokio::time::{Instant, sleep};
 
+use crate::cli::Cli;
 use crate::provider::Provider;
 use crate::queues::Desk;
 
@@ -15,6 +16,9 @@ use crate::queues::Desk;
 const CALM: f64 = 0.04;
 /// … over this span.
 const LOOK: Duration = Duration::from_millis(200);
+/// The machine has nothing else to do when others used less than this share of a core over a longer span.
+const QUIET: f64 = 0.1;
+const LONG_LOOK: Duration = Duration::from_millis(500);
 /// It is not waited for longer than this: a machine that never rests shows in the figures as noise.
 const CALM_LIMIT: Duration = Duration::from_secs(8);
 
@@ -28,20 +32,22 @@ pub(crate) struct Stage {
     pub(crate) desk: Desk,
     /// Keys for the worker's configuration beyond what a scenario sets.
     pub(crate) worker_settings: Vec<(String, String)>,
+    /// How long a run waits for a machine that has nothing else to do.
+    pub(crate) patience: Duration,
     dir: TempDir,
     _leash: Leash,
 }
 
 impl Stage {
-    /// Starts everything; stores will be made below `parent`, or where temporary files go.
-    pub(crate) async fn set(parent: Option<&Path>, worker_settings: Vec<(String, String)>) -> anyhow::Result<Self> {
+    /// Starts everything.
+    pub(crate) async fn set(cli: &Cli) -> anyhow::Result<Self> {
         ensure!(
             Broker::is_installed(),
             "RabbitMQ is not installed\nhint: install its server (apt-get install rabbitmq-server); its service need not run"
         );
         let mut builder = tempfile::Builder::new();
         builder.prefix("bench-");
-        let dir = match parent {
+        let dir = match &cli.dir {
             Some(parent) => builder.tempdir_in(parent),
             None => builder.tempdir(),
         };
@@ -50,7 +56,8 @@ impl Stage {
         let broker = Broker::start();
         let provider = Provider::start(dir.path()).await?;
         let desk = Desk::open(&broker.url()).await?;
-        Ok(Self { broker, provider, desk, worker_settings, dir, _leash: leash })
+        let (worker_settings, patience) = (cli.settings.clone(), cli.patience);
+        Ok(Self { broker, provider, desk, worker_settings, patience, dir, _leash: leash })
     }
 
     /// A new directory for one run.
@@ -70,7 +77,8 @@ impl Stage {
         self.broker.pid().context("the broker does not run")
     }
 
-    /// Waits until the broker has done what it was left with.
+    /// Waits until the broker has done what it was left with, and, as long as there is patience, until the machine has
+    /// nothing else to do.
     pub(crate) async fn calm(&self) -> anyhow::Result<()> {
         let pid = self.broker_pid()?;
         let started = Instant::now();
@@ -83,6 +91,20 @@ impl Stage {
             }
             before = now;
         }
+        self.quiet().await;
         Ok(())
+    }
+
+    async fn quiet(&self) {
+        let started = Instant::now();
+        let mut before = process::cpu_of_machine().unwrap_or_default();
+        while started.elapsed() < self.patience {
+            sleep(LONG_LOOK).await;
+            let now = process::cpu_of_machine().unwrap_or_default();
+            if now.saturating_sub(before).as_secs_f64() < QUIET * LONG_LOOK.as_secs_f64() {
+                break;
+            }
+            before = now;
+        }
     }
 }
