@@ -81,7 +81,7 @@ CREATE TABLE job_records (
 CREATE VIEW jobs AS
   SELECT s.job_id AS id, s.version, r.partner_reference_no, s.provider, r.customer_number, s.amount, r.customer_name,
     r.notes, r.beneficiary_provider, r.beneficiary_email, r.not_after, r.metadata, r.correlation_id, r.message_id,
-    r.traceparent, r.tracestate, r.first_engine, e.engine, s.accepted_at, s.state, s.due_at, s.finished_at,
+    r.traceparent, r.tracestate, r.first_engine, s.record_id, e.engine, s.accepted_at, s.state, s.due_at, s.finished_at,
     s.reference_no, s.response_code, s.response_message, s.fee_amount, s.attempts, s.requests, s.outcome_id
   FROM job_states s JOIN job_requests r ON r.id = s.job_id LEFT JOIN job_records e ON e.record_no = s.record_id;
 

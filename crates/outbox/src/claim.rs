@@ -16,8 +16,8 @@ use crate::{
 /// Jobs of one step of [`Store::recover`].
 const STEP: usize = 256;
 
-/// The due jobs of a lane, the longest due first.
-pub(crate) const DUE: &str = "FROM job_states s INDEXED BY jobs_open CROSS JOIN job_requests ON id = s.job_id
+/// The due jobs of a lane, the longest due first; one whose request or record is missing too, so that it can be told.
+pub(crate) const DUE: &str = "FROM job_states s INDEXED BY jobs_open LEFT JOIN job_requests ON id = s.job_id
        LEFT JOIN job_records ON record_no = s.record_id
      WHERE finished_at IS NULL AND provider = ?1 AND due_at <= ?2
      ORDER BY due_at LIMIT ?3";
@@ -156,11 +156,16 @@ fn apply(transaction: &Connection, changes: &mut Vec<Change>) -> Result<Recovery
     Ok(done)
 }
 
+/// [`DUE`] with the columns of [`rows::JOB`].
+pub(crate) fn due() -> String {
+    format!("SELECT s.job_{} {DUE}", rows::JOB)
+}
+
 fn claim(transaction: &Connection, input: &(String, Timestamp, i64)) -> Result<Vec<StoredJob>, Rejected> {
     let (provider, now, limit) = input;
     let mut jobs = Vec::new();
     let mut lost = Vec::new();
-    let sql = format!("SELECT {} {DUE}", rows::JOB);
+    let sql = due();
     let mut statement = transaction.prepare_cached(&sql)?;
     let mut due = statement.query(params![provider, now.as_millis(), limit])?;
     while let Some(row) = due.next()? {

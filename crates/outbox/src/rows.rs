@@ -9,20 +9,29 @@ use crate::{Carried, JobId, JobRequest, StoreError, StoredJob, error::Rejected};
 /// The columns [`job`] reads, in its order; of the view `jobs` or the tables behind it.
 pub(crate) const JOB: &str = "id, version, partner_reference_no, provider, customer_number, amount, customer_name, notes, \
      beneficiary_provider, beneficiary_email, not_after, metadata, correlation_id, message_id, traceparent, tracestate, \
-     coalesce(engine, first_engine), accepted_at, due_at, finished_at, reference_no, response_code, response_message, fee_amount, attempts, \
-     requests";
+     CASE WHEN record_id IS NULL THEN first_engine ELSE engine END, accepted_at, due_at, finished_at, reference_no, \
+     response_code, response_message, fee_amount, attempts, requests, state";
 
 /// A row of [`JOB`].
 pub(crate) fn job(row: &Row<'_>) -> Result<StoredJob, Rejected> {
     let id: i64 = row.get(0)?;
     let bad = |why: &str| Unreadable { row: format!("jobs {id}"), why: why.to_owned() };
-    let engine: &str = row.get_ref(16)?.as_str().map_err(|_not_text| bad("engine is no text"))?;
+    // Of two tables: a damaged store must not make a job that was sent look like one that never was.
+    let engine: &str = row.get_ref(16)?.as_str().map_err(|_not_text| bad("its last record is missing"))?;
+    // The parser's words may hold a name: only the place is told.
+    let job: engine::Job =
+        serde_json::from_str(engine).map_err(|error| bad(&format!("engine, at column {}", error.column())))?;
+    if row.get_ref(26)?.as_str() != Ok(job.state.name()) {
+        return Err(bad("its state is not that of its last record").into());
+    }
     Ok(StoredJob {
         id: JobId(id),
         version: row.get(1)?,
         request: JobRequest {
-            partner_reference_no: PartnerReferenceNo::try_from(row.get::<_, String>(2)?)
-                .map_err(|_form| bad("partner_reference_no"))?,
+            partner_reference_no: row
+                .get::<_, Option<String>>(2)?
+                .and_then(|text| PartnerReferenceNo::try_from(text).ok())
+                .ok_or_else(|| bad("partner_reference_no"))?,
             provider: row.get(3)?,
             customer_number: CustomerNumber::parse(row.get_ref(4)?.as_str().unwrap_or_default())
                 .map_err(|_form| bad("customer_number"))?,
@@ -40,8 +49,7 @@ pub(crate) fn job(row: &Row<'_>) -> Result<StoredJob, Rejected> {
             traceparent: row.get(14)?,
             tracestate: row.get(15)?,
         },
-        // The parser's words may hold a name: only the place is told.
-        job: serde_json::from_str(engine).map_err(|error| bad(&format!("engine, at column {}", error.column())))?,
+        job,
         accepted_at: Timestamp::from_millis(row.get(17)?),
         due_at: time(row, 18)?,
         finished_at: time(row, 19)?,

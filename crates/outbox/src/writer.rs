@@ -310,7 +310,11 @@ impl Writer {
             Ok(busy == 0 && frames > 0 && frames == moved)
         });
         result.unwrap_or_else(|error| {
-            tracing::warn!(error = describe(&error), "failed to checkpoint the store");
+            match classify(&error) {
+                // What the file did not take is unknown (M12).
+                StoreError::Failed(detail) => self.health.fail(&detail),
+                _ => tracing::warn!(error = describe(&error), "failed to checkpoint the store"),
+            }
             false
         })
     }

@@ -8,7 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use hyper::Uri;
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::connect::HttpConnector;
 use snap_core::Timestamp;
 use tokio::time::Instant;
@@ -45,12 +45,12 @@ impl Connections {
         let mut tcp = HttpConnector::new();
         tcp.set_nodelay(true);
         tcp.enforce_http(false);
-        let connector = HttpsConnectorBuilder::new().with_tls_config(tls);
-        let connector = if target.scheme_str() == Some("https") {
-            connector.https_only().enable_http1().wrap_connector(tcp)
-        } else {
-            connector.https_or_http().enable_http1().wrap_connector(tcp)
-        };
+        // Divided among the addresses of a name, so that one that is dead does not use it up.
+        tcp.set_connect_timeout(Some(connect_limit(config)));
+        let mut connector = HttpsConnector::from((tcp, tls));
+        if target.scheme_str() == Some("https") {
+            connector.enforce_https();
+        }
         Self {
             connector,
             target,

@@ -13,8 +13,10 @@ pub(crate) fn not_sent_reason(error: &(dyn StdError + 'static)) -> NotSentReason
     // The system's resolver is reported by a private type; its words only choose the name of the reason.
     if chain.clone().any(|cause| cause.to_string() == "dns error") {
         NotSentReason::Dns
-    } else if chain.any(is_tls) {
+    } else if chain.clone().any(is_tls) {
         NotSentReason::Tls
+    } else if chain.any(is_timeout) {
+        NotSentReason::ConnectTimeout
     } else {
         NotSentReason::Connect
     }
@@ -24,6 +26,10 @@ pub(crate) fn not_sent_reason(error: &(dyn StdError + 'static)) -> NotSentReason
 fn is_tls(cause: &(dyn StdError + 'static)) -> bool {
     cause.is::<rustls::Error>()
         || cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref).is_some_and(|inner| is_tls(inner))
+}
+
+fn is_timeout(cause: &(dyn StdError + 'static)) -> bool {
+    cause.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == std::io::ErrorKind::TimedOut)
 }
 
 /// What lies under an error, nearest first.

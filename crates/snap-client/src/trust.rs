@@ -24,7 +24,10 @@ pub(crate) fn tls_config(config: &ClientConfig, scheme_is_https: bool) -> Result
         // No TLS will happen: do not ask the system for authorities it may not have.
         None => builder.with_root_certificates(RootCertStore::empty()),
     };
-    Ok(builder.with_no_client_auth())
+    let mut tls = builder.with_no_client_auth();
+    // Some gateways want to be told.
+    tls.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(tls)
 }
 
 fn authorities(path: &Path) -> Result<RootCertStore, ConfigError> {

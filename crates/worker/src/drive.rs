@@ -139,7 +139,9 @@ impl<'a> Driving<'a> {
     /// One provider call, with everything that has to stand before it.
     async fn call(&mut self, step: Step) -> Result<(), Stop> {
         self.may_call().await?;
-        self.may_call_now().await?;
+        self.wait_for_caller().await?;
+        // What queued behind other jobs asks for no token where the lane has come to stand meanwhile (M9).
+        self.may_call().await?;
         self.lane.turn().await;
         // The token is had before the intent is recorded, so that a refused token hardly ever meets an intent.
         let token = match self.lane.client.token(self.driver.clock.wall()).await {
@@ -154,8 +156,11 @@ impl<'a> Driving<'a> {
                 return Err(self.wait_a_little().await);
             }
         };
-        // Any of this may have taken a while.
+        // Any of this may have taken a while: what was right before need not be now.
         self.may_call().await?;
+        if next_step(&self.job.job, &self.lane.policy, self.driver.clock.now()) != step {
+            return Ok(());
+        }
         match step {
             Step::Send => self.send(&token).await,
             Step::Inquire => self.inquire(&token).await,
@@ -176,7 +181,7 @@ impl<'a> Driving<'a> {
     }
 
     /// Waits for one of the lane's callers to be free.
-    async fn may_call_now(&mut self) -> Result<(), Stop> {
+    async fn wait_for_caller(&mut self) -> Result<(), Stop> {
         if self.caller.is_none() {
             self.caller = tokio::select! {
                 caller = self.lane.caller() => Some(caller),

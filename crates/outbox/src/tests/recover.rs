@@ -103,3 +103,38 @@ async fn many_jobs_are_recovered_in_steps() {
     assert_eq!((report.found, report.released), (600, 600));
     assert_eq!(fixture.store.claim_due("finpay", t(10), 999).await.unwrap().len(), 600);
 }
+
+/// The state of a job lies in another table than what the state machine knows: neither may stand for the other.
+#[tokio::test]
+async fn m1_a_sent_job_whose_last_record_is_lost_is_not_driven_as_one_never_sent() {
+    for damage in [
+        "DELETE FROM job_records",
+        "UPDATE job_states SET record_id = NULL",
+        "UPDATE job_states SET record_id = 4711",
+        "UPDATE job_states SET state = 'inquired'",
+    ] {
+        let fixture = Fixture::new();
+        let job = fixture.driven("sent").await;
+        fixture.store.record(intent(&job, 1)).await.unwrap();
+        raw(&fixture.path()).execute_batch(damage).unwrap();
+        let (fixture, _) = fixture.reopened().await;
+        let report = fixture.store.recover(RecoverScope::InFlight, t(10), restarted).await.unwrap();
+        let expected = RecoveryReport { found: 1, unreadable: 1, ..RecoveryReport::default() };
+        assert_eq!(report, expected, "{damage}");
+        assert!(fixture.store.claim_due("finpay", t(1000), 8).await.unwrap().is_empty(), "{damage}");
+    }
+}
+
+#[tokio::test]
+async fn a_due_job_that_cannot_be_read_does_not_stand_before_the_others() {
+    for damage in ["DELETE FROM job_requests WHERE id = 1", "UPDATE job_states SET record_id = 4711 WHERE job_id = 1"] {
+        let fixture = Fixture::new();
+        fixture.waiting("broken", t(1)).await;
+        fixture.waiting("whole", t(2)).await;
+        raw(&fixture.path()).execute_batch(&format!("PRAGMA foreign_keys = OFF; {damage}")).unwrap();
+        let claimed = fixture.store.claim_due("finpay", t(10), 8).await.unwrap();
+        let keys: Vec<&str> = claimed.iter().map(|job| job.request.partner_reference_no.as_str()).collect();
+        assert_eq!(keys, ["whole"], "{damage}");
+        assert_eq!(fixture.store.next_due("finpay").await.unwrap(), None, "{damage}: nobody is woken for it for ever");
+    }
+}

@@ -3,7 +3,7 @@
 use rusqlite::{Connection, StatementStatus};
 
 use super::*;
-use crate::{claim, outcomes, rows};
+use crate::{claim, outcomes};
 
 /// A store with so many finished jobs and so many that wait.
 fn stored(finished: i64, waiting: i64) -> Connection {
@@ -46,7 +46,7 @@ fn steps(connection: &Connection, sql: &str, params: impl rusqlite::Params) -> (
 #[test]
 fn to_claim_costs_the_same_whatever_is_stored_and_whatever_waits() {
     let claim = |finished, waiting| {
-        let sql = format!("SELECT {} {}", rows::JOB, claim::DUE);
+        let sql = claim::due();
         steps(&stored(finished, waiting), &sql, rusqlite::params!["finpay", i64::MAX, 64])
     };
     let (found, small) = claim(100, 1_000);

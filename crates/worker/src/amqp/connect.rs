@@ -14,12 +14,15 @@ use tracing::{info, warn};
 use super::{AmqpError, Link, in_time};
 use crate::config::AmqpConfig;
 
+/// The purpose of the connection that outcomes go by.
+pub(super) const PUBLISH: &str = "publish";
 /// A peer that is silent for twice this long is dead.
 const HEARTBEAT_SECS: u16 = 10;
 
-/// Bytes of a frame. lapin keeps two buffers of 64 frames, and RabbitMQ's own 128 KiB would make them 16 MiB; messages here
-/// are below one of these frames, and a longer one comes in several. An URL's `?frame_max=` is kept.
-const FRAME_MAX: u32 = 16 * 1024;
+/// Bytes of a frame where we only publish. lapin keeps two buffers of 64 frames, and RabbitMQ's own 128 KiB would make them
+/// 16 MiB. Not where we consume: a message's headers come in one frame, however long, and the broker does not mind our limit.
+/// A URL's `?frame_max=` is kept.
+const FRAME_MAX_TO_PUBLISH: u32 = 16 * 1024;
 
 /// One connection, named `topup-worker <purpose>` in the broker's listings.
 ///
@@ -32,7 +35,9 @@ pub async fn connect(config: &AmqpConfig, purpose: &str, limit: Duration) -> Res
         Err(_unreadable) => return Err(AmqpError::Unusable("amqp.url cannot be read")),
     };
     uri.query.heartbeat.get_or_insert(HEARTBEAT_SECS);
-    uri.query.frame_max.get_or_insert(FRAME_MAX);
+    if purpose == PUBLISH {
+        uri.query.frame_max.get_or_insert(FRAME_MAX_TO_PUBLISH);
+    }
     let properties = ConnectionProperties::default().with_connection_name(format!("topup-worker {purpose}").into());
     in_time("connecting", limit, Connection::connect_uri(uri, properties)).await
 }

@@ -186,7 +186,7 @@ impl Supervisor {
     async fn generation(&self, tracker: &TaskTracker) -> Result<(), AmqpError> {
         let names = Names::new(&self.config.namespace);
         let consume = connect(&self.config, "consume", CONNECT_LIMIT).await?;
-        let publish = connect(&self.config, "publish", CONNECT_LIMIT).await?;
+        let publish = connect(&self.config, connect::PUBLISH, CONNECT_LIMIT).await?;
         let over = CancellationToken::new();
         let _ends_with_this = over.clone().drop_guard();
 

@@ -15,6 +15,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::{AmqpError, Link, OPERATION_LIMIT};
 
+/// Messages written between two looks at the clock: few enough for a slow line.
+const WRITTEN_TOGETHER: usize = 32;
+
 /// A message to publish.
 #[derive(Clone, Debug)]
 pub struct Outgoing<'a> {
@@ -49,8 +52,13 @@ pub async fn publish_window(
         publishes.push(channel.basic_publish(exchange.into(), routing_key.into(), options, body, properties));
         ids.push(message_id);
     }
-    // All at once: a publish that is awaited ends only when its frames are written, a trip to the connection's thread.
-    let confirms = unless_blocked("basic.publish", link, over, try_join_all(publishes)).await?;
+    // Several at once: a publish that is awaited ends only when its frames are written, a trip to the connection's thread.
+    let mut confirms = Vec::with_capacity(ids.len());
+    let mut publishes = publishes.into_iter();
+    while !publishes.as_slice().is_empty() {
+        let together = try_join_all(publishes.by_ref().take(WRITTEN_TOGETHER));
+        confirms.extend(unless_blocked("basic.publish", link, over, together).await?);
+    }
     let (mut acked, mut returned) = (Vec::with_capacity(ids.len()), HashSet::new());
     for confirm in confirms {
         let (is_ack, message) = match unless_blocked("a confirm", link, over, confirm).await? {
