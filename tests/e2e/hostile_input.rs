@@ -283,6 +283,26 @@ async fn another_content_type_is_refused_and_headers_are_kept() {
     assert!(letter["message"]["properties"].to_string().contains("odd"), "{letter}");
 }
 
+/// A message's headers come in one frame, whatever the consumer asked for: a limit below theirs would end every connection.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_message_with_long_headers_stops_nobody() {
+    use lapin::types::{AMQPValue, FieldTable};
+    let mut stage = Stage::prepare("longheaders").await;
+    stage.start();
+    let mut headers = FieldTable::default();
+    headers.insert("x-baggage".into(), AMQPValue::LongString("b".repeat(60 * 1024).into()));
+    let properties = BasicProperties::default().with_content_type("application/json".into()).with_headers(headers);
+    stage.producer.publish_body(b"no job at all", &properties).await;
+    eventually(LIMIT, "the refusal is told", async || (refusals(&stage) == 1).then_some(())).await;
+    let letter = by_digest(&stage).remove(&digest(b"no job at all")).expect("the dead letter is there");
+    assert_eq!(letter["message"]["headers"]["x-baggage"].as_str().map(str::len), Some(60 * 1024));
+
+    let job = crate::harness::Job::new("after-long-headers", "081977817902");
+    stage.publish(std::slice::from_ref(&job)).await;
+    stage.settled(LIMIT).await;
+    stage.verdict().assert_all_succeeded();
+}
+
 fn refusals(stage: &Stage) -> usize {
     stage.outcomes.all().iter().filter(|event| event.kind() == "topup.message_refused").count()
 }
