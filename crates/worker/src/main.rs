@@ -8,11 +8,6 @@ use worker::config::Environment;
 use worker::ops::{self, World};
 use worker::output::Output;
 
-/// A job takes some 250 small allocations and a few of eight kilobytes, made by one thread and given back by another:
-/// glibc spends a fifth of the worker's CPU on them, this one a fraction of it (docs/performance.md).
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
     let Cli { global, command } = Cli::of_process();
     let environment = Environment::read();
