@@ -39,8 +39,8 @@ pub(super) async fn measure(bench: &Bench, scenario: &Scenario, rounds: usize) -
         many.ratio(few, figure).map(|spread| spread.median)
     };
     let bars = [
-        Bar::at_least("jobs/s, 1,000,000 ÷ 10,000 stored", ratio(|run| run.jobs_per_second), 0.7, 0.9),
-        Bar::at_most("CPU a job, 1,000,000 ÷ 10,000 stored", ratio(|run| run.cpu_ms.contender), 1.5, 1.2),
+        Bar::at_least("jobs/s, 1,000,000 ÷ 10,000 stored", ratio(|run| run.jobs_per_second), 0.8, 0.95),
+        Bar::at_most("CPU a job, 1,000,000 ÷ 10,000 stored", ratio(|run| run.cpu_ms.contender), 1.3, 1.1),
     ];
     let section = Section::of_comparison(scenario, &comparison, bars.into_iter().flatten().collect());
     Ok(section.and(&json!({ "starts": starts }), &table(&starts, "to its outcome, ms")))
