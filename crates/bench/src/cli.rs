@@ -7,7 +7,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 
 const EXAMPLES: &str = "Examples:
   cargo run --release -p bench                          everything
-  cargo run --release -p bench -- --quick               the main comparison, in two minutes
+  cargo run --release -p bench -- --quick               the main comparison, in a minute or two
   cargo run --release -p bench -- --scenario 0ms-64 --rounds 7 --jobs 20000
   cargo run --release -p bench -- --set amqp.prefetch=512 --scenario 0ms-64
   cargo run --release -p bench -- --rival ../before/worker --scenario 0ms-64

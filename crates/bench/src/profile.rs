@@ -26,18 +26,26 @@ const CRATES: [(&str, &[&str]); 9] = [
     ("time", &["jiff"]),
 ];
 
-/// The share of each library in what `perf script -F ip,sym,dso` wrote with call chains.
-pub(crate) fn shares(script: &str) -> BTreeMap<String, f64> {
+/// Fewer samples say nothing.
+const ENOUGH: f64 = 100.0;
+
+/// The share of each library in what `perf script -F ip,sym,dso` wrote with call chains; nothing where that is too little
+/// to tell.
+pub(crate) fn shares(script: &str) -> Option<BTreeMap<String, f64>> {
+    let counts = counts(script);
+    let all: f64 = counts.values().sum();
+    (all >= ENOUGH).then(|| counts.into_iter().map(|(label, count)| (label, count / all)).collect())
+}
+
+fn counts(script: &str) -> BTreeMap<String, f64> {
     let mut counts: BTreeMap<String, f64> = BTreeMap::new();
-    let mut all = 0.0;
     for sample in script.split("\n\n") {
         let frames: Vec<(&str, &str)> = sample.lines().filter_map(frame).collect();
         if !frames.is_empty() {
             *counts.entry(library(&frames)).or_default() += 1.0;
-            all += 1.0;
         }
     }
-    counts.into_iter().map(|(label, count)| (label, count / all)).collect()
+    counts
 }
 
 /// Function and file of a line such as `  55d0 name+0x1 (/usr/bin/x)`.
@@ -129,8 +137,10 @@ mod tests {
              \t 1 xas_load ([kernel.kallsyms])\n\t 2 vfs_fsync_range ([kernel.kallsyms])\n\n\
              \t 1 hyper::proto::h1::role::encode {binary}\n\n"
         );
-        let shares = shares(&script);
-        assert_eq!(shares.keys().collect::<Vec<_>>(), ["HTTP", "SQLite", "kernel: flushing", "kernel: network"]);
-        assert_eq!(shares["SQLite"], 0.25);
+        let counts = counts(&script);
+        assert_eq!(counts.keys().collect::<Vec<_>>(), ["HTTP", "SQLite", "kernel: flushing", "kernel: network"]);
+        assert_eq!(counts["SQLite"], 1.0);
+        assert_eq!(shares(&script), None);
+        assert_eq!(shares(&script.repeat(100)).unwrap()["SQLite"], 0.25);
     }
 }

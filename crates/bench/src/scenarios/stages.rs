@@ -72,8 +72,9 @@ async fn once(
     let (names, waiting) = backlog(stage, contender, load).await?;
     stage.calm().await?;
     let mut child = contender.start(stage, load, &names, &dir)?;
-    let watcher = samples.map(|file| watch(child.pid(), file, &dir)).transpose()?;
     first_taken(stage, &names, waiting, &mut child).await?;
+    // Now that it has all its threads: one that begins while `perf` looks for them would be missed.
+    let watcher = samples.map(|file| watch(child.pid(), file, &dir)).transpose()?;
     let (first, begun) = (Used::read(child.pid(), stage)?, process::threads(child.pid()).unwrap_or_default());
     all_done(stage, contender, u64::from(load.jobs), &names, &mut child).await?;
     let (last, ended) = (Used::when_idle(child.pid(), stage).await?, process::threads(child.pid()).unwrap_or_default());
@@ -112,7 +113,8 @@ async fn by_library(
     let script = Command::new("perf").args(["script", "-F", "ip,sym,dso", "-i"]).arg(&file).output();
     let script = script.context("failed to run perf script")?;
     std::fs::remove_file(&file)?;
-    Ok(Some(profile::shares(&String::from_utf8_lossy(&script.stdout))))
+    let shares = profile::shares(&String::from_utf8_lossy(&script.stdout));
+    shares.context("perf saw next to nothing; give it more --jobs").map(Some)
 }
 
 /// Microseconds a job of each thread, by its name.
