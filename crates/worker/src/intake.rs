@@ -29,8 +29,9 @@ use crate::lane::{Lane, Slot};
 use crate::message::{self, Providers, Refused};
 use crate::telemetry::metrics::DeliveryResult;
 
-/// Deliveries recorded together: more do not make a commit cheaper, and hold the first one's answer back.
-const BATCH: usize = 64;
+/// Deliveries recorded together. One batch is recorded at a time, so where a commit takes long this many, or the prefetch,
+/// come in by a commit; where it does not, a batch is what has arrived since the last.
+const BATCH: usize = 256;
 /// Deliveries for a full lane are held back this long while another lane has room.
 const PATIENCE: Duration = Duration::from_millis(50);
 /// Prefetched deliveries are held back no longer than this for want of a slot.
