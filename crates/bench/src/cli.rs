@@ -22,7 +22,7 @@ pub(crate) struct Cli {
     /// What to measure; may be given several times [default: all that --list shows as such]
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     pub(crate) scenario: Vec<String>,
-    /// Rounds of each comparison [default: 5]
+    /// Rounds of each comparison [default: the scenario's own number]
     #[arg(long, value_name = "N")]
     pub(crate) rounds: Option<usize>,
     /// Jobs of each run, instead of the scenario's own number
