@@ -31,7 +31,7 @@ impl Child {
             .process_group(0) // Ctrl-C is for us; the leash ends it then
             .spawn()
             .with_context(|| format!("failed to start {}", command.get_program().display()))?;
-        let leash = Leash::tie(&format!("kill -9 -- -{}", process.id()));
+        let leash = Leash::tie_group(process.id());
         Ok(Self { name: name.to_owned(), process, log: log.to_owned(), _leash: leash })
     }
 

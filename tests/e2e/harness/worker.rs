@@ -154,7 +154,7 @@ impl WorkerProc {
             .process_group(0)
             .spawn()
             .expect("the worker starts");
-        let leash = Leash::tie(&format!("kill -9 -- -{}", child.id()));
+        let leash = Leash::tie_group(child.id());
         self.process = Some((child, leash));
     }
 
