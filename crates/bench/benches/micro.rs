@@ -4,18 +4,20 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use criterion::{Criterion, Throughput};
-use engine::{Answer, Backoff, Budget, Event, Evidence, Jitter, Job, MoneyState, Policy, State, apply, next_step};
+use engine::{Answer, Event, Jitter, Job, MoneyState, State, apply, next_step};
 use futures_util::future::try_join_all;
 use outbox::{AnswerFields, NewJob, OpenOptions, OutcomeId, Store, StoredJob};
 use snap_core::{
-    AccountInquiryResponse, Amount, CustomerNumber, InquiryMode, PartnerReferenceNo, Private, Profile, SigningKey,
-    SymmetricKey, Timestamp, TopUpDetails, TopUpResponse, parse_answer,
+    AccountInquiryResponse, Amount, CustomerNumber, PartnerReferenceNo, Private, Profile, SigningKey, SymmetricKey,
+    Timestamp, TopUpDetails, TopUpResponse, parse_answer,
 };
 use snap_sim::Credentials;
 use tokio::runtime::Runtime;
 use worker::event::{Stamp, succeeded};
 use worker::message::{ProviderRule, Providers, parse};
 
+#[path = "../../guard/src/policy.rs"]
+mod policy;
 #[path = "../src/sample.rs"]
 mod sample;
 
@@ -87,7 +89,7 @@ fn wire(criterion: &mut Criterion) {
 
 /// The state machine.
 fn decisions(criterion: &mut Criterion) {
-    let policy = policy();
+    let policy = policy::policy();
     let sending = Job { state: State::Sending { before: MoneyState::NeverSent }, ..job() };
     criterion.bench_function("apply an answer", |bencher| {
         bencher.iter(|| apply(black_box(&sending), &policy, &Event::TopUp(Answer::Paid), AT, Jitter::NONE));
@@ -196,40 +198,7 @@ fn amount() -> Amount {
 }
 
 fn job() -> Job {
-    Job {
-        state: State::Ready { at: AT },
-        amount: amount(),
-        not_after: None,
-        has_customer_name: false,
-        budget: Budget { inquiries: 8, attempts: 8, checks: 60 },
-        evidence: Evidence {
-            money: MoneyState::NeverSent,
-            first_sent_at: None,
-            last_ended_at: None,
-            doubted: false,
-            accepted: false,
-            mismatch: false,
-        },
-    }
-}
-
-fn policy() -> Policy {
-    Policy {
-        inquiry: InquiryMode::Always,
-        inquiry_max_age: Duration::from_secs(300),
-        retry: Backoff {
-            initial: Duration::from_secs(1),
-            max: Duration::from_secs(300),
-            multiplier: 2.0,
-            jitter_ppm: 200_000,
-        },
-        attempts: 8,
-        first_after: Duration::from_secs(30),
-        interval_max: Duration::from_secs(1800),
-        quiet_period: Duration::from_secs(600),
-        give_up_after: Duration::from_secs(86_400),
-        uniqueness_window: Duration::from_secs(86_400),
-    }
+    Job::accepted(amount(), None, false, &policy::policy(), AT)
 }
 
 /// A job as the worker holds it when its top-up was answered.

@@ -9,6 +9,7 @@
 
 mod count;
 mod limits;
+mod policy;
 mod steps;
 mod store;
 

@@ -3,10 +3,10 @@
 use std::hint::black_box;
 use std::time::Duration;
 
-use engine::{Answer, Backoff, Event, Jitter, Job, Policy, apply, next_step};
+use engine::{Answer, Event, Jitter, Job, apply, next_step};
 use snap_core::{
-    AccountInquiryResponse, Amount, CustomerNumber, InquiryMode, PartnerReferenceNo, Private, Profile, SigningKey,
-    SymmetricKey, Timestamp, TopUpDetails, TopUpResponse, parse_answer,
+    AccountInquiryResponse, Amount, CustomerNumber, PartnerReferenceNo, Private, Profile, SigningKey, SymmetricKey,
+    Timestamp, TopUpDetails, TopUpResponse, parse_answer,
 };
 
 /// Why a step could not be run; it would be a fault of this program, or a full disk.
@@ -115,7 +115,7 @@ fn top_up_answer(times: u32) -> Result<(), Failure> {
 
 /// A job from its acceptance to its success, with every decision between.
 fn engine_life(times: u32) -> Result<(), Failure> {
-    let policy = policy();
+    let policy = crate::policy::policy();
     let inquired = Event::Inquired {
         customer_name: Some(Private::from("Budi Santoso")),
         fee: Some(Amount::ZERO),
@@ -157,23 +157,4 @@ fn profile() -> Result<Profile, Failure> {
 
 fn amount() -> Result<Amount, Failure> {
     Amount::from_minor(1_000_000).ok_or_else(|| "the amount is too large".into())
-}
-
-fn policy() -> Policy {
-    Policy {
-        inquiry: InquiryMode::Always,
-        inquiry_max_age: Duration::from_secs(300),
-        retry: Backoff {
-            initial: Duration::from_secs(1),
-            max: Duration::from_secs(300),
-            multiplier: 2.0,
-            jitter_ppm: 200_000,
-        },
-        attempts: 8,
-        first_after: Duration::from_secs(30),
-        interval_max: Duration::from_secs(1800),
-        quiet_period: Duration::from_secs(600),
-        give_up_after: Duration::from_secs(86_400),
-        uniqueness_window: Duration::from_secs(86_400),
-    }
 }

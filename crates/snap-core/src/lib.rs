@@ -51,9 +51,7 @@ pub use request::{RequestError, TopUpDetails, notes_from_reference};
 pub use response_code::{ResponseCode, ResponseCodeError};
 pub use rsa::{SigningKey, VerifyingKey};
 pub use service::{Service, UnknownService};
-pub use signing::{
-    SymmetricKey, body_digest, string_to_sign_asymmetric, string_to_sign_symmetric, string_to_sign_token_request,
-};
+pub use signing::{SymmetricKey, body_digest, string_to_sign_asymmetric, string_to_sign_token_request};
 pub use table::{CodeRow, rows_for, table};
 pub use timestamp::{Timestamp, TimestampError};
 pub use token::{AccessTokenRequest, AccessTokenResponse};
