@@ -148,6 +148,13 @@ fn around_the_top_up() -> Vec<Row> {
             faults: vec![(38, Fault::Rst, Some(true), Some(1)), (39, answer(400, 1), None, Some(3))],
             end: End::Succeeded,
         },
+        Row {
+            // The first answer carries a number and nothing was paid; the repeat is paid under another number, and its
+            // answer is lost. Asked about with the first number, the provider would refuse for ever.
+            name: "number-of-nothing",
+            faults: vec![(38, Fault::ForeignService, Some(false), Some(1)), (38, Fault::Rst, Some(true), Some(1))],
+            end: End::Succeeded,
+        },
     ]
 }
 

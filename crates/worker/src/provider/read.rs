@@ -194,9 +194,11 @@ pub(super) fn top_up(profile: &Profile, expected: Expected<'_>, reply: &Reply) -
         Door::Open(opened) => *opened,
     };
     let mut told = fields(&opened, answer.as_ref());
-    // The number of somebody else's top-up must not be asked about.
+    // A status inquiry names this number, and is refused when it is another one's: neither the number of somebody else's
+    // top-up may be kept, nor one of an answer that is not believed (a repeat would get a number of its own).
     told.reference_no = answer
         .as_ref()
+        .filter(|_| matches!(opened.class, Class::Success | Class::Pending))
         .filter(|answer| !differs(expected.reference, answer.partner_reference_no.as_deref()))
         .and_then(|answer| answer.reference_no.clone());
     let reading = match (ours(&opened, Service::TopUp), opened.class) {

@@ -284,6 +284,16 @@ fn m7_a_foreign_answers_number_is_not_kept() {
 }
 
 #[test]
+fn m4_the_number_of_an_answer_that_is_not_believed_is_not_kept() {
+    // A gateway's 500 around a success, a success that names another service, a refusal: each with a number.
+    for (http, code) in [(500, "2003800"), (200, "2003700"), (404, "4043811"), (409, "4093801")] {
+        let reply = answered(http, &format!(r#"{{"responseCode":"{code}","referenceNo":"62000000000000000007"}}"#));
+        let fields = top_up(&profile("finpay"), expected(), &reply).fields;
+        assert_eq!(fields.and_then(|fields| fields.reference_no), None, "HTTP {http} {code}");
+    }
+}
+
+#[test]
 fn m2_a_duplicate_is_neither_a_success_nor_a_refusal() {
     for duplicate in ["4093800", "4093801", "4043814", "4043818"] {
         assert_eq!(answer("finpay", &code(duplicate)), Answer::Duplicate, "{duplicate}");
