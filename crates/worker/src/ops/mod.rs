@@ -14,6 +14,7 @@ pub mod jobs;
 pub mod provider;
 pub mod schema;
 pub mod sim;
+mod simulated;
 pub mod store;
 pub mod submit;
 mod timeline;

@@ -5,16 +5,16 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use lapin::BasicProperties;
-use lapin::options::{ConfirmSelectOptions, ExchangeDeleteOptions, QueueDeleteOptions};
+use lapin::options::ConfirmSelectOptions;
 use outbox::{Carried, NewJob, Refusal, Store};
 use tokio_util::sync::CancellationToken;
 
-use super::jobs::Message;
 use crate::amqp::{self, JOBS_KEY, Link, Names, Outgoing, in_time, publish_window};
 use crate::clock::Clock;
 use crate::config::{AmqpSection, Config};
 use crate::intake::{Asked, body_of, new_job, refusal};
 use crate::message;
+use crate::ops::simulated::jobs::Message;
 
 const WINDOW: usize = 256;
 const LIMIT: Duration = Duration::from_secs(10);
@@ -78,24 +78,6 @@ pub(super) async fn through_amqp(section: &AmqpSection, messages: &[Message]) ->
         });
         let taken = publish_window(&channel, &names.exchange, outgoing.collect(), &link, &over).await?;
         anyhow::ensure!(taken.into_iter().all(|taken| taken), "the broker did not take every message");
-    }
-    drop(tokio::time::timeout(LIMIT, connection.close(200, "bye".into())).await);
-    Ok(())
-}
-
-/// Takes the demo's exchanges and queues away again.
-pub(super) async fn clean_up(section: &AmqpSection) -> anyhow::Result<()> {
-    let config = section.connection()?;
-    let names = Names::new(&config.namespace);
-    let connection = amqp::connect(&config, "demo clean-up", LIMIT).await?;
-    let channel = in_time("opening a channel", LIMIT, connection.create_channel()).await?;
-    for queue in [&names.jobs, &names.dead, &names.outcomes] {
-        let deleted = channel.queue_delete(queue.as_str().into(), QueueDeleteOptions::default());
-        in_time("deleting a queue", LIMIT, deleted).await?;
-    }
-    for exchange in [&names.exchange, &names.dlx, &names.events] {
-        let deleted = channel.exchange_delete(exchange.as_str().into(), ExchangeDeleteOptions::default());
-        in_time("deleting an exchange", LIMIT, deleted).await?;
     }
     drop(tokio::time::timeout(LIMIT, connection.close(200, "bye".into())).await);
     Ok(())

@@ -2,18 +2,16 @@
 //! real signatures — or the same through RabbitMQ.
 
 mod feed;
-mod jobs;
 mod play;
-mod stage;
 mod verdict;
 
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
 
 use outbox::DeadLetter;
 
 use crate::cli::{DemoArgs, Faults};
 use crate::exit::{CommandError, Exit};
+use crate::ops::simulated::folder::Folder;
 use crate::output::{Cell, Column, Output, Table, Tone};
 use crate::signals;
 use play::{Play, Played, play};
@@ -24,7 +22,7 @@ use verdict::Verdict;
 /// # Errors
 /// [`CommandError`]: the folder cannot be used, the broker cannot be reached, or the run did not come to its end.
 pub async fn run(args: &DemoArgs, output: &Output) -> Result<Exit, CommandError> {
-    let folder = Folder::open(args.keep.as_deref())?;
+    let folder = Folder::open(args.keep.as_deref(), "demo")?;
     let bar = output.progress(u64::from(args.jobs), "top-ups");
     output.say(&format!(
         "{} top-ups through {}, provider faults: {}",
@@ -62,37 +60,6 @@ pub async fn run(args: &DemoArgs, output: &Output) -> Result<Exit, CommandError>
     written?;
     let clean = verdict.lost == 0 && verdict.double_credits == 0;
     Ok(if clean { Exit::Done } else { Exit::SomeFailed })
-}
-
-/// Where the store and the configuration are: kept where asked for, else gone afterwards.
-struct Folder {
-    path: PathBuf,
-    temporary: bool,
-}
-
-impl Folder {
-    fn open(keep: Option<&Path>) -> Result<Self, CommandError> {
-        let (path, temporary) = match keep {
-            Some(path) => (path.to_owned(), false),
-            None => (std::env::temp_dir().join(format!("topup-demo-{}", std::process::id())), true),
-        };
-        if path.join("worker.db").exists() {
-            let what = format!("{} already holds a store", path.display());
-            return Err(CommandError::usage(what, "give --keep a folder that is new or empty"));
-        }
-        match std::fs::create_dir_all(&path) {
-            Ok(()) => Ok(Self { path, temporary }),
-            Err(source) => Err(CommandError::File { what: format!("make {}", path.display()), source }),
-        }
-    }
-
-    fn close(&self) {
-        if self.temporary
-            && let Err(error) = std::fs::remove_dir_all(&self.path)
-        {
-            tracing::warn!(%error, "the demo's folder stays behind");
-        }
-    }
 }
 
 fn text(verdict: &Verdict, dead_letters: &[DeadLetter], args: &DemoArgs, color: bool) -> String {

@@ -5,15 +5,17 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use outbox::{DeadLetter, DeadLetterFilter, Store};
-use snap_sim::FaultLevel;
+use snap_sim::{Behaviour, FaultLevel};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::stage::{Setting, Stage};
+use super::feed;
 use super::verdict::{Verdict, judge};
-use super::{feed, jobs};
 use crate::app::App;
 use crate::clock::Clock;
+use crate::config::Environment;
+use crate::ops::simulated::stage::{Setting, Stage};
+use crate::ops::simulated::{jobs, queues};
 
 /// The run is given up where nothing ends for this long.
 const STUCK: Duration = Duration::from_secs(60);
@@ -47,7 +49,17 @@ pub(super) async fn play(play: &Play<'_>, progress: &dyn Fn(u64)) -> anyhow::Res
     let run = clock.ulid().get(18..).unwrap_or_default().to_lowercase();
     let namespace = format!("topup-demo-{run}");
     let amqp = play.amqp.map(|url| (url, namespace.as_str()));
-    let setting = Setting { directory: play.directory, faults: play.faults, seed: play.seed, amqp };
+    let setting = Setting {
+        directory: play.directory,
+        behaviour: Behaviour { faults: play.faults, seed: play.seed, ..Behaviour::default() },
+        request_log: 0,
+        amqp,
+        prefetch: 512,
+        give_up_after: "20s",
+        command: "demo",
+        overrides: Environment::default(),
+    };
+    let run = format!("DEMO-{run}");
     let Stage { sim, config } = Stage::set(setting).await?;
     let mut messages: Vec<_> = (0..play.jobs).map(|n| jobs::job(n, play.seed, &run)).collect();
     messages.extend(jobs::wrong(&run));
@@ -77,7 +89,7 @@ pub(super) async fn play(play: &Play<'_>, progress: &dyn Fn(u64)) -> anyhow::Res
     let (stopped, played) = tokio::join!(app.until(stop.clone()), scene);
     sim.shutdown().await;
     if let (Some(section), false) = (&config.amqp, play.keep) {
-        feed::clean_up(section).await?;
+        queues::take_away(section).await?;
     }
     stopped?;
     played

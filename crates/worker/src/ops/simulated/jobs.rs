@@ -1,18 +1,20 @@
-//! The demo's jobs: real messages, made by seed.
+//! Real messages, made by seed.
 
 use serde_json::json;
 
-/// One message of the demo.
+use super::random::Random;
+
+/// One message.
 #[derive(Clone, Debug)]
-pub(super) struct Message {
-    pub(super) reference: String,
-    pub(super) body: Vec<u8>,
+pub(in crate::ops) struct Message {
+    pub(in crate::ops) reference: String,
+    pub(in crate::ops) body: Vec<u8>,
 }
 
-/// Job number `n` of a demo with this seed and name.
-pub(super) fn job(n: usize, seed: u64, run: &str) -> Message {
-    let mut random = Random(seed ^ (n as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15));
-    let reference = format!("DEMO-{run}-{n:06}");
+/// Job number `n` of the run with this seed and name (`DEMO-…`), by turns for each provider.
+pub(in crate::ops) fn job(n: usize, seed: u64, run: &str) -> Message {
+    let mut random = Random::new(seed ^ (n as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15));
+    let reference = format!("{run}-{n:06}");
     let midtrans = n % 2 == 1;
     let number = format!("0813{:08}", random.below(100_000_000));
     let amount = format!("{}000.00", 10 + random.below(191));
@@ -30,8 +32,8 @@ pub(super) fn job(n: usize, seed: u64, run: &str) -> Message {
 }
 
 /// Messages that producers get wrong: they never become jobs, and are there to be looked at as dead letters.
-pub(super) fn wrong(run: &str) -> Vec<Message> {
-    let reference = |n: usize| format!("DEMO-{run}-wrong-{n}");
+pub(in crate::ops) fn wrong(run: &str) -> Vec<Message> {
+    let reference = |n: usize| format!("{run}-wrong-{n}");
     let typo = json!({
         "partnerReferenceNo": reference(1), "customerNumber": "081300000001",
         "amount": { "value": "10000.00", "currency": "IDR" }, "provider": "finpay", "notAfterr": "2030-01-01T00:00:00+07:00",
@@ -49,17 +51,4 @@ pub(super) fn wrong(run: &str) -> Vec<Message> {
         .enumerate()
         .map(|(n, body)| Message { reference: reference(n + 1), body: body.to_string().into_bytes() })
         .collect()
-}
-
-/// SplitMix64: the same seed gives the same jobs.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        (z ^ (z >> 31)) % limit
-    }
 }

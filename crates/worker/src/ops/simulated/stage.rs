@@ -1,67 +1,76 @@
-//! What the demo plays on: a provider simulator, a store and a configuration, all in one directory.
+//! A provider simulator, a store and a configuration, all in one directory.
 
 use std::fmt::Write as _;
 use std::path::Path;
 
 use anyhow::Context as _;
-use snap_sim::{Behaviour, FaultLevel, RepeatPolicy, Running, SimConfig, Simulator};
+use snap_sim::{Behaviour, RepeatPolicy, Running, SimConfig, Simulator};
 
 use crate::config::{Config, Environment};
 
-/// The demo's providers, by the simulator's personalities.
-pub(super) const PROVIDERS: [&str; 2] = ["finpay", "midtrans"];
+/// The providers, by the simulator's personalities.
+pub(in crate::ops) const PROVIDERS: [&str; 2] = ["finpay", "midtrans"];
 /// Calls of one provider at a time.
 const IN_FLIGHT: usize = 64;
 
 /// A running simulator and the configuration that points at it.
 #[derive(Debug)]
-pub(super) struct Stage {
-    pub(super) sim: Running,
-    pub(super) config: Config,
+pub(in crate::ops) struct Stage {
+    pub(in crate::ops) sim: Running,
+    pub(in crate::ops) config: Config,
 }
 
 /// What the stage is to be like.
 #[derive(Clone, Debug)]
-pub(super) struct Setting<'a> {
-    pub(super) directory: &'a Path,
-    pub(super) faults: FaultLevel,
-    pub(super) seed: u64,
+pub(in crate::ops) struct Setting<'a> {
+    pub(in crate::ops) directory: &'a Path,
+    /// How the provider behaves; that it pays a repeated reference again is not up to the caller.
+    pub(in crate::ops) behaviour: Behaviour,
+    /// Requests it remembers one by one.
+    pub(in crate::ops) request_log: usize,
     /// URL and namespace.
-    pub(super) amqp: Option<(&'a str, &'a str)>,
+    pub(in crate::ops) amqp: Option<(&'a str, &'a str)>,
+    /// Deliveries taken but not acknowledged at a time.
+    pub(in crate::ops) prefetch: u16,
+    /// When doubt becomes a dead letter, as it is written in a configuration.
+    pub(in crate::ops) give_up_after: &'static str,
+    /// The command, for the first line of the file.
+    pub(in crate::ops) command: &'static str,
+    /// Overrides of the configuration.
+    pub(in crate::ops) overrides: Environment,
 }
 
 impl Stage {
-    pub(super) async fn set(setting: Setting<'_>) -> anyhow::Result<Self> {
+    pub(in crate::ops) async fn set(setting: Setting<'_>) -> anyhow::Result<Self> {
         let behaviour = Behaviour {
             // A repeated reference is paid again: whatever protects from paying twice is ours, not the provider's.
             repeat_policy: RepeatPolicy::PayAgain,
-            faults: setting.faults,
-            seed: setting.seed,
-            ..Behaviour::default()
+            ..setting.behaviour.clone()
         };
-        let sim = SimConfig { behaviour, request_log: 0, ..SimConfig::default() };
+        let sim = SimConfig { behaviour, request_log: setting.request_log, ..SimConfig::default() };
         let listen = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
         let sim = Simulator::start(sim, listen).await.context("failed to start the provider simulator")?;
         let directory = setting.directory.to_owned();
         let file = directory.join("worker.toml");
-        write_private(&file, &toml(&sim, setting.amqp)?)?;
+        write_private(&file, &toml(&sim, &setting)?)?;
         for name in PROVIDERS {
             let key = sim.credentials(name).and_then(|credentials| credentials.private_key_pem.clone());
             let key = key.context("the simulator's test key is missing")?;
             write_private(&directory.join(format!("{name}.pem")), &key)?;
         }
-        let config = Config::load(Some(&file), &Environment::default())?;
+        let config = Config::load(Some(&file), &setting.overrides)?;
         Ok(Self { sim, config })
     }
 }
 
 /// The configuration as a person would write it, with pauses short enough to watch.
-fn toml(sim: &Running, amqp: Option<(&str, &str)>) -> anyhow::Result<String> {
+fn toml(sim: &Running, setting: &Setting<'_>) -> anyhow::Result<String> {
+    let Setting { command, amqp, prefetch, give_up_after, .. } = setting;
     let mut text =
-        String::from("# Written by `worker demo`: test credentials, and pauses far too short for a real provider.\n");
+        format!("# Written by `worker {command}`: test credentials, and pauses far too short for a real provider.\n");
     text.push_str("default_provider = \"finpay\"\n\n");
     if let Some((url, namespace)) = amqp {
-        writeln!(text, "[amqp]\nurl = {}\nnamespace = {}\nprefetch = 512\n", quoted(url), quoted(namespace))?;
+        writeln!(text, "[amqp]\nurl = {}\nnamespace = {}\nprefetch = {prefetch}\n", quoted(url), quoted(namespace))?;
     }
     text.push_str("[store]\nurl = \"sqlite:worker.db\"\n\n[http]\nlisten = \"127.0.0.1:0\"\n");
     for name in PROVIDERS {
@@ -93,7 +102,7 @@ attempts = 12
 first_after = "100ms"
 interval_max = "1s"
 quiet_period = "1500ms"
-give_up_after = "20s"
+give_up_after = "{give_up_after}"
 "#,
             base_url = quoted(&sim.base_url(name)),
             client_key = quoted(&credentials.client_key),
