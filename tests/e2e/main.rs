@@ -16,6 +16,7 @@ mod crash_random;
 mod crash_syscalls;
 mod demo;
 mod deploy;
+mod drill;
 mod duplicates;
 mod happy_path;
 mod harness_self_test;

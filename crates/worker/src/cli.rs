@@ -4,6 +4,7 @@ mod act;
 mod audit;
 mod dlq;
 mod dlq_act;
+mod drill;
 mod explain;
 mod jobs;
 mod provider;
@@ -19,6 +20,7 @@ pub use act::ActArgs;
 pub use audit::{AuditCommand, AuditExportArgs, AuditFilterArgs, AuditListArgs, AuditVerifyArgs};
 pub use dlq::{DlqCommand, DlqFilterArgs, DlqGroupsArgs, DlqListArgs, DlqShowArgs, Group, Money, Reason};
 pub use dlq_act::{DlqActArgs, DlqChoiceArgs, DlqEditArgs, DlqPurgeArgs, DlqRestoreArgs};
+pub use drill::{AgainstArgs, DrillArgs, DrillSetting, SettingError};
 pub use explain::ExplainArgs;
 pub use jobs::{
     JobState, JobsCommand, JobsExportArgs, JobsFilterArgs, JobsListArgs, JobsShowArgs, JobsStatsArgs, JobsWatchArgs,
@@ -137,6 +139,24 @@ Examples:
   worker demo --amqp amqp://guest:guest@127.0.0.1:5672/%2f
   worker demo --faults some --keep /tmp/demo && worker -c /tmp/demo/worker.toml dlq list")]
     Demo(DemoArgs),
+    /// Evidence: breaks a real worker in every way for a while, and judges what came of it
+    #[command(after_help = "\
+Examples:
+  worker drill
+  worker drill --jobs 5000 --seconds 600 --kills 200 --seed 7
+  worker drill --amqp amqp://guest:guest@127.0.0.1:5672/%2f -o json
+  worker drill --set status.quiet_period=1ms    an unsafe setting, which the judge should find
+  worker drill -c sandbox.toml --against https://sandbox.example.co.id --customer 081234567890 --amount 10000.00
+
+Starts the provider simulator, which pays whatever is sent twice, a store, and `worker run` as a process of its own; kills it
+with kill -9, freezes it, lets its writes fail, starts a second one beside it, and takes provider and broker away, all by seed.
+When all has come to rest, a judge that shares no code with the worker compares the simulator's ledger with the worker's lists,
+the outcomes and the audit trail. Your own configuration, store and queues are left alone. Exit code 3 where anything is wrong.
+The same seed breaks the same things at the same times; what they meet depends on the machine.
+
+With --against nothing is broken: a provider's own sandbox is asked whether it answers as its profile says. Exit code 3 where
+it does not, or where that cannot be seen.")]
+    Drill(Box<DrillArgs>),
     /// Write a commented worker.toml
     #[command(after_help = "\
 Examples:

@@ -177,6 +177,23 @@ fn amount_differs(ours: Amount, theirs: Option<LenientMoney>) -> bool {
     theirs.is_some_and(|theirs| !theirs.agrees_with(ours))
 }
 
+/// What a reply of this service tells; it was asked at `asked_at`. `None` for the token service, whose answers say nothing
+/// about a job.
+pub(crate) fn reading(
+    profile: &Profile,
+    service: Service,
+    expected: Expected<'_>,
+    asked_at: Timestamp,
+    reply: &Reply,
+) -> Option<Reading> {
+    match service {
+        Service::TopUp => Some(top_up(profile, expected, reply)),
+        Service::AccountInquiry => Some(inquiry(profile, expected, reply)),
+        Service::TopUpStatus | Service::TransferStatus => Some(status(profile, expected, asked_at, reply)),
+        Service::AccessToken => None,
+    }
+}
+
 /// What a top-up's reply tells.
 pub(super) fn top_up(profile: &Profile, expected: Expected<'_>, reply: &Reply) -> Reading {
     let (door, answer) = door::<TopUpResponse>(profile, Service::TopUp, reply);

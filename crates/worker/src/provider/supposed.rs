@@ -34,12 +34,5 @@ pub(crate) fn supposed(
         elapsed: Duration::ZERO,
     });
     let expected = Expected { reference: "-", amount: Amount::ZERO, has_customer_name: true };
-    match service {
-        Service::TopUp => Some(read::top_up(profile, expected, &reply)),
-        Service::AccountInquiry => Some(read::inquiry(profile, expected, &reply)),
-        Service::TopUpStatus | Service::TransferStatus => {
-            Some(read::status(profile, expected, Timestamp::from_millis(0), &reply))
-        }
-        Service::AccessToken => None,
-    }
+    read::reading(profile, service, expected, Timestamp::from_millis(0), &reply)
 }
