@@ -100,6 +100,14 @@ pub enum OpenError {
         /// The version this program needs.
         known: i64,
     },
+    /// The file was made by a version of this program that was never released: its tables are others.
+    #[error("{} was made by an unreleased version of this program: {what}", path.display())]
+    Unreleased {
+        /// The store.
+        path: PathBuf,
+        /// What is other, for the developers.
+        what: String,
+    },
     /// SQLite did not take a setting the store's promises rest on.
     #[error("{} cannot be used safely: {setting} is {found}, not {wanted}", path.display())]
     Setting {

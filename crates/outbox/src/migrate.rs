@@ -1,6 +1,6 @@
 //! The schema and its history. A migration is never edited after a release; a new one is added.
 
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path};
 
 use rusqlite::{Connection, TransactionBehavior};
 
@@ -45,6 +45,35 @@ pub(crate) fn identify(connection: &Connection, path: &Path) -> Result<Kind, Ope
 /// Brings a file to [`known`] in one transaction; answers the version it had.
 pub(crate) fn migrate(connection: &mut Connection, path: &Path) -> Result<i64, OpenError> {
     migrate_to(connection, path, MIGRATIONS)
+}
+
+/// Looks whether the tables of a file with this version are this version's: while nothing is released, schemas change
+/// and keep their number. What else stands in the file is its owner's affair.
+pub(crate) fn must_match(connection: &Connection, path: &Path) -> Result<(), OpenError> {
+    let mut fresh = Connection::open_in_memory().map_err(sqlite(path))?;
+    migrate(&mut fresh, path)?;
+    let found = objects(connection).map_err(sqlite(path))?;
+    for (name, sql) in objects(&fresh).map_err(sqlite(path))? {
+        let what = match found.get(&name) {
+            Some(other) if *other == sql => continue,
+            Some(_) => format!("{name} is another"),
+            None => format!("it has no {name}"),
+        };
+        return Err(OpenError::Unreleased { path: path.to_owned(), what });
+    }
+    Ok(())
+}
+
+/// Tables, indexes and views with how they were made. SQLite keeps the text with its comments: these may differ.
+fn objects(connection: &Connection) -> rusqlite::Result<BTreeMap<String, String>> {
+    let mut statement = connection.prepare("SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL")?;
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, without_comments(&row.get::<_, String>(1)?))))?;
+    rows.collect()
+}
+
+fn without_comments(sql: &str) -> String {
+    let lines = sql.lines().map(|line| line.split_once("--").map_or(line, |(code, _comment)| code));
+    lines.flat_map(str::split_whitespace).collect::<Vec<_>>().join(" ")
 }
 
 fn migrate_to(connection: &mut Connection, path: &Path, migrations: &[&str]) -> Result<i64, OpenError> {
@@ -103,6 +132,24 @@ mod tests {
         migrate_to(&mut connection, path, &bad).unwrap_err();
         assert_eq!(schema(&connection), before);
         assert_eq!(identify(&connection, path).unwrap(), Kind::Ours(1));
+    }
+
+    #[test]
+    fn a_file_of_before_a_change_of_the_schema_is_told_from_one_of_now() {
+        let path = Path::new("m.db");
+        let mut now = Connection::open_in_memory().unwrap();
+        migrate(&mut now, path).unwrap();
+        must_match(&now, path).unwrap();
+        now.execute_batch("CREATE INDEX somebody_s_own ON audit (by); ANALYZE").unwrap();
+        must_match(&now, path).unwrap();
+        now.execute_batch("DROP INDEX jobs_open").unwrap();
+        let error = must_match(&now, path).unwrap_err();
+        assert!(error.to_string().ends_with("unreleased version of this program: it has no jobs_open"), "{error}");
+
+        let mut before = Connection::open_in_memory().unwrap();
+        migrate_to(&mut before, path, &["CREATE TABLE lanes (provider TEXT PRIMARY KEY) STRICT;"]).unwrap();
+        assert_eq!(identify(&before, path).unwrap(), Kind::Ours(1));
+        assert!(matches!(must_match(&before, path), Err(OpenError::Unreleased { .. })));
     }
 
     #[test]

@@ -122,6 +122,7 @@ impl Store {
             check(&connection, &path)?;
         }
         migrate::migrate(&mut connection, &path)?;
+        migrate::must_match(&connection, &path)?;
         let (store_id, reconcile) = reconcile::compare(&mut connection, &path, &side, now)?;
         side.sync().map_err(|source| OpenError::Io { what: "sync the side file of", path: path.clone(), source })?;
         let newest = newest(&connection, &path)?;
@@ -136,7 +137,7 @@ fn open_for_reading(path: &Path, options: &OpenOptions) -> Result<Opened, OpenEr
     }
     let connection = connection::open(path, Role::Reader)?;
     match migrate::identify(&connection, path)? {
-        Kind::Ours(found) if found == migrate::known() => {}
+        Kind::Ours(found) if found == migrate::known() => migrate::must_match(&connection, path)?,
         Kind::Ours(found) => {
             return Err(OpenError::TooOld { path: path.to_owned(), found, known: migrate::known() });
         }

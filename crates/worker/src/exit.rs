@@ -243,9 +243,11 @@ fn push_line(report: &mut String, head: &str, line: &str, color: bool) {
 
 const fn exit_of_open(error: &OpenError) -> Exit {
     match error {
-        OpenError::Locked { .. } | OpenError::Missing(_) | OpenError::Foreign(_) | OpenError::TooOld { .. } => {
-            Exit::Usage
-        }
+        OpenError::Locked { .. }
+        | OpenError::Missing(_)
+        | OpenError::Foreign(_)
+        | OpenError::TooOld { .. }
+        | OpenError::Unreleased { .. } => Exit::Usage,
         _ => Exit::Unexpected,
     }
 }
@@ -259,6 +261,9 @@ fn hint_of_open(error: &OpenError) -> String {
         OpenError::Missing(_) => "`worker run` and `worker submit` make it; look at store.url and at -c".to_owned(),
         OpenError::Foreign(_) => "store.url names another file than it should".to_owned(),
         OpenError::TooNew { .. } => "use the version of this program that wrote it, or a newer one".to_owned(),
+        OpenError::Unreleased { .. } => {
+            "keep the file, let the version that made it work off its jobs, and set store.url to a new one".to_owned()
+        }
         OpenError::TooOld { .. } => "start `worker run` once: it brings the file to this version".to_owned(),
         OpenError::Setting { .. } => {
             "put the store on a local disk; network file systems cannot keep its promises".to_owned()
@@ -310,6 +315,18 @@ mod tests {
             error.report(false),
             "error: failed to open the store: /var/lib/worker.db is held by process 4711\n\
              hint: one worker a store: stop process 4711, or give this one its own store.url\n"
+        );
+    }
+
+    #[test]
+    fn a_store_of_before_a_change_of_the_schema_says_what_to_do_with_it() {
+        let old = OpenError::Unreleased { path: "worker.db".into(), what: "job_states is another".to_owned() };
+        let error = CommandError::from(AppError::Open(old));
+        assert_eq!(error.exit(), Exit::Usage);
+        assert_eq!(
+            error.report(false),
+            "error: failed to open the store: worker.db was made by an unreleased version of this program: job_states is \
+             another\nhint: keep the file, let the version that made it work off its jobs, and set store.url to a new one\n"
         );
     }
 
