@@ -24,6 +24,7 @@ mod hostile_input;
 mod lanes;
 mod memory;
 mod provider_faults;
+mod restored;
 mod second_worker;
 mod secrecy;
 mod startup;

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use engine::{Event, apply};
 use outbox::{Health, OpenError, OpenOptions, Opened, RecoverScope, Store, StoreError, StoredJob};
-use snap_core::Timestamp;
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -23,6 +22,7 @@ use crate::lane::{Gate, Lane, LaneParts};
 use crate::message::{ProviderRule, Providers};
 use crate::notes::Notes;
 use crate::relay::Relay;
+use crate::restored::Restored;
 use crate::telemetry::metrics::{Metrics, StoreSnapshot};
 use crate::wake::Wake;
 
@@ -97,7 +97,7 @@ impl App {
             warn!("the store holds times after now: the clock was set back; times go on from the newest");
         }
         let clock = Clock::not_before(newest);
-        let reconcile_since = reconcile.as_ref().map(|reconcile| reconcile.since);
+        let restored = Restored::since_start(reconcile.as_ref().map(|reconcile| reconcile.since));
         if let Some(reconcile) = &reconcile {
             warn!(reason = %reconcile.reason, "the store may have forgotten what was sent: every job is asked about before anything is sent");
         }
@@ -126,7 +126,7 @@ impl App {
             drain_limit: longest.saturating_add(RECORD_LIMIT),
         };
         app.serve(listener, &lanes, config.amqp.is_some());
-        app.start_lanes(&lanes, reconcile_since).await?;
+        app.start_lanes(&lanes, &restored).await?;
         if let Some(amqp) = amqp {
             let intake = Intake {
                 driver: Arc::clone(&app.driver),
@@ -134,7 +134,7 @@ impl App {
                 providers: Arc::new(config_providers(&config.providers, config.default_provider.as_deref())),
                 room,
                 tracker: app.drives.clone(),
-                reconcile: reconcile_since.is_some(),
+                restored,
             };
             let relay = Relay { store: app.driver.store.clone(), clock, published: Arc::clone(&app.driver.published) };
             let supervisor = Supervisor {
@@ -218,13 +218,13 @@ impl App {
         });
     }
 
-    async fn start_lanes(&self, lanes: &Lanes, reconcile_since: Option<Timestamp>) -> Result<(), AppError> {
+    async fn start_lanes(&self, lanes: &Lanes, restored: &Restored) -> Result<(), AppError> {
         for lane in lanes.values() {
             let wake = Wake {
                 lane: Arc::clone(lane),
                 driver: Arc::clone(&self.driver),
                 tracker: self.drives.clone(),
-                reconcile_since,
+                restored: restored.clone(),
             };
             let kept = wake.prepare().await?;
             self.own(wake.run(kept));

@@ -27,6 +27,7 @@ use crate::event::{self, RefusedMessage, Stamp};
 use crate::full::wait_for_room;
 use crate::lane::{Lane, Slot};
 use crate::message::{self, Providers, Refused};
+use crate::restored::Restored;
 use crate::telemetry::metrics::DeliveryResult;
 
 /// Deliveries recorded together. One batch is recorded at a time, so where a commit takes long this many, or the prefetch,
@@ -54,8 +55,8 @@ pub struct Intake {
     pub room: Arc<Notify>,
     /// Owns the drives.
     pub tracker: TaskTracker,
-    /// The store may have forgotten what was sent: every new job is asked about first (M12).
-    pub reconcile: bool,
+    /// Whether the store may have forgotten what was sent: every new job is asked about first (M12).
+    pub restored: Restored,
 }
 
 /// What one delivery becomes.
@@ -124,9 +125,6 @@ impl Intake {
     /// Gives a lane that is full but moves a moment to make room: what is parked in the store has to be claimed again. A
     /// lane that already has parked jobs does not move fast enough to be waited for.
     async fn wait_for_own_slots(&self, jobs: &mut [NewJob], slots: &mut [Option<Slot>]) {
-        if self.reconcile {
-            return;
-        }
         let all_have_one = async {
             loop {
                 let freed = self.room.notified();
@@ -162,9 +160,10 @@ impl Intake {
         let (mut jobs_done, mut refusals_done) = (false, false);
         loop {
             let now = self.driver.clock.now();
+            let reconcile = self.restored.since().is_some();
             let (mut jobs, mut slots, mut refusals) = (Vec::new(), Vec::new(), Vec::new());
             for delivery in batch {
-                match self.take(source, delivery, now) {
+                match self.take(source, delivery, now, reconcile) {
                     Taken::Job(job, slot) if !jobs_done => {
                         jobs.push(*job);
                         slots.push(slot);
@@ -173,7 +172,9 @@ impl Intake {
                     _ => {}
                 }
             }
-            self.wait_for_own_slots(&mut jobs, &mut slots).await;
+            if !reconcile {
+                self.wait_for_own_slots(&mut jobs, &mut slots).await;
+            }
             let (accepted, refused) = tokio::join!(self.accept(jobs, slots), self.refuse(refusals));
             // What is recorded stays recorded, and is not recorded again when the rest is tried once more.
             (jobs_done, refusals_done) = (jobs_done || accepted.is_ok(), refusals_done || refused.is_ok());
@@ -247,7 +248,7 @@ impl Intake {
         }
     }
 
-    fn take(&self, source: Source, delivery: &Arc<Delivery>, now: Timestamp) -> Taken {
+    fn take(&self, source: Source, delivery: &Arc<Delivery>, now: Timestamp, reconcile: bool) -> Taken {
         let carried = carried(delivery);
         if source == Source::Dead {
             let refused = undeliverable(delivery);
@@ -267,11 +268,11 @@ impl Intake {
                     };
                     return Taken::Refused(Box::new(self.refusal(delivered(delivery), &carried, &refused, now)));
                 };
-                let slot = if self.reconcile { None } else { lane.try_slot() };
+                let slot = if reconcile { None } else { lane.try_slot() };
                 let due_at = slot.is_none().then_some(now);
                 let kept = Arc::clone(delivery);
                 let asked = Asked { request, carried, delivered: move || delivered(&kept), due_at, at: now };
-                Taken::Job(Box::new(new_job(&self.driver.clock, &lane.policy, asked, self.reconcile)), slot)
+                Taken::Job(Box::new(new_job(&self.driver.clock, &lane.policy, asked, reconcile)), slot)
             }
             Err(refused) => Taken::Refused(Box::new(self.refusal(delivered(delivery), &carried, &refused, now))),
         }

@@ -18,6 +18,7 @@ pub mod ops;
 pub mod output;
 pub mod provider;
 pub mod relay;
+pub mod restored;
 pub mod signals;
 pub mod telemetry {
     //! Log fields and metrics, named once.

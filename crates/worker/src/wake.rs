@@ -13,6 +13,7 @@ use crate::drive::{Driver, Purpose};
 use crate::full::{until_written, wait_for_room};
 use crate::lane::{Cause, Change, Gate, Lane};
 use crate::notes::Notes;
+use crate::restored::Restored;
 
 /// Changes by other processes are noticed within this time.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -28,8 +29,8 @@ pub struct Wake {
     pub driver: Arc<Driver>,
     /// Owns the drives.
     pub tracker: TaskTracker,
-    /// The store may have forgotten what was sent since then (M12).
-    pub reconcile_since: Option<Timestamp>,
+    /// Whether the store may have forgotten what was sent (M12).
+    pub restored: Restored,
 }
 
 impl Wake {
@@ -135,7 +136,7 @@ impl Wake {
     }
 
     async fn start(&self, job: StoredJob, purpose: Purpose) -> Result<(), StoreError> {
-        if let Some(since) = self.reconcile_since
+        if let Some(since) = self.restored.since()
             && must_ask_first(&job, since)
         {
             if purpose == Purpose::Probe {
@@ -184,6 +185,7 @@ impl Wake {
     /// What operators and other processes changed.
     async fn look(&self, kept: &mut Kept) -> Result<(), StoreError> {
         self.lane.client.close_idle();
+        self.restored.look(&self.driver.store).await?;
         let stored = self.driver.store.lane(&self.lane.name).await?;
         if stored.version != kept.version {
             kept.version = stored.version;

@@ -184,7 +184,7 @@ fn tell(
         dry_run: act.dry_run,
     };
     let text = || match changed {
-        true => "the store counts as knowing everything; a running worker follows at its next start\n".to_owned(),
+        true => "the store counts as knowing everything; a running worker follows within a second\n".to_owned(),
         false => String::new(),
     };
     desk.output.object(&done, text).map_err(stdout)
