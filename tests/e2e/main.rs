@@ -25,6 +25,7 @@ mod lanes;
 mod memory;
 mod provider_faults;
 mod restored;
+mod retention;
 mod second_worker;
 mod secrecy;
 mod startup;

@@ -15,11 +15,11 @@ VALUES (1, lower(hex(randomblob(8))), 0, 0, zeroblob(32));
 
 -- A job is three tables, by how often its parts change: what was asked, written once; where it stands, changed with every
 -- record and therefore narrow; what happened, appended. Most of what a commit costs is the pages it touches.
+-- Long after its end what was asked and what happened go, and a row in tombstones says what is left of them.
 
 -- What was asked. Numbered in the order of arrival: rows in flight stand side by side, whatever the keys look like.
 CREATE TABLE job_requests (
   id                   INTEGER PRIMARY KEY,
-  partner_reference_no TEXT    NOT NULL UNIQUE,   -- the idempotency key
   customer_number      TEXT    NOT NULL,
   customer_name        TEXT,
   notes                TEXT,
@@ -34,9 +34,10 @@ CREATE TABLE job_requests (
   first_engine         TEXT    NOT NULL           -- what the state machine knew at first, as JSON
 ) STRICT;
 
--- Where it stands, and what of the request the index below needs.
+-- Its key and where it stands, and what of the request the index below needs: what stays.
 CREATE TABLE job_states (
   job_id           INTEGER PRIMARY KEY,
+  partner_reference_no TEXT NOT NULL UNIQUE,      -- the idempotency key
   provider         TEXT    NOT NULL,
   amount           INTEGER NOT NULL CHECK (amount >= 0),
   accepted_at      INTEGER NOT NULL,
@@ -77,13 +78,26 @@ CREATE TABLE job_records (
   happened  TEXT    NOT NULL                      -- history entries, requests and their ends, as JSON
 ) STRICT;
 
+-- What is left of a job's request and past: long after its end, instead of its rows in job_requests and job_records.
+CREATE TABLE tombstones (
+  job_id               INTEGER PRIMARY KEY,
+  shrunk_at            INTEGER NOT NULL,
+  customer_digest      BLOB    NOT NULL CHECK (length(customer_digest) = 16),
+  beneficiary_provider TEXT,
+  reason               TEXT,                      -- of rejected and discarded
+  money_state          TEXT    NOT NULL
+) STRICT;
+
 -- What was asked and where it stands; for reading.
 CREATE VIEW jobs AS
-  SELECT s.job_id AS id, s.version, r.partner_reference_no, s.provider, r.customer_number, s.amount, r.customer_name,
-    r.notes, r.beneficiary_provider, r.beneficiary_email, r.not_after, r.metadata, r.correlation_id, r.message_id,
-    r.traceparent, r.tracestate, r.first_engine, s.record_id, e.engine, s.accepted_at, s.state, s.due_at, s.finished_at,
-    s.reference_no, s.response_code, s.response_message, s.fee_amount, s.attempts, s.requests, s.outcome_id
-  FROM job_states s JOIN job_requests r ON r.id = s.job_id LEFT JOIN job_records e ON e.record_no = s.record_id;
+  SELECT s.job_id AS id, s.version, s.partner_reference_no, s.provider, r.customer_number, s.amount, r.customer_name,
+    r.notes, iif(t.job_id IS NULL, r.beneficiary_provider, t.beneficiary_provider) AS beneficiary_provider,
+    r.beneficiary_email, r.not_after, r.metadata, r.correlation_id, r.message_id, r.traceparent, r.tracestate,
+    r.first_engine, s.record_id, e.engine, s.accepted_at, s.state, s.due_at, s.finished_at, s.reference_no,
+    s.response_code, s.response_message, s.fee_amount, s.attempts, s.requests, s.outcome_id, t.shrunk_at, t.reason,
+    t.money_state, t.customer_digest
+  FROM job_states s LEFT JOIN job_requests r ON r.id = s.job_id LEFT JOIN job_records e ON e.record_no = s.record_id
+    LEFT JOIN tombstones t ON t.job_id = s.job_id;
 
 -- job_states, job_records, outcomes and outbox name rows that the same transaction has just read or written: no REFERENCES
 -- to look them up again.
@@ -116,7 +130,7 @@ CREATE INDEX outbox_unpublished ON outbox (next_at, queued_at, outcome_id, publi
 CREATE TABLE dead_letters (
   seq               INTEGER PRIMARY KEY,
   id                TEXT    NOT NULL UNIQUE,      -- ordered by time
-  job_id            INTEGER REFERENCES job_requests (id), -- NULL: a refused message
+  job_id            INTEGER REFERENCES job_states (job_id), -- NULL: a refused message
   claimed_reference TEXT,
   provider          TEXT,
   reason            TEXT    NOT NULL,
@@ -139,6 +153,8 @@ CREATE INDEX dead_letters_open ON dead_letters (id, reason, closed_at) WHERE clo
 -- For a purge.
 CREATE INDEX dead_letters_closed ON dead_letters (closed_at) WHERE closed_at IS NOT NULL;
 CREATE INDEX dead_letters_by_job ON dead_letters (job_id) WHERE job_id IS NOT NULL;
+-- Which keys refused messages claim: none of these is forgotten while its message can be let in again.
+CREATE INDEX dead_letters_by_claim ON dead_letters (claimed_reference, closed_as) WHERE job_id IS NULL;
 
 CREATE TABLE lanes (
   provider  TEXT    PRIMARY KEY,

@@ -5,7 +5,7 @@ use snap_core::{Private, Timestamp};
 
 use crate::{
     Carried, ClosedAs, DeadLetterId, JobId, JobRequest, NewAudit, OutcomeId, Refusal, Store, StoreError, StoredJob,
-    audit, dead_letters, error::Rejected, outcomes, rows::minor, task::Room,
+    audit, dead_letters, error::Rejected, outcomes, rows::minor, task::Room, tombstones::customer_digest,
 };
 
 /// Builds the dead letter of a message whose key is taken by a job with other content. It is given the names of the
@@ -50,7 +50,7 @@ pub enum Accepted {
     },
 }
 
-/// How the first job with the key stands.
+/// How the first job with the key stands; a job of which only a tombstone is left is finished.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Duplicate {
     /// It ended; its outcome stands in the outbox again, with the id and body it had.
@@ -143,13 +143,30 @@ fn insert(transaction: &Connection, new: &NewJob, engine: &str) -> Result<Option
     let NewJob { request, carried, job, at, due_at, .. } = new;
     let inserted = transaction
         .prepare_cached(
-            "INSERT INTO job_requests (partner_reference_no, customer_number, customer_name, notes, beneficiary_provider,
-               beneficiary_email, not_after, metadata, correlation_id, message_id, traceparent, tracestate, first_engine)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
+            "INSERT INTO job_states (partner_reference_no, provider, amount, accepted_at, state, version, due_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, 1, ?6)
              ON CONFLICT (partner_reference_no) DO NOTHING",
         )?
         .execute(params![
             request.partner_reference_no.as_str(),
+            request.provider,
+            minor(request.amount),
+            at.as_millis(),
+            job.state.name(),
+            due_at.map(Timestamp::as_millis),
+        ])?;
+    if inserted == 0 {
+        return Ok(None);
+    }
+    let id = transaction.last_insert_rowid();
+    transaction
+        .prepare_cached(
+            "INSERT INTO job_requests (id, customer_number, customer_name, notes, beneficiary_provider, beneficiary_email,
+               not_after, metadata, correlation_id, message_id, traceparent, tracestate, first_engine)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+        )?
+        .execute(params![
+            id,
             request.customer_number.expose(),
             request.customer_name.as_ref().map(Private::expose),
             request.notes.as_ref().map(Private::expose),
@@ -163,29 +180,15 @@ fn insert(transaction: &Connection, new: &NewJob, engine: &str) -> Result<Option
             carried.tracestate,
             engine,
         ])?;
-    if inserted == 0 {
-        return Ok(None);
-    }
-    let id = transaction.last_insert_rowid();
-    transaction
-        .prepare_cached(
-            "INSERT INTO job_states (job_id, provider, amount, accepted_at, state, version, due_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, 1, ?6)",
-        )?
-        .execute(params![
-            id,
-            request.provider,
-            minor(request.amount),
-            at.as_millis(),
-            job.state.name(),
-            due_at.map(Timestamp::as_millis),
-        ])?;
     Ok(Some(JobId(id)))
 }
 
 /// What is compared of the job that has the key.
 struct First {
-    customer_number: String,
+    /// `None` where only a tombstone is left.
+    customer_number: Option<String>,
+    /// Of a tombstone.
+    customer_digest: Option<[u8; 16]>,
     amount: i64,
     provider: String,
     beneficiary_provider: Option<String>,
@@ -198,7 +201,7 @@ fn compare(transaction: &Connection, new: &NewJob) -> Result<Taken, Rejected> {
     let request = &new.request;
     let first = transaction
         .prepare_cached(
-            "SELECT customer_number, amount, provider, beneficiary_provider, state, outcome_id FROM jobs
+            "SELECT customer_number, amount, provider, beneficiary_provider, state, outcome_id, customer_digest FROM jobs
              WHERE partner_reference_no = ?1",
         )?
         .query_row([request.partner_reference_no.as_str()], |row| {
@@ -209,12 +212,22 @@ fn compare(transaction: &Connection, new: &NewJob) -> Result<Taken, Rejected> {
                 beneficiary_provider: row.get(3)?,
                 state: row.get(4)?,
                 outcome: row.get(5)?,
+                customer_digest: row.get(6)?,
             })
         })
         .optional()?
         .ok_or_else(|| StoreError::Failed("a key is taken and not there".to_owned()))?;
+    let same_customer = match (&first.customer_number, first.customer_digest) {
+        (Some(number), _) => number == request.customer_number.expose(),
+        (None, Some(digest)) => {
+            digest == customer_digest(request.partner_reference_no.as_str(), request.customer_number.expose())
+        }
+        (None, None) => {
+            return Err(StoreError::Failed("a key is taken, and its request is not there".to_owned()).into());
+        }
+    };
     let fields: Vec<&'static str> = [
-        ("customerNumber", first.customer_number == request.customer_number.expose()),
+        ("customerNumber", same_customer),
         ("amount", first.amount == minor(request.amount)),
         ("provider", first.provider == request.provider),
         ("beneficiaryProvider", first.beneficiary_provider == request.beneficiary_provider),

@@ -80,7 +80,7 @@ impl DeadLetterFilter {
         clause.and_value("d.dead_at >= ?", self.since.map(Timestamp::as_millis));
         clause.and_value("d.dead_at < ?", self.until.map(Timestamp::as_millis));
         clause.and_value(
-            "(instr(lower(d.detail), ?) OR instr(lower(r.partner_reference_no), ?) OR instr(lower(d.claimed_reference), ?))",
+            "(instr(lower(d.detail), ?) OR instr(lower(s.partner_reference_no), ?) OR instr(lower(d.claimed_reference), ?))",
             self.matching.map(|text| text.to_lowercase()),
         );
         clause
@@ -88,12 +88,11 @@ impl DeadLetterFilter {
 }
 
 /// The columns [`dead_letter`] reads, in its order; the message's come behind them.
-const DEAD_LETTER: &str = "d.id, d.job_id, r.partner_reference_no, d.claimed_reference, d.provider, d.reason, d.detail, \
+const DEAD_LETTER: &str = "d.id, d.job_id, s.partner_reference_no, d.claimed_reference, d.provider, d.reason, d.detail, \
      d.money_state, d.response_code, s.amount, s.attempts, d.dead_at, d.closed_at, d.closed_as";
 const MESSAGE: &str = "d.body, d.size, d.sha256, d.properties, d.headers";
 /// Not the view `jobs`: beside a LEFT JOIN SQLite would make a table of all of it.
-const FROM: &str = "FROM dead_letters d LEFT JOIN job_states s ON s.job_id = d.job_id
-     LEFT JOIN job_requests r ON r.id = d.job_id";
+const FROM: &str = "FROM dead_letters d LEFT JOIN job_states s ON s.job_id = d.job_id";
 /// Open ones by reason, from the index alone.
 pub(crate) const COUNTS: &str =
     "SELECT reason, count(*) FROM dead_letters INDEXED BY dead_letters_open WHERE closed_at IS NULL GROUP BY reason";

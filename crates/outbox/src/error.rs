@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use snap_core::Timestamp;
+use snap_core::{PartnerReferenceNo, Timestamp};
 
 use crate::{DeadLetterId, JobId};
 
@@ -22,6 +22,9 @@ pub enum StoreError {
     /// There is no such job.
     #[error("there is no job {0}")]
     UnknownJob(JobId),
+    /// Only a tombstone is left of the job: it ended long ago, and cannot be acted upon any more.
+    #[error("job {0} ended long ago: its details are past retention")]
+    PastRetention(PartnerReferenceNo),
     /// There is no such dead letter.
     #[error("there is no dead letter {0}")]
     UnknownDeadLetter(DeadLetterId),

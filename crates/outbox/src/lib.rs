@@ -38,8 +38,10 @@ mod reconcile;
 mod record;
 mod reserve;
 mod rows;
+mod shrink;
 mod store;
 mod task;
+mod tombstones;
 mod types;
 mod writer;
 
@@ -58,7 +60,9 @@ pub use outcomes::{NewOutcome, OutboxBacklog, OutboxCursor, OutboxRow, Outcome};
 pub use queries::{JobFilter, StateTotal, Timeline};
 pub use reconcile::Reconcile;
 pub use record::{AnswerFields, Attempt, AttemptEnd, HistoryEntry, NewAttempt, Record, Recorded};
+pub use shrink::Swept;
 pub use store::Store;
+pub use tombstones::{KnownJob, Tombstone};
 pub use types::{Carried, DeadLetterId, JobId, JobRequest, OutcomeId, StoredJob, Total};
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ impl Store {
     pub async fn purgeable_amount(&self, before: Timestamp) -> Result<Total, StoreError> {
         self.read(move |connection| {
             let sql = format!(
-                "SELECT {} FROM dead_letters d JOIN jobs j ON j.id = d.job_id WHERE d.closed_at < ?1",
+                "SELECT {} FROM dead_letters d JOIN job_states j ON j.job_id = d.job_id WHERE d.closed_at < ?1",
                 sum("j.amount")
             );
             Ok(connection.query_row(&sql, [before.as_millis()], |row| total(row, 0))?)

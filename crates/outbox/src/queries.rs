@@ -4,11 +4,13 @@ use rusqlite::{Connection, Row, params_from_iter};
 use snap_core::{CustomerNumber, PartnerReferenceNo, Timestamp};
 
 use crate::{
-    Attempt, DeadLetter, HistoryEntry, JobId, Outcome, Page, Store, StoreError, StoredJob, Total, dead_letter_queries,
+    Attempt, DeadLetter, HistoryEntry, JobId, KnownJob, Outcome, Page, Store, StoreError, StoredJob, Total,
+    dead_letter_queries,
     error::Rejected,
     filter::{Where, one_more},
     outcomes, past,
     rows::{self, unreadable},
+    tombstones,
 };
 
 /// Which jobs.
@@ -18,7 +20,7 @@ pub struct JobFilter {
     pub states: Vec<String>,
     /// Of this provider.
     pub provider: Option<String>,
-    /// Of this customer.
+    /// Of this customer; never one of which only a tombstone is left.
     pub customer: Option<CustomerNumber>,
     /// Accepted at or after.
     pub since: Option<Timestamp>,
@@ -48,8 +50,8 @@ pub struct StateTotal {
 /// Everything about one job.
 #[derive(Clone)]
 pub struct Timeline {
-    /// The job.
-    pub job: StoredJob,
+    /// The job; of a tombstone the history and the requests are gone, and of its events only the terminal one is left.
+    pub job: KnownJob,
     /// Its history, the oldest first.
     pub history: Vec<HistoryEntry>,
     /// Its requests, the oldest first.
@@ -81,21 +83,22 @@ impl Store {
     /// The job with this key.
     ///
     /// # Errors
-    /// Any failure to read.
+    /// [`StoreError::PastRetention`] where only a tombstone is left, or any failure to read.
     pub async fn find(&self, key: &PartnerReferenceNo) -> Result<Option<StoredJob>, StoreError> {
         let key = key.clone();
-        self.read(move |connection| find(connection, &key)).await
+        self.read(move |connection| find(connection, &key)?.map(KnownJob::must_be_whole).transpose()).await
     }
 
     /// The job with this number.
     ///
     /// # Errors
-    /// Any failure to read.
+    /// [`StoreError::PastRetention`] where only a tombstone is left, or any failure to read.
     pub async fn job(&self, id: JobId) -> Result<Option<StoredJob>, StoreError> {
         self.read(move |connection| {
-            let mut statement = connection.prepare_cached(&format!("SELECT {} FROM jobs WHERE id = ?1", rows::JOB))?;
+            let mut statement =
+                connection.prepare_cached(&format!("SELECT {} FROM jobs WHERE id = ?1", tombstones::columns()))?;
             let mut found = statement.query([id.0])?;
-            found.next()?.map(rows::job).transpose()
+            found.next()?.map(|row| tombstones::known(row)?.must_be_whole()).transpose()
         })
         .await
     }
@@ -109,16 +112,16 @@ impl Store {
         filter: JobFilter,
         after: Option<JobId>,
         limit: usize,
-    ) -> Result<Page<StoredJob, JobId>, StoreError> {
+    ) -> Result<Page<KnownJob, JobId>, StoreError> {
         self.read(move |connection| {
             let (order, behind) = if filter.oldest_first { ("ASC", "id > ?") } else { ("DESC", "id < ?") };
             let mut clause = filter.clause();
             clause.and_value(behind, after.map(|id| id.0));
-            let sql =
-                format!("SELECT {} FROM jobs{} ORDER BY id {order} LIMIT {}", rows::JOB, clause.sql(), one_more(limit));
+            let (columns, limited) = (tombstones::columns(), one_more(limit));
+            let sql = format!("SELECT {columns} FROM jobs{} ORDER BY id {order} LIMIT {limited}", clause.sql());
             let mut statement = connection.prepare(&sql)?;
             let found = statement.query(params_from_iter(clause.into_values()))?;
-            Ok(Page::cut(rows::collect(found, rows::job)?, limit, |job| job.id))
+            Ok(Page::cut(rows::collect(found, tombstones::known)?, limit, KnownJob::id))
         })
         .await
     }
@@ -131,12 +134,12 @@ impl Store {
         let key = key.clone();
         self.read(move |connection| {
             let Some(job) = find(connection, &key)? else { return Ok(None) };
-            let past = past::read(connection, job.id)?;
+            let past = past::read(connection, job.id())?;
             Ok(Some(Timeline {
                 history: past.history,
                 attempts: past.attempts,
-                outcomes: outcomes::of_job(connection, job.id)?,
-                dead_letters: dead_letter_queries::of_job(connection, job.id)?,
+                outcomes: outcomes::of_job(connection, job.id())?,
+                dead_letters: dead_letter_queries::of_job(connection, job.id())?,
                 job,
             }))
         })
@@ -163,8 +166,7 @@ impl Store {
     pub async fn totals(&self, filter: JobFilter) -> Result<Vec<StateTotal>, StoreError> {
         self.read(move |connection| {
             // What was asked is read only where the filter asks for it.
-            let of_request = filter.customer.is_some() || filter.matching.is_some();
-            let from = if of_request { "jobs" } else { "job_states" };
+            let from = if filter.customer.is_some() { "jobs" } else { "job_states" };
             let clause = filter.clause();
             let mut statement = connection
                 .prepare(&format!("SELECT provider, state, amount, accepted_at FROM {from}{}", clause.sql()))?;
@@ -209,9 +211,10 @@ fn text<'a>(row: &'a Row<'_>, column: usize) -> Result<&'a str, Rejected> {
     row.get_ref(column)?.as_str().map_err(|_not_text| unreadable("job_states", "its provider or state"))
 }
 
-fn find(connection: &Connection, key: &PartnerReferenceNo) -> Result<Option<StoredJob>, Rejected> {
+fn find(connection: &Connection, key: &PartnerReferenceNo) -> Result<Option<KnownJob>, Rejected> {
+    let columns = tombstones::columns();
     let mut statement =
-        connection.prepare_cached(&format!("SELECT {} FROM jobs WHERE partner_reference_no = ?1", rows::JOB))?;
+        connection.prepare_cached(&format!("SELECT {columns} FROM jobs WHERE partner_reference_no = ?1"))?;
     let mut found = statement.query([key.as_str()])?;
-    found.next()?.map(rows::job).transpose()
+    found.next()?.map(tombstones::known).transpose()
 }

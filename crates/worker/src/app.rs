@@ -23,6 +23,7 @@ use crate::message::{ProviderRule, Providers};
 use crate::notes::Notes;
 use crate::relay::Relay;
 use crate::restored::Restored;
+use crate::retention::Forgetting;
 use crate::telemetry::metrics::{Metrics, StoreSnapshot};
 use crate::wake::Wake;
 
@@ -127,6 +128,8 @@ impl App {
         };
         app.serve(listener, &lanes, config.amqp.is_some());
         app.start_lanes(&lanes, &restored).await?;
+        let forgetting = Forgetting { store: app.driver.store.clone(), clock, retention: config.store.retention };
+        app.own(forgetting.run(app.driver.shutdown.clone(), app.driver.fatal.clone()));
         if let Some(amqp) = amqp {
             let intake = Intake {
                 driver: Arc::clone(&app.driver),

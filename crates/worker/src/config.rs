@@ -21,6 +21,7 @@ mod warning;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 pub use amqp::{AmqpConfig, AmqpSection};
 pub use environment::Environment;
@@ -60,6 +61,17 @@ pub struct Config {
 pub struct StoreConfig {
     /// The SQLite file.
     pub path: PathBuf,
+    /// For how long it keeps what ended.
+    pub retention: Retention,
+}
+
+/// For how long after a job's end something is kept. Whoever sets less than is safe gets no configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retention {
+    /// Its details: customer, requests, history; `None`: for ever.
+    pub details: Option<Duration>,
+    /// Its key, with what is left of it; `None`: for ever.
+    pub keys: Option<Duration>,
 }
 
 /// The health and metrics endpoint.
@@ -131,6 +143,12 @@ impl Config {
             problem.set_by = problem.key.as_ref().and_then(|key| overridden.get(key)).cloned();
         }
         Err(ConfigError::new(file, problems))
+    }
+
+    /// As long as any provider can be asked about a top-up, or refuses its reference: its story is kept for so long.
+    #[must_use]
+    pub fn asking_horizon(&self) -> Duration {
+        resolve::asked(&self.providers).1
     }
 
     /// What works but should not stay so: for `check`.

@@ -171,6 +171,7 @@ impl CommandError {
             Self::Refused { .. } => Exit::Refused,
             Self::Service(AppError::Listen { .. }) => Exit::Usage,
             Self::Open(error) => exit_of_open(error),
+            Self::Store(StoreError::PastRetention(_)) => Exit::Refused,
             Self::BrokenOff { confirmed: 1.., .. } => Exit::SomeFailed,
             Self::Service(_)
             | Self::Store(_)
@@ -282,6 +283,7 @@ fn hint_of_store(error: &StoreError) -> Option<String> {
         StoreError::Full => Some("make room on the disk; nothing was written".to_owned()),
         StoreError::Busy => Some("try again; nothing was written".to_owned()),
         StoreError::Unreadable { .. } => Some("`worker check` reads the whole store".to_owned()),
+        StoreError::PastRetention(key) => Some(format!("`worker jobs show {key}` says what is still known of it")),
         _ => None,
     }
 }

@@ -19,6 +19,7 @@ pub mod output;
 pub mod provider;
 pub mod relay;
 pub mod restored;
+pub mod retention;
 pub mod signals;
 pub mod telemetry {
     //! Log fields and metrics, named once.

@@ -35,6 +35,8 @@ pub(crate) struct Settings {
     pub(crate) credentials: Credentials,
     /// The store, relative to the directory of the config, or absolute.
     pub(crate) store: String,
+    /// More lines for `[store]`.
+    pub(crate) store_extra: String,
     /// `log.level`.
     pub(crate) log_level: &'static str,
     /// Calls to a provider at one time.
@@ -49,6 +51,8 @@ pub(crate) struct Settings {
     pub(crate) interval_max: Duration,
     /// When doubt becomes a dead letter.
     pub(crate) give_up_after: Duration,
+    /// How long the provider refuses a repeated reference; `None`: as its profile says.
+    pub(crate) uniqueness_window: Option<Duration>,
     /// Pauses of a lane's probe, first and longest.
     pub(crate) probe: (Duration, Duration),
     /// Budget of safe retries.
@@ -69,6 +73,7 @@ impl Settings {
             providers: Vec::new(),
             credentials: credentials.clone(),
             store: "worker.db".to_owned(),
+            store_extra: String::new(),
             log_level: "debug",
             max_in_flight: 32,
             request_timeout: Duration::from_secs(3),
@@ -76,6 +81,7 @@ impl Settings {
             first_after: Duration::from_millis(100),
             interval_max: Duration::from_millis(400),
             give_up_after: Duration::from_secs(120),
+            uniqueness_window: None,
             probe: (Duration::from_millis(200), Duration::from_millis(800)),
             attempts: 8,
             provider_extra: String::new(),
@@ -92,7 +98,7 @@ impl Settings {
             line(format!("[amqp]\nurl = \"{url}\"\nnamespace = \"{}\"", self.namespace));
             line(format!("prefetch = {}\ndeclare = {}", self.prefetch, self.declare));
         }
-        line(format!("[store]\nurl = \"sqlite:{}\"", self.store));
+        line(format!("[store]\nurl = \"sqlite:{}\"\n{}", self.store, self.store_extra));
         line(format!("[http]\nlisten = \"127.0.0.1:{}\"", self.http_port));
         line(format!("[log]\nlevel = \"{}\"\nformat = \"json\"", self.log_level));
         let ms = |duration: Duration| format!("\"{}ms\"", duration.as_millis());
@@ -113,6 +119,9 @@ impl Settings {
             line(format!("[providers.{name}.status]\nfirst_after = {}", ms(self.first_after)));
             line(format!("interval_max = {}\nquiet_period = {}", ms(self.interval_max), ms(self.quiet_period)));
             line(format!("give_up_after = {}", ms(self.give_up_after)));
+            if let Some(window) = self.uniqueness_window {
+                line(format!("uniqueness_window = {}", ms(window)));
+            }
         }
         text
     }

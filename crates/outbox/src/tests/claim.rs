@@ -80,9 +80,7 @@ async fn a_job_that_cannot_be_read_does_not_stand_before_the_others() {
     let fixture = Fixture::new();
     fixture.waiting("bad", t(1)).await;
     fixture.waiting("good", t(2)).await;
-    raw(&fixture.path())
-        .execute("UPDATE job_requests SET first_engine = '{' WHERE partner_reference_no = 'bad'", [])
-        .unwrap();
+    raw(&fixture.path()).execute("UPDATE job_requests SET first_engine = '{' WHERE id = 1", []).unwrap();
     let due = fixture.store.claim_due("finpay", t(9), 9).await.unwrap();
     assert_eq!(due.iter().map(|job| job.id).collect::<Vec<_>>(), [JobId(2)]);
     assert!(fixture.store.claim_due("finpay", t(9), 9).await.unwrap().is_empty());

@@ -8,7 +8,7 @@ use crate::task::Room;
 const HOUR: Duration = Duration::from_secs(3600);
 
 /// Lets the file grow by so many pages and no more: to SQLite that is a full disk.
-async fn room_for_pages(store: &Store, pages: i64) {
+pub(super) async fn room_for_pages(store: &Store, pages: i64) {
     let limit = store.write(Room::Reserved, pages, |transaction, pages| {
         let now: i64 = transaction.query_row("PRAGMA page_count", [], |row| row.get(0))?;
         transaction.query_row(&format!("PRAGMA max_page_count = {}", now + *pages), [], |_| Ok(()))?;
@@ -18,7 +18,7 @@ async fn room_for_pages(store: &Store, pages: i64) {
 }
 
 /// Takes jobs in until the store is full; answers how many there are then.
-async fn fill(store: &Store) -> i64 {
+pub(super) async fn fill(store: &Store) -> i64 {
     for n in 0.. {
         match store.accept(vec![new_job(&format!("fill-{n}"))]).await {
             Ok(_) => {}

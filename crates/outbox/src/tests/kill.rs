@@ -101,7 +101,7 @@ fn work_and_be_killed_after(lines: usize, store: &Path) -> BTreeMap<String, Stri
 async fn check(store: &Store, key: &str, what: &str) {
     let timeline = store.timeline(&reference(key)).await.unwrap();
     let timeline = timeline.unwrap_or_else(|| panic!("{key} was {what} and is not there"));
-    let state = timeline.job.job.state.name();
+    let state = timeline.job.state();
     match what {
         "accepted" => {}
         "sending" => assert!(timeline.attempts.len() == 1 && state != "ready", "{key}: {state}"),

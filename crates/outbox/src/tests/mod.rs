@@ -28,6 +28,7 @@ mod reconcile;
 mod record;
 mod recover;
 mod scale;
+mod shrink;
 
 /// A store of a test's own.
 struct Fixture {

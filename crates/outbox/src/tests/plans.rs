@@ -116,7 +116,7 @@ fn the_outbox_is_searched_in_the_partial_index() {
 #[test]
 fn a_key_and_a_number_are_searched() {
     let by = |clause: &str| format!("SELECT {} FROM jobs WHERE {clause}", rows::JOB);
-    assert_searches(&by("partner_reference_no = ?"), "SEARCH r USING INDEX sqlite_autoindex_job_requests_1");
+    assert_searches(&by("partner_reference_no = ?"), "SEARCH s USING INDEX sqlite_autoindex_job_states_1");
     assert_searches(&by("id = ?"), "SEARCH s USING INTEGER PRIMARY KEY");
     assert_searches(outcomes::MARK, "INTEGER PRIMARY KEY (rowid>? AND rowid<?)");
     assert_searches(

@@ -15,8 +15,8 @@ async fn jobs_are_listed_by_arrival_in_pages_and_by_filter() {
     other.at = t(100);
     fixture.accept_one(other).await;
 
-    let keys = |page: &Page<StoredJob, JobId>| -> Vec<String> {
-        page.items.iter().map(|job| job.request.partner_reference_no.to_string()).collect()
+    let keys = |page: &Page<KnownJob, JobId>| -> Vec<String> {
+        page.items.iter().map(|job| job.partner_reference_no().to_string()).collect()
     };
     let all = JobFilter::default;
     let page = fixture.store.jobs(all(), None, 3).await.unwrap();

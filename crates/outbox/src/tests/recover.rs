@@ -46,7 +46,7 @@ async fn a_restart_goes_through_what_was_under_way_and_nothing_else() {
     assert_eq!(report, expected);
     for key in ["sent", "sent-and-due"] {
         let sent = fixture.timeline(key).await;
-        assert_eq!((sent.job.job.state.name(), sent.job.due_at), ("unconfirmed", Some(t(20))));
+        assert_eq!((sent.job.state(), fixture.job(key).await.due_at), ("unconfirmed", Some(t(20))));
         assert_eq!(sent.history.last().unwrap().event, "restarted");
     }
     assert_eq!(fixture.job("driven").await.due_at, Some(t(10)));

@@ -13,14 +13,15 @@ fn stored(finished: i64, waiting: i64) -> Connection {
     connection
         .execute(
             "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < ?1)
-             INSERT INTO job_requests (partner_reference_no, customer_number, metadata, first_engine)
-             SELECT 'ref-' || n, '6281234567902', '{}', ?2 FROM n",
+             INSERT INTO job_requests (id, customer_number, metadata, first_engine)
+             SELECT n, '6281234567902', '{}', ?2 FROM n",
             rusqlite::params![finished + waiting, engine],
         )
         .unwrap();
     for sql in [
-        "INSERT INTO job_states (job_id, provider, amount, accepted_at, state, version, due_at, finished_at)
-         SELECT id, 'finpay', 1000000, id, iif(id <= ?1, 'succeeded', 'ready'), 1, iif(id <= ?1, NULL, id * 7919 % 100003),
+        "INSERT INTO job_states (job_id, partner_reference_no, provider, amount, accepted_at, state, version, due_at,
+           finished_at)
+         SELECT id, 'ref-' || id, 'finpay', 1000000, id, iif(id <= ?1, 'succeeded', 'ready'), 1, iif(id <= ?1, NULL, id * 7919 % 100003),
            iif(id <= ?1, id, NULL) FROM job_requests",
         "INSERT INTO outcomes (id, event_id, event_type, terminal, body, headers, created_at)
          SELECT id, 'e-' || id, 'topup.succeeded', 1, x'7b7d', '{}', id FROM job_requests WHERE ?1 = ?1",

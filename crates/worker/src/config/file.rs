@@ -53,6 +53,14 @@ pub(super) struct Store {
     /// `sqlite:` and the file's path, relative to this file.
     #[schemars(extend("default" = "sqlite:worker.db"))]
     pub(super) url: Option<String>,
+    /// How long after its end a job keeps its details; then its key, amount, outcome and published event are left. At least
+    /// as long as any provider can be asked about it.
+    #[schemars(extend("default" = "90d"))]
+    pub(super) keep_details: Option<Keep>,
+    /// How long after its end a key is known again; beyond it a repeated message is a new top-up. Longer than any
+    /// `uniqueness_window`.
+    #[schemars(extend("default" = "forever"))]
+    pub(super) keep_keys: Option<Keep>,
 }
 
 /// Health and metrics.
@@ -305,6 +313,38 @@ impl JsonSchema for Span {
             "description": "Whole numbers with the units ms, s, m, h, d: 500ms, 30s, 10m, 1h30m, 50d.",
             "type": "string",
             "pattern": "^([0-9]+(ms|s|m|h|d))+$",
+        })
+    }
+}
+
+/// How long something is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Keep {
+    For(Duration),
+    Forever,
+}
+
+impl<'de> Deserialize<'de> for Keep {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+        if text == "forever" {
+            return Ok(Self::Forever);
+        }
+        let span = snap_core::duration::parse(&text);
+        span.map(Self::For).map_err(|error| serde::de::Error::custom(format!("{error}, nor `forever`")))
+    }
+}
+
+impl JsonSchema for Keep {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Keep".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "description": "A duration, such as 90d or 1h30m, or the word forever.",
+            "type": "string",
+            "pattern": "^(forever|([0-9]+(ms|s|m|h|d))+)$",
         })
     }
 }

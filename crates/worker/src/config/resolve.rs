@@ -2,10 +2,13 @@
 
 mod profile;
 mod provider;
+mod retention;
+
+pub(super) use retention::asked;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::file::{self, File, Span};
@@ -32,7 +35,9 @@ pub(super) fn resolve(contents: File, file: &Path, environment: &Environment) ->
         let provider = root.below(&format!("providers.{name}"), |section| provider::resolve(&name, written, section));
         providers.extend(provider.map(|provider| (name, provider)));
     }
-    let (Some(store), Some(http), true) = (store, http, root.problems.is_empty()) else { return Err(root.problems) };
+    let retention = root.below("store", |section| retention::resolve(&contents.store, &providers, section));
+    let (Some(path), Some(http), true) = (store, http, root.problems.is_empty()) else { return Err(root.problems) };
+    let store = StoreConfig { path, retention };
     let log = LogConfig {
         level: contents.log.level.unwrap_or(LogLevel::Info),
         format: contents.log.format.unwrap_or(LogFormat::Auto),
@@ -121,7 +126,7 @@ fn amqp(written: file::Amqp, section: &mut Section<'_>) -> Option<AmqpSection> {
     Some(AmqpSection { url, namespace, prefetch, declare: written.declare.unwrap_or(true) })
 }
 
-fn store(written: &file::Store, section: &mut Section<'_>) -> Option<StoreConfig> {
+fn store(written: &file::Store, section: &mut Section<'_>) -> Option<PathBuf> {
     let url = written.url.as_deref().unwrap_or(DEFAULT_STORE);
     let hint = "as \"sqlite:worker.db\"; a relative path is relative to the configuration file";
     let Some(path) = url.strip_prefix("sqlite:") else {
@@ -135,7 +140,7 @@ fn store(written: &file::Store, section: &mut Section<'_>) -> Option<StoreConfig
         section.problem("url", "names no file", hint);
         return None;
     }
-    Some(StoreConfig { path: beside(section.file, Path::new(path)) })
+    Some(beside(section.file, Path::new(path)))
 }
 
 fn http(written: &file::Http, section: &mut Section<'_>) -> Option<HttpConfig> {

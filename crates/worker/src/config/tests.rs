@@ -3,6 +3,7 @@
 mod environment;
 mod problems;
 mod profile;
+mod retention;
 mod secrets;
 mod values;
 

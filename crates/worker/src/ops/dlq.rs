@@ -10,7 +10,7 @@ mod next;
 #[cfg(test)]
 mod tests;
 
-use outbox::{DeadLetter, DeadLetterFilter, DeadLetterId, Store};
+use outbox::{DeadLetter, DeadLetterFilter, DeadLetterId, KnownJob, Store, Timeline};
 use serde::Serialize;
 use snap_core::Timestamp;
 
@@ -175,7 +175,7 @@ async fn show(id: &str, store: &Store, output: &Output) -> Result<(), CommandErr
     let shown = Shown {
         letter: LetterView::new(&letter),
         why: Why::of(&letter),
-        next: next::of(&letter),
+        next: next::of(&letter, matches!(&job, Some(Timeline { job: KnownJob::Tombstone(_), .. }))),
         history: job.as_ref().map(timeline::entries).unwrap_or_default(),
         message: letter.delivered.as_ref().map(MessageView::new),
     };

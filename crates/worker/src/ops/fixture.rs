@@ -227,6 +227,14 @@ fn sending(job: &StoredJob, at: Timestamp) -> Record {
     record
 }
 
+/// [`filled`], long after: what ended and was told is past retention.
+pub(super) async fn shrunken() -> Filled {
+    let filled = filled().await;
+    let swept = filled.store.shrink_some(NOW, NOW, None).await.unwrap();
+    assert_eq!((swept.done, swept.next), (1, None));
+    filled
+}
+
 /// The job after `record`.
 async fn recorded(store: &Store, record: Record) -> StoredJob {
     let id = record.id;

@@ -72,6 +72,8 @@ url = "amqp://guest:guest@127.0.0.1:5672/%2f"   # or { env = "NAME" } or { file 
 # Every job, attempt and outcome. On a local disk; one worker a file.
 [store]
 #url = "sqlite:worker.db"
+#keep_details = "90d"        # then a job that ended shrinks to its key, amount, outcome and event; or "forever"
+#keep_keys = "forever"       # beyond it a repeated message would be a new top-up; or longer than anybody repeats one
 
 # Health and metrics: /healthz, /readyz, /metrics.
 [http]

@@ -6,7 +6,7 @@ mod tests;
 mod view;
 mod watch;
 
-use outbox::{JobId, StateTotal, Store, StoredJob, Total};
+use outbox::{JobId, KnownJob, StateTotal, Store, Total};
 use serde::Serialize;
 use snap_core::{PartnerReferenceNo, Timestamp};
 
@@ -48,7 +48,7 @@ fn cursor(text: &str) -> Result<JobId, CommandError> {
     })
 }
 
-fn table(jobs: &[StoredJob], now: Timestamp) -> Table {
+fn table(jobs: &[KnownJob], now: Timestamp) -> Table {
     let mut table = Table::new([
         Column::left("REFERENCE"),
         Column::left("PROVIDER"),
@@ -59,15 +59,24 @@ fn table(jobs: &[StoredJob], now: Timestamp) -> Table {
         Column::right("AGE"),
     ]);
     for job in jobs {
-        let state = job.job.state.name();
+        let state = job.state();
+        let (provider, customer, amount, code) = match job {
+            KnownJob::Whole(job) => (
+                &job.request.provider,
+                Some(job.request.customer_number.masked()),
+                job.request.amount,
+                job.response_code.as_ref(),
+            ),
+            KnownJob::Tombstone(left) => (&left.provider, None, left.amount, left.response_code.as_ref()),
+        };
         table.row([
-            Cell::new(job.request.partner_reference_no.as_str()),
-            Cell::new(&job.request.provider),
-            Cell::new(job.request.customer_number.masked()),
-            Cell::new(rupiah(job.request.amount.minor().into())),
+            Cell::new(job.partner_reference_no().as_str()),
+            Cell::new(provider),
+            Cell::maybe(customer.as_ref()),
+            Cell::new(rupiah(amount.minor().into())),
             Cell::toned(state, tone_of_state(state)),
-            Cell::maybe(job.response_code.as_ref()),
-            Cell::new(age(now.since(job.accepted_at))),
+            Cell::maybe(code),
+            Cell::new(age(now.since(job.accepted_at()))),
         ]);
     }
     table
@@ -103,7 +112,7 @@ async fn show(reference: &PartnerReferenceNo, store: &Store, output: &Output) ->
     let shown = Shown { job: JobView::new(&found.job), timeline: timeline::entries(&found) };
     let text = || {
         let color = output.color();
-        let state = found.job.job.state.name();
+        let state = found.job.state();
         let title =
             format!("{}  {}", Tone::Strong.paint(reference.as_str(), color), tone_of_state(state).paint(state, color));
         format!("{title}\n\n{}\n{}", shown.job.facts().render(color), timeline::table(&shown.timeline).render(color))

@@ -4,7 +4,9 @@
 mod tests;
 
 use engine::{Event, State, apply};
-use outbox::{DeadLetter, HistoryEntry, JobFilter, NewDeadLetter, Reconcile, Record, StoreError, StoredJob, Total};
+use outbox::{
+    DeadLetter, HistoryEntry, JobFilter, KnownJob, NewDeadLetter, Reconcile, Record, StoreError, StoredJob, Total,
+};
 use serde::Serialize;
 use serde_json::{Value, json};
 use snap_core::Timestamp;
@@ -90,7 +92,8 @@ async fn unasked(since: Timestamp, desk: &Desk<'_>) -> Result<Vec<StoredJob>, Co
     let (mut found, mut after) = (Vec::new(), None);
     loop {
         let page = desk.store.jobs(filter.clone(), after, PART).await?;
-        for job in page.items {
+        // Nothing can be done to what is past retention any more.
+        for job in page.items.into_iter().filter_map(KnownJob::whole) {
             if !must_ask_first(&job, since) && !may_be_replayed(&job, since) {
                 continue;
             }

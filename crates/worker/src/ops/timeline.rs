@@ -1,6 +1,6 @@
 //! One job on one axis: what the broker brought, what the store knows, what the provider was asked, what was told.
 
-use outbox::{Attempt, ClosedAs, DeadLetter, HistoryEntry, Outcome, Timeline};
+use outbox::{Attempt, ClosedAs, DeadLetter, HistoryEntry, KnownJob, Outcome, Timeline};
 use serde::Serialize;
 use serde_json::Value;
 use snap_core::{Service, Timestamp};
@@ -80,8 +80,11 @@ pub(super) fn entries(timeline: &Timeline) -> Vec<Entry> {
         let place = entries.iter().rposition(|before| before.time <= entry.time).map_or(0, |place| place + 1);
         entries.insert(place, entry);
     }
-    let accepted = What::Accepted { message_id: timeline.job.carried.message_id.clone() };
-    entries.insert(0, Entry::new(timeline.job.accepted_at, accepted));
+    let message_id = match &timeline.job {
+        KnownJob::Whole(job) => job.carried.message_id.clone(),
+        KnownJob::Tombstone(_) => None,
+    };
+    entries.insert(0, Entry::new(timeline.job.accepted_at(), What::Accepted { message_id }));
     entries
 }
 

@@ -43,7 +43,10 @@ fn unknown_keys_are_refused_with_the_nearest_known_one() {
             with("private_key.path = \"x\"").replace("private_key = { file = \"finpay.pem\" }\n", ""),
             "providers.finpay.private_key.path is not a known key\nhint: the keys here are ",
         ),
-        (after("[store]\nbananas = 1"), "store.bananas is not a known key\nhint: the keys here are url"),
+        (
+            after("[store]\nbananas = 1"),
+            "store.bananas is not a known key\nhint: the keys here are keep_details, keep_keys, url",
+        ),
     ] {
         let report = refused(&text);
         assert!(report.contains(&format!(": {expected}")), "expected {expected}\n{report}");

@@ -7,7 +7,7 @@ use outbox::{OpenError, OpenOptions, Opened, PauseCause, Store};
 
 use super::{Finding, Status};
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, Retention};
 use crate::exit::CommandError;
 use crate::output::{age, moment};
 use crate::text::chain;
@@ -33,8 +33,14 @@ pub(super) async fn look(config: &Config, clock: &Clock) -> Vec<Finding> {
 fn memory(config: &Config) -> Finding {
     let windows = config.providers.values().map(|provider| provider.profile.defaults.uniqueness_window);
     let longest = windows.max().unwrap_or_default();
-    let detail =
-        format!("every key is kept, longer than any replay (the longest uniqueness_window is {})", age(longest));
+    let Retention { details, keys } = config.store.retention;
+    let keys = keys.map_or_else(|| "for ever".to_owned(), |span| format!("for {}", age(span)));
+    let details = details.map_or_else(|| "for ever".to_owned(), |span| format!("for {}", age(span)));
+    let detail = format!(
+        "every key is kept {keys} after its job's end, details {details}: longer than any replay (the longest \
+         uniqueness_window is {})",
+        age(longest)
+    );
     Finding::ok("idempotency", detail)
 }
 

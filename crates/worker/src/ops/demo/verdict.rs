@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use engine::State;
-use outbox::{JobFilter, Store};
+use outbox::{JobFilter, KnownJob, Store};
 use serde::Serialize;
 use snap_sim::Running;
 
@@ -57,7 +57,7 @@ pub(super) async fn judge(
     let (mut after, mut seen) = (None, 0_u64);
     loop {
         let page = store.jobs(JobFilter { oldest_first: true, ..JobFilter::default() }, after, PAGE).await?;
-        for job in &page.items {
+        for job in page.items.into_iter().filter_map(KnownJob::whole) {
             seen += 1;
             let credits = sim.credits_of(job.request.partner_reference_no.as_str());
             let (end, reason, right) = match &job.job.state {

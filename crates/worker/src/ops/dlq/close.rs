@@ -59,9 +59,9 @@ pub(super) async fn work(
     for letter in &letters {
         items.push(match one(letter, &actor).await {
             // Of this one only: somebody else was there first, or it is not in the state it must be in.
-            Err(CommandError::Store(error @ (StoreError::Fenced { .. } | StoreError::DeadLetterState { .. }))) => {
-                Item::failed(letter, chain(&error))
-            }
+            Err(CommandError::Store(
+                error @ (StoreError::Fenced { .. } | StoreError::DeadLetterState { .. } | StoreError::PastRetention(_)),
+            )) => Item::failed(letter, chain(&error)),
             Err(CommandError::Refused { what, .. }) => Item::failed(letter, what),
             other => other?,
         });
@@ -201,7 +201,7 @@ struct Purged {
 
 /// Deletes what has been closed for long.
 pub(super) async fn purge(args: &DlqPurgeArgs, desk: &Desk<'_>) -> Result<Exit, CommandError> {
-    let horizon = horizon(desk);
+    let horizon = desk.config.asking_horizon();
     if args.older_than < horizon {
         return Err(CommandError::Refused {
             what: format!("what was closed in the last {} can still be asked about or restored", age(horizon)),
@@ -229,13 +229,4 @@ pub(super) async fn purge(args: &DlqPurgeArgs, desk: &Desk<'_>) -> Result<Exit, 
     let text = || if changes { format!("{purged} purged\n") } else { String::new() };
     desk.output.object(&done, text).map_err(stdout)?;
     Ok(Exit::Done)
-}
-
-/// As long as any provider can be asked about a top-up, or refuses its reference, its story is kept.
-fn horizon(desk: &Desk<'_>) -> Duration {
-    let of_provider = desk.config.providers.values().map(|provider| {
-        let status = &provider.profile.defaults;
-        status.uniqueness_window.max(status.give_up_after)
-    });
-    of_provider.max().unwrap_or_default()
 }

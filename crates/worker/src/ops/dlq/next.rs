@@ -14,14 +14,17 @@ pub(super) struct Next {
     pub(super) effect: &'static str,
 }
 
-/// In the order in which they are worth a thought.
-pub(super) fn of(letter: &DeadLetter) -> Vec<Next> {
+/// In the order in which they are worth a thought; of a job whose details are past retention nothing is left to resume.
+pub(super) fn of(letter: &DeadLetter, past_retention: bool) -> Vec<Next> {
     let next = |verb: &str, allowed: bool, effect: &'static str| Next {
         command: format!("worker dlq {verb} {}", letter.id),
         allowed,
         effect,
     };
     match (letter.closed, letter.job) {
+        (Some((_, ClosedAs::Discarded)), _) if past_retention => {
+            vec![next("restore", false, "its job's details are past retention")]
+        }
         (Some((_, ClosedAs::Discarded)), _) => vec![next("restore", true, "opens it again, as it was")],
         (Some(_), _) => Vec::new(),
         (None, None) => vec![

@@ -1,6 +1,6 @@
 //! `worker jobs export`: every job, page by page, so that a large store needs no room.
 
-use outbox::{JobFilter, Store, StoredJob};
+use outbox::{JobFilter, KnownJob, Store};
 use serde_json::Value;
 
 use super::view::JobView;
@@ -12,7 +12,7 @@ use crate::output::Output;
 /// Jobs read at a time.
 const PART: usize = 1000;
 /// The columns, by the names of `jobs list -o json`.
-const COLUMNS: [&str; 19] = [
+const COLUMNS: [&str; 20] = [
     "partnerReferenceNo",
     "provider",
     "state",
@@ -32,6 +32,7 @@ const COLUMNS: [&str; 19] = [
     "notAfter",
     "beneficiaryProvider",
     "currency",
+    "shrunkAt",
 ];
 
 pub(super) async fn export(filter: JobFilter, store: &Store, output: &Output) -> Result<(), CommandError> {
@@ -72,11 +73,11 @@ pub(super) async fn export(filter: JobFilter, store: &Store, output: &Output) ->
     Ok(())
 }
 
-fn json(job: &StoredJob) -> Result<String, CommandError> {
+fn json(job: &KnownJob) -> Result<String, CommandError> {
     serde_json::to_string(&JobView::new(job)).map_err(|error| stdout(error.into()))
 }
 
-fn row(job: &StoredJob) -> Result<String, CommandError> {
+fn row(job: &KnownJob) -> Result<String, CommandError> {
     let job = serde_json::to_value(JobView::new(job)).map_err(|error| stdout(error.into()))?;
     Ok(line(COLUMNS.map(|column| match (&job[column], column) {
         (_, "currency") => "IDR".to_owned(),

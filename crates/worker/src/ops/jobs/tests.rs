@@ -108,6 +108,25 @@ async fn a_job_is_shown_with_its_timeline() {
 }
 
 #[tokio::test]
+async fn of_a_job_past_retention_is_shown_what_is_left_and_that_the_rest_is_gone() {
+    let (filled, whole) = (fixture::shrunken().await, fixture::filled().await);
+    assert_snapshot!("show_shrunken_table", asked(&filled, show_of("78912343452347891"), Format::Table).await);
+    assert_snapshot!("show_shrunken_json", asked(&filled, show_of("78912343452347891"), Format::Json).await);
+    // Counts and rupiah are those of before.
+    let stats = async |of| asked(of, stats_of(everything()), Format::Json).await;
+    assert_eq!(stats(&filled).await, stats(&whole).await);
+    let listed = asked(&filled, list_of(everything()), Format::Table).await;
+    assert_eq!(listed.lines().count(), asked(&whole, list_of(everything()), Format::Table).await.lines().count());
+    let csv = asked(&filled, JobsCommand::Export(JobsExportArgs::default()), Format::Table).await;
+    let row = csv.lines().find(|line| line.starts_with("78912343452347891")).unwrap();
+    assert!(
+        row.starts_with("78912343452347891,finpay,succeeded,,proven_paid,,10000.00,0.00,2211150005490937,"),
+        "{row}"
+    );
+    assert!(row.ends_with(",IDR,2026-11-22T13:03:20.000+07:00"), "{row}");
+}
+
+#[tokio::test]
 async fn a_job_that_is_not_there_ends_with_four_and_a_hint() {
     let filled = fixture::empty();
     let error = run(&show_of("nobody"), &filled.store, NOW, &Output::captured(Format::Json)).await.unwrap_err();
@@ -137,7 +156,7 @@ async fn the_export_is_csv_or_json_and_nothing_private() {
     let csv = asked(&filled, export(), Format::Table).await;
     assert_snapshot!("export_csv", csv);
     let commas: Vec<_> = csv.lines().map(|line| line.matches(',').count()).collect();
-    assert_eq!(commas, [18; 6]);
+    assert_eq!(commas, [19; 6]);
     let lines = asked(&filled, export(), Format::Jsonl).await;
     assert_eq!(lines.lines().count(), 5);
     let whole: serde_json::Value = serde_json::from_str(&asked(&filled, export(), Format::Json).await).unwrap();

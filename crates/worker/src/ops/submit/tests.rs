@@ -49,7 +49,7 @@ impl Producer {
         let opened = outbox::Store::open(&path, Clock::start().now(), &options).unwrap();
         let page = opened.store.jobs(outbox::JobFilter::default(), None, 100).await.unwrap();
         opened.store.close().await;
-        page.items
+        page.items.into_iter().filter_map(outbox::KnownJob::whole).collect()
     }
 }
 

@@ -50,7 +50,8 @@ async fn a_job_and_a_message_are_discarded_and_restored_with_their_events() {
     }
     assert_eq!(open(&filled).await, 3);
     let timeline = filled.store.timeline(&job.request.partner_reference_no).await.unwrap().unwrap();
-    assert_eq!(timeline.job.job.state, engine::State::Dead { reason: engine::DeadReason::Unresolved });
+    let state = timeline.job.whole().unwrap().job.state;
+    assert_eq!(state, engine::State::Dead { reason: engine::DeadReason::Unresolved });
     let told: Vec<_> = timeline.outcomes.iter().map(|outcome| outcome.event_type.as_str()).collect();
     assert_eq!(told, ["topup.dead_lettered", "topup.discarded", "topup.dead_lettered"]);
     let events: Vec<_> = timeline.history.iter().rev().take(2).map(|entry| entry.event.to_string()).collect();
@@ -94,6 +95,29 @@ async fn a_choice_is_ids_or_a_filter_and_finds_something() {
     assert_eq!((&shown["count"], &shown["dryRun"]), (&3.into(), &true.into()));
     assert_eq!(done(&filled, of(everything()), Format::Json).await.0.unwrap(), Exit::Done);
     assert_eq!(open(&filled).await, 0);
+}
+
+#[tokio::test]
+async fn m4_a_discard_cannot_be_taken_back_when_the_details_are_past_retention() {
+    let filled = fixture::filled().await;
+    done(&filled, discard(&[UNRESOLVED]), Format::Json).await.0.unwrap();
+    let waiting = filled.store.unpublished(fixture::NOW, None, 99).await.unwrap();
+    let waiting = waiting.iter().map(|event| event.id).collect();
+    filled.store.mark_published(waiting, fixture::NOW).await.unwrap();
+    let later = fixture::NOW.plus(std::time::Duration::from_secs(1));
+    filled.store.shrink_some(later, later, None).await.unwrap();
+
+    let (ended, json, _) = done(&filled, restore(UNRESOLVED), Format::Json).await;
+    assert_eq!(ended.unwrap(), Exit::Refused);
+    let shown: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(shown["items"][0]["detail"], "job 78912343452347893 ended long ago: its details are past retention");
+    assert_eq!(actions(&filled).await, ["dlq_discard"]);
+    let show = DlqCommand::Show(DlqShowArgs { id: UNRESOLVED.to_owned() });
+    let (ended, json, _) = done(&filled, show, Format::Json).await;
+    assert_eq!(ended.unwrap(), Exit::Done);
+    let shown: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let expected = serde_json::json!({ "command": format!("worker dlq restore {UNRESOLVED}"), "allowed": false, "effect": "its job's details are past retention" });
+    assert_eq!(shown["next"], serde_json::json!([expected]));
 }
 
 #[tokio::test]
