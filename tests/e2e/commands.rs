@@ -4,7 +4,7 @@ use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use lapin::ExchangeKind;
-use lapin::options::{ExchangeDeclareOptions, QueueDeclareOptions, QueueDeleteOptions};
+use lapin::options::ExchangeDeclareOptions;
 use lapin::types::FieldTable;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
@@ -22,18 +22,6 @@ fn said(output: &Output) -> String {
 fn write_jobs(stage: &Stage, jobs: &[Job]) {
     let lines: String = jobs.iter().map(|job| format!("{}\n", job.json())).collect();
     std::fs::write(stage.worker.dir().join("jobs.jsonl"), lines).unwrap();
-}
-
-/// What `worker check` says about something: its status and detail.
-fn finding(stage: &Stage, check: &str) -> (String, String) {
-    let output = stage.worker.ask(&["check", "-o", "json"]);
-    let list: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", said(&output)));
-    let items = list["items"].as_array().unwrap();
-    let is_wrong = items.iter().any(|finding| text(finding, "status") == "error");
-    assert_eq!(output.status.code(), Some(if is_wrong { 2 } else { 0 }), "{}", said(&output));
-    let found = items.iter().find(|finding| text(finding, "check") == check);
-    let found = found.unwrap_or_else(|| panic!("{check} is among {items:?}"));
-    (text(found, "status").to_owned(), text(found, "detail").to_owned())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -85,52 +73,6 @@ async fn nothing_is_published_of_a_file_with_one_wrong_line() {
     assert!(String::from_utf8_lossy(&output.stderr).contains("line 2: amount.value"), "{}", said(&output));
     assert!(stage.worker.list(&["jobs", "list"]).is_empty());
     assert!(stage.worker.list(&["dlq", "list"]).is_empty());
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_check_tells_how_the_brokers_topology_stands() {
-    let mut stage = Stage::prepare("check").await;
-    stage.reconfigure();
-    let (status, detail) = finding(&stage, "topology");
-    assert_eq!(status, "ok", "{detail}");
-    assert!(detail.contains("not complete yet"), "{detail}");
-
-    stage.settings.declare = false;
-    stage.reconfigure();
-    assert_eq!(finding(&stage, "topology").0, "error", "nobody will declare it");
-
-    stage.settings.declare = true;
-    stage.start();
-    let (status, detail) = finding(&stage, "topology");
-    assert_eq!(status, "ok", "{detail}");
-    assert!(detail.contains("as it should be"), "{detail}");
-    assert_eq!(finding(&stage, "store").0, "ok", "beside the worker");
-    stage.worker.kill();
-
-    let (_connection, channel) = crate::harness::amqp::open(&stage.broker.url()).await.unwrap();
-    let jobs = format!("{}.jobs", stage.settings.namespace);
-    channel.queue_delete(jobs.as_str().into(), QueueDeleteOptions::default()).await.unwrap();
-    let plain = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
-    channel.queue_declare(jobs.as_str().into(), plain, FieldTable::default()).await.unwrap();
-    let (status, detail) = finding(&stage, "topology");
-    assert_eq!(status, "error");
-    assert!(detail.contains("PRECONDITION") && detail.contains(&jobs), "{detail}");
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_check_tells_a_wrong_password_from_a_broker_that_is_away() {
-    let mut stage = Stage::prepare("password").await;
-    stage.settings.amqp_url = Some(stage.broker.url_of("guest:wrong-password"));
-    stage.reconfigure();
-    let (status, detail) = finding(&stage, "broker");
-    assert_eq!(status, "error");
-    assert!(detail.contains("ACCESS_REFUSED") && !detail.contains("wrong-password"), "{detail}");
-
-    stage.settings.amqp_url = Some("amqp://guest:guest@127.0.0.1:1".to_owned());
-    stage.reconfigure();
-    let (status, detail) = finding(&stage, "broker");
-    assert_eq!(status, "error");
-    assert!(detail.contains("refused"), "{detail}");
 }
 
 #[test]

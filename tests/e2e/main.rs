@@ -10,6 +10,7 @@
 mod harness;
 
 mod broker_lost;
+mod check;
 mod commands;
 mod crash_points;
 mod crash_random;

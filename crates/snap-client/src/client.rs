@@ -162,7 +162,7 @@ impl Inner {
         let signature = self.signing_key.sign_token_request(&self.client_key, &timestamp);
         let headers = self.identity.token_request(&timestamp, &signature);
         let request = request(self.endpoints.token.url.clone(), headers, self.token_body.clone());
-        let reply = self.transport.send(request, now).await;
+        let (reply, timestamp) = self.transport.send(request, now).await;
         let read = token_exchange::read(&reply);
         let granted = read.outcome.and_then(|grant| {
             let lifetime = crate::expiry::Lifetime::new(asked_at, grant.lifetime, self.request_timeout);
@@ -179,6 +179,7 @@ impl Inner {
                 Reply::Answered(answered) => answered.date,
                 Reply::NotSent { .. } | Reply::Silent { .. } => None,
             },
+            timestamp,
             granted: granted.is_ok(),
             detail: granted.as_ref().err().map(ToString::to_string),
         };

@@ -1,4 +1,4 @@
-//! The headers of SNAP requests and the two we read from answers.
+//! The headers of SNAP requests and the three we read from answers.
 //!
 //! Source: ASPI data standard, hub.finpay.id api-authorization (ORIGIN), docs.midtrans.com/reference.
 
@@ -97,6 +97,11 @@ pub(crate) fn date(headers: &HeaderMap) -> Option<Timestamp> {
     http_date(headers.get(DATE)?.to_str().ok()?)
 }
 
+/// The answer's `X-TIMESTAMP`, in whole seconds as a rule. Some providers give back the request's own.
+pub(crate) fn timestamp(headers: &HeaderMap) -> Option<Timestamp> {
+    Timestamp::parse_rfc3339(headers.get(X_TIMESTAMP)?.to_str().ok()?.trim()).ok()
+}
+
 /// `Retry-After` in seconds, or as a date, which is then taken relative to `now`.
 pub(crate) fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
     let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
@@ -125,6 +130,14 @@ mod tests {
         assert_eq!(read, Some(Timestamp::from_millis(784_111_777_000)));
         assert_eq!(date(&headers(DATE, "yesterday")), None);
         assert_eq!(date(&HeaderMap::new()), None);
+    }
+
+    #[test]
+    fn the_timestamp_of_an_answer_is_read() {
+        let read = timestamp(&headers(X_TIMESTAMP, "2024-05-01T10:20:30+07:00"));
+        assert_eq!(read, Some(Timestamp::from_millis(1_714_533_630_000)));
+        assert_eq!(timestamp(&headers(X_TIMESTAMP, "2024-05-01 10:20:30")), None);
+        assert_eq!(timestamp(&HeaderMap::new()), None);
     }
 
     #[test]

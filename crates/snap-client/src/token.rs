@@ -6,6 +6,8 @@ use reqwest::header::HeaderValue;
 use snap_core::ResponseCode;
 use tokio::time::Instant;
 
+use crate::NotSentReason;
+
 /// An access token; cheap to clone, shown nowhere.
 #[derive(Clone)]
 pub struct Token(Arc<Issued>);
@@ -61,8 +63,10 @@ impl std::fmt::Debug for Token {
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum TokenFailure {
     /// No connection to the token endpoint: the provider cannot be reached.
-    #[error("the token endpoint could not be reached: {detail}")]
+    #[error("the token endpoint could not be reached: {why}: {detail}")]
     Unreachable {
+        /// At which step making the connection failed.
+        why: NotSentReason,
         /// For a log or an operator; free of URLs, bodies and secrets.
         detail: String,
     },

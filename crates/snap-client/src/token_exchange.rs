@@ -19,6 +19,8 @@ pub struct TokenExchange {
     pub code: Option<ResponseCode>,
     /// The provider's clock by its `Date` header (whole seconds), to watch the skew with.
     pub date: Option<Timestamp>,
+    /// The provider's clock by its `X-TIMESTAMP` header, unless it gave back the request's own.
+    pub timestamp: Option<Timestamp>,
     /// Whether a token came of it.
     pub granted: bool,
     /// What went wrong, where something did; free of URLs, bodies and secrets.
@@ -43,7 +45,7 @@ pub(crate) fn read(reply: &Reply) -> Read {
     let answered = match reply {
         Reply::Answered(answered) => answered,
         Reply::NotSent { why, detail, .. } => {
-            let outcome = Err(TokenFailure::Unreachable { detail: format!("{why}: {detail}") });
+            let outcome = Err(TokenFailure::Unreachable { why: *why, detail: detail.clone() });
             return Read { http_status: None, code: None, outcome };
         }
         Reply::Silent { why, detail, http_status, .. } => {

@@ -45,22 +45,25 @@ impl Transport {
         Ok(Self { http })
     }
 
-    /// Sends the request and reads the answer; `now` is only used to read a `Retry-After` date.
-    pub(crate) async fn send(&self, request: Request, now: Timestamp) -> Reply {
+    /// Sends the request and reads the answer, and the `X-TIMESTAMP` that came with it; `now` is only used to read a
+    /// `Retry-After` date.
+    pub(crate) async fn send(&self, request: Request, now: Timestamp) -> (Reply, Option<Timestamp>) {
         let started = Instant::now();
         let response = match self.http.execute(request).await {
             Ok(response) => response,
-            Err(error) => return without_answer(&error.without_url(), started.elapsed()),
+            Err(error) => return (without_answer(&error.without_url(), started.elapsed()), None),
         };
         let http_status = response.status().as_u16();
         let date = headers::date(response.headers());
+        let timestamp = headers::timestamp(response.headers());
         let retry_after = headers::retry_after(response.headers(), date.unwrap_or(now));
-        match read_body(response).await {
+        let reply = match read_body(response).await {
             Ok(body) => Reply::Answered(Answered { http_status, body, retry_after, date, elapsed: started.elapsed() }),
             Err((why, detail)) => {
                 Reply::Silent { why, detail, http_status: Some(http_status), elapsed: started.elapsed() }
             }
-        }
+        };
+        (reply, timestamp)
     }
 }
 

@@ -134,6 +134,18 @@ impl Broker {
         output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
     }
 
+    /// `rabbitmqctl` with these arguments, for this node; what it prints.
+    ///
+    /// # Panics
+    /// It fails.
+    pub fn ctl(&self, args: &[&str]) -> String {
+        let output = self.command("rabbitmqctl").arg("-q").args(args).stdin(Stdio::null()).output();
+        let output = output.expect("rabbitmqctl starts");
+        let (told, said) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(output.status.success(), "rabbitmqctl {args:?}: {}\n{told}\n{said}", output.status);
+        told.into_owned()
+    }
+
     /// The node's process, while it runs.
     pub fn pid(&self) -> Option<u32> {
         self.node().as_ref().map(|node| node.process.id())

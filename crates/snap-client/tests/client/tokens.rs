@@ -233,7 +233,7 @@ async fn answers_without_a_token_are_told_apart() {
         let client = SnapClient::new(server.config()).unwrap();
         let read = match client.token(NOW).await {
             Ok(_) => "granted".to_owned(),
-            Err(TokenFailure::Unreachable { detail }) => format!("unreachable {detail}"),
+            Err(TokenFailure::Unreachable { why, detail }) => format!("unreachable {why}: {detail}"),
             Err(TokenFailure::Refused { http_status, code: None }) => format!("refused HTTP {http_status}"),
             Err(TokenFailure::Refused { http_status, code: Some(code) }) => {
                 format!("refused HTTP {http_status}, code {code}")

@@ -10,7 +10,9 @@
 
 mod connect;
 mod deliveries;
+mod inspect;
 mod publish;
+mod rights;
 mod topology;
 
 use std::future::Future;
@@ -26,7 +28,13 @@ use tracing::{info, warn};
 pub use connect::connect;
 pub(crate) use deliveries::header;
 pub use deliveries::{Incoming, Source, properties_of};
+#[cfg(test)]
+pub(crate) use inspect::Depth;
+pub(crate) use inspect::{Difference, Found, Inspector, Look, Publishing};
 pub use publish::{Outgoing, publish_window};
+#[cfg(test)]
+pub(crate) use rights::Object;
+pub(crate) use rights::{Need, Right, Use};
 pub use topology::{JOBS_KEY, Names, check, declare};
 
 use crate::clock::Clock;

@@ -43,11 +43,11 @@ impl Names {
         }
     }
 
-    fn exchanges(&self) -> [(&str, ExchangeKind); 3] {
+    pub(super) fn exchanges(&self) -> [(&str, ExchangeKind); 3] {
         [(&self.exchange, ExchangeKind::Direct), (&self.dlx, ExchangeKind::Fanout), (&self.events, ExchangeKind::Topic)]
     }
 
-    fn queues(&self) -> [(&str, FieldTable); 3] {
+    pub(super) fn queues(&self) -> [(&str, FieldTable); 3] {
         let mut jobs = quorum();
         jobs.insert("x-dead-letter-exchange".into(), text(&self.dlx));
         jobs.insert("x-dead-letter-strategy".into(), text("at-least-once"));
@@ -56,7 +56,8 @@ impl Names {
         [(&self.jobs, jobs), (&self.dead, quorum()), (&self.outcomes, quorum())]
     }
 
-    fn bindings(&self) -> [(&str, &str, &str); 3] {
+    /// Queue, exchange and routing key of each.
+    pub(crate) fn bindings(&self) -> [(&str, &str, &str); 3] {
         [(&self.jobs, &self.exchange, JOBS_KEY), (&self.dead, &self.dlx, ""), (&self.outcomes, &self.events, "#")]
     }
 }

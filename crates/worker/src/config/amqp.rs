@@ -31,6 +31,12 @@ pub struct AmqpConfig {
 }
 
 impl AmqpSection {
+    /// Whether its URL has a password that is not RabbitMQ's well-known one for loopback.
+    pub(super) fn has_password(&self) -> bool {
+        let Ok(url) = self.url.reveal() else { return false };
+        url.expose_secret().parse::<lapin::uri::AMQPUri>().is_ok_and(|uri| uri.authority.userinfo.password != "guest")
+    }
+
     /// The section with its secret read.
     ///
     /// # Errors

@@ -57,6 +57,11 @@ impl Secret {
         &self.source
     }
 
+    /// The file that names it.
+    pub(super) fn config_file(&self) -> &Path {
+        &self.config_file
+    }
+
     /// The key path of the setting.
     #[must_use]
     pub fn key(&self) -> &str {

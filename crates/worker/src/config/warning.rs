@@ -27,8 +27,8 @@ impl std::fmt::Display for Warning {
 pub(super) fn warnings(config: &Config) -> Vec<Warning> {
     let mut found = Vec::new();
     if let Some(amqp) = &config.amqp {
-        // A URL is usually written out; only its file can be too open.
-        found.extend(too_open(&amqp.url));
+        // A URL is usually written out: only its file can be too open, and that matters where it has a password.
+        found.extend(too_open(&amqp.url).filter(|_| amqp.has_password()));
     }
     if let Some(listen) = config.http.listen.filter(|listen| !listen.ip().is_loopback()) {
         found.push(Warning {
@@ -90,13 +90,17 @@ fn of_provider(provider: &ProviderConfig, found: &mut Vec<Warning>) {
     }
 }
 
-/// A secret's file that others than its owner may read.
+/// A secret's file that others than its owner may read; of the configuration itself, others than its group.
 fn too_open(secret: &Secret) -> Option<Warning> {
-    let SecretSource::File(path) = secret.source() else { return None };
+    let (path, others, mended) = match secret.source() {
+        SecretSource::File(path) => (path.as_path(), 0o077, "0400"),
+        SecretSource::Plain => (secret.config_file(), 0o007, "0640"),
+        SecretSource::Env(_) => return None,
+    };
     let mode = std::fs::metadata(path).ok()?.permissions().mode() & 0o777;
-    (mode & 0o077 != 0).then(|| Warning {
+    (mode & others != 0).then(|| Warning {
         key: secret.key().to_owned(),
         what: format!("comes from {}, which others can read (mode {mode:04o})", path.display()),
-        hint: format!("chmod 0400 {}", path.display()),
+        hint: format!("chmod {mended} {}", path.display()),
     })
 }

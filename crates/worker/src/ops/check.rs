@@ -1,12 +1,17 @@
 //! `worker check`: looks at everything the service needs. Moves no money and changes nothing.
+//!
+//! The parts look side by side, each within a limit of its own, so that one that hangs hides nothing of the others.
 
 mod broker;
 mod provider;
 mod store;
 #[cfg(test)]
 mod tests;
+mod waiting;
 
-use futures_util::future::join_all;
+use std::time::Duration;
+
+use futures_util::future::{join_all, join3};
 use serde::Serialize;
 
 use super::{World, stdout};
@@ -62,21 +67,49 @@ impl Finding {
     fn error(check: impl Into<String>, detail: impl Into<String>, hint: impl Into<String>) -> Self {
         Self { check: check.into(), status: Status::Error, detail: detail.into(), hint: Some(hint.into()) }
     }
+
+    /// Where even what is well leaves something to say.
+    fn with_hint(self, hint: impl Into<String>) -> Self {
+        Self { hint: Some(hint.into()), ..self }
+    }
 }
 
 const CONFIG: &str = "config";
+/// Longer than whatever they do by turns, where each step has a limit too.
+const STORE_LIMIT: Duration = Duration::from_secs(30);
+const BROKER_LIMIT: Duration = Duration::from_secs(15);
+const PROVIDER_LIMIT: Duration = Duration::from_secs(12);
 
 async fn look(config: &Config, clock: &Clock) -> Vec<Finding> {
     let mut findings = vec![Finding::ok(CONFIG, format!("{} is read", config.file.display()))];
     findings.extend(from_warnings(config.warnings()));
-    findings.extend(store::look(config, clock).await);
-    match &config.amqp {
-        Some(section) => findings.extend(broker::look(section).await),
-        None => findings.push(Finding::ok("broker", "none is configured: jobs come by `worker submit`")),
-    }
-    let providers = config.providers.values().map(|provider| provider::look(provider, clock));
-    findings.extend(join_all(providers).await.into_iter().flatten());
+    let of_store = within(store::STORE, STORE_LIMIT, async |found| store::look(config, clock, found).await);
+    let of_broker = within(broker::BROKER, BROKER_LIMIT, async |found| match &config.amqp {
+        Some(section) => broker::look(section, found).await,
+        None => found.push(Finding::ok(broker::BROKER, "none is configured: jobs come by `worker submit`")),
+    });
+    let of_providers =
+        join_all(
+            config.providers.values().map(|provider| {
+                let name = provider::name(provider);
+                async move {
+                    within(&name, PROVIDER_LIMIT, async |found| provider::look(provider, clock, found).await).await
+                }
+            }),
+        );
+    let (of_store, of_broker, of_providers) = join3(of_store, of_broker, of_providers).await;
+    findings.extend(of_store.into_iter().chain(of_broker).chain(of_providers.into_iter().flatten()));
     once(findings)
+}
+
+/// What a part found within its time, and that it was given up where that ran out.
+async fn within(part: &str, limit: Duration, look: impl AsyncFnOnce(&mut Vec<Finding>)) -> Vec<Finding> {
+    let mut found = Vec::new();
+    if tokio::time::timeout(limit, look(&mut found)).await.is_err() {
+        let detail = format!("is not looked at to its end: {} s were not enough", limit.as_secs());
+        found.push(Finding::error(part, detail, "something hangs, or the machine is overloaded: try again"));
+    }
+    found
 }
 
 /// What two sections have in common, a key file that others can read, is said once.

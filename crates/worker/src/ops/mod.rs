@@ -109,7 +109,7 @@ fn command_in_runtime(command: &Command, world: &World) -> Result<Exit, CommandE
             in_runtime(Threads::Several, async { Box::pin(drill::run(args, world, &clock)).await })
         }
         Command::Sim(args) => in_runtime(Threads::Several, sim::run(args, output)),
-        Command::Check => in_runtime(Threads::One, async { Box::pin(check::run(world, &clock)).await }),
+        Command::Check => in_runtime_left_behind(async { Box::pin(check::run(world, &clock)).await }),
         Command::Submit(args) => {
             let config = world.config()?;
             in_runtime(Threads::One, async { Box::pin(submit::run(args, &config, &clock, output)).await })
@@ -206,10 +206,21 @@ enum Threads {
 }
 
 fn in_runtime<T>(threads: Threads, work: impl Future<Output = Result<T, CommandError>>) -> Result<T, CommandError> {
+    runtime(threads)?.block_on(work)
+}
+
+/// Does not wait for what was given up and still blocks: a name that is looked up, a file that is read.
+fn in_runtime_left_behind<T>(work: impl Future<Output = Result<T, CommandError>>) -> Result<T, CommandError> {
+    let runtime = runtime(Threads::One)?;
+    let done = runtime.block_on(work);
+    runtime.shutdown_background();
+    done
+}
+
+fn runtime(threads: Threads) -> Result<tokio::runtime::Runtime, CommandError> {
     let mut builder = match threads {
         Threads::One => tokio::runtime::Builder::new_current_thread(),
         Threads::Several => tokio::runtime::Builder::new_multi_thread(),
     };
-    let runtime = builder.enable_all().build().map_err(|source| CommandError::io("start the runtime", source))?;
-    runtime.block_on(work)
+    builder.enable_all().build().map_err(|source| CommandError::io("start the runtime", source))
 }

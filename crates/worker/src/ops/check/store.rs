@@ -3,30 +3,53 @@
 use std::path::Path;
 use std::time::Duration;
 
-use outbox::{OpenError, OpenOptions, Opened, PauseCause, Store};
+use futures_util::future::join;
+use outbox::{OpenError, OpenOptions, Opened, Reconcile, Store, StoreError};
 
-use super::{Finding, Status};
+use super::{Finding, waiting};
 use crate::clock::Clock;
 use crate::config::{Config, Retention};
 use crate::exit::CommandError;
-use crate::output::{age, moment};
+use crate::output::age;
 use crate::text::chain;
 
-const STORE: &str = "store";
+pub(super) const STORE: &str = "store";
+/// A file opens at once, whatever its size.
+const OPEN_LIMIT: Duration = Duration::from_secs(5);
+/// To read all of a file of some gigabytes.
+const READ_LIMIT: Duration = Duration::from_secs(20);
 /// The worker counts the store as full below 32 MiB; this is some hours before.
 const LITTLE_ROOM: u64 = 256 << 20;
 /// A worker that has run for long keeps its own time, which drifts from the wall clock.
 const CLOCK_SLACK: Duration = Duration::from_secs(60);
 
-pub(super) async fn look(config: &Config, clock: &Clock) -> Vec<Finding> {
+pub(super) async fn look(config: &Config, clock: &Clock, findings: &mut Vec<Finding>) {
     let path = &config.store.path;
-    let mut findings = vec![opens(path, clock).await];
+    let opened = match open(path, clock).await {
+        Ok(opened) => Some(opened),
+        Err(finding) => {
+            findings.push(finding);
+            None
+        }
+    };
+    if let Some(Opened { store, reconcile, newest, .. }) = opened {
+        let damage = async { tokio::time::timeout(READ_LIMIT, store.damage()).await };
+        let (damage, waiting) = join(damage, waiting::look(&store, clock.now())).await;
+        findings.push(match damage {
+            Ok(damage) => {
+                let from_future = newest.is_some_and(|newest| newest > clock.wall().plus(CLOCK_SLACK));
+                as_opened(path, damage, reconcile, from_future)
+            }
+            // It reads on for itself, until this process ends.
+            Err(_elapsed) => not_read_to_its_end(path),
+        });
+        // What cannot be read is damage, and said so.
+        findings.extend(waiting.unwrap_or_default());
+        // Without a limit of its own: there is no writer to wait for.
+        store.close().await;
+    }
     findings.extend(room(path));
     findings.push(memory(config));
-    if findings[0].status == Status::Ok && path.exists() {
-        findings.extend(lanes(config, clock).await);
-    }
-    findings
 }
 
 /// A replay must never find its key forgotten.
@@ -44,50 +67,45 @@ fn memory(config: &Config) -> Finding {
     Finding::ok("idempotency", detail)
 }
 
-/// What stands is no fault of the configuration, and worth a look.
-async fn lanes(config: &Config, clock: &Clock) -> Vec<Finding> {
+/// The store; or what keeps it from being looked into.
+async fn open(path: &Path, clock: &Clock) -> Result<Opened, Finding> {
     let options = OpenOptions { read_only: true, create: false, ..OpenOptions::default() };
-    let Ok(Opened { store, .. }) = Store::open(&config.store.path, clock.now(), &options) else { return Vec::new() };
-    let lanes = store.lanes().await.unwrap_or_default();
-    store.close().await;
-    let standing = lanes.into_iter().filter_map(|lane| Some((lane.provider, lane.pause?)));
-    standing
-        .map(|(provider, pause)| {
-            let why = match &pause.cause {
-                PauseCause::Fault(fault) => fault.to_string(),
-                PauseCause::Operator { by, reason } => format!("{by}: {reason}"),
-            };
-            let detail = format!("stands since {} ({why})", moment(pause.at));
-            Finding::warning(format!("lane {provider}"), detail, "`worker provider list` says what waits, and for what")
-        })
-        .collect()
+    let (file, now) = (path.to_owned(), clock.now());
+    // A disk can hang.
+    let opening = tokio::task::spawn_blocking(move || Store::open(&file, now, &options));
+    let opened = match tokio::time::timeout(OPEN_LIMIT, opening).await {
+        Ok(Ok(opened)) => opened,
+        Ok(Err(panicked)) => return Err(Finding::error(STORE, panicked.to_string(), "please report this")),
+        Err(_elapsed) => {
+            let detail = format!("{} does not open within {} s", path.display(), OPEN_LIMIT.as_secs());
+            return Err(Finding::error(STORE, detail, "look at its disk: it hangs"));
+        }
+    };
+    opened.map_err(|error| match error {
+        OpenError::Missing(_) => not_there_yet(path),
+        OpenError::TooOld { found, known, .. } => {
+            let detail = format!("{} has schema {found}; `worker run` brings it to {known}", path.display());
+            Finding::warning(STORE, detail, "keep a copy of the file before the first start of a new version")
+        }
+        error => from_open(error),
+    })
 }
 
-async fn opens(path: &Path, clock: &Clock) -> Finding {
-    let options = OpenOptions { read_only: true, create: false, ..OpenOptions::default() };
-    let Opened { store, reconcile, newest, .. } = match Store::open(path, clock.now(), &options) {
-        Ok(opened) => opened,
-        Err(OpenError::Missing(_)) => return not_there_yet(path),
-        Err(OpenError::TooOld { found, known, .. }) => {
-            let detail = format!("{} has schema {found}; `worker run` brings it to {known}", path.display());
-            return Finding::warning(STORE, detail, "keep a copy of the file before the first start of a new version");
-        }
-        Err(error) => return from_open(error),
-    };
-    let damage = store.damage().await;
-    store.close().await;
+fn as_opened(
+    path: &Path,
+    damage: Result<Vec<String>, StoreError>,
+    reconcile: Option<Reconcile>,
+    from_future: bool,
+) -> Finding {
     let name = path.display();
+    let keep =
+        "stop the worker, keep a copy of the file and of its -wal, and restore the last good one (docs/runbook.md)";
     match damage {
-        Err(error) => Finding::error(
-            STORE,
-            format!("{name} cannot be read: {}", chain(&error)),
-            "keep a copy of the file before anything else",
-        ),
+        Err(error) => Finding::error(STORE, format!("{name} cannot be read: {}", chain(&error)), keep),
         Ok(damage) if !damage.is_empty() => {
-            let hint = "stop the worker, keep a copy of the file and of its -wal, and restore the last good one";
-            Finding::error(STORE, format!("{name} is damaged: {}", damage.join("; ")), hint)
+            Finding::error(STORE, format!("{name} is damaged: {}", damage.join("; ")), keep)
         }
-        Ok(_) if newest.is_some_and(|newest| newest > clock.wall().plus(CLOCK_SLACK)) => {
+        Ok(_) if from_future => {
             let hint = "set this machine's clock: waiting times and tokens depend on it";
             Finding::error(STORE, format!("{name} has a job from the future: the clock runs wrong"), hint)
         }
@@ -97,15 +115,21 @@ async fn opens(path: &Path, clock: &Clock) -> Finding {
                     "{name} may have forgotten what was sent ({}): every job is asked about first",
                     reconcile.reason
                 );
-                Finding::warning(
-                    STORE,
-                    detail,
-                    "that is right after a restore; `worker store reconciled --dry-run` shows how it ends",
-                )
+                let hint = "that is right after a restore; `worker store reconciled --dry-run` shows how it ends";
+                Finding::warning(STORE, detail, hint)
             }
             None => Finding::ok(STORE, format!("{name} opens, and every page of it is sound")),
         },
     }
+}
+
+fn not_read_to_its_end(path: &Path) -> Finding {
+    let detail = format!(
+        "{} opens; to read every page of it takes longer than {} s, so damage is not excluded",
+        path.display(),
+        READ_LIMIT.as_secs()
+    );
+    Finding::warning(STORE, detail, "`sqlite3 COPY 'PRAGMA quick_check'` on a copy reads all of it, in its own time")
 }
 
 fn from_open(error: OpenError) -> Finding {

@@ -81,6 +81,33 @@ fn of<'a>(findings: &'a [(String, String, String)], check: &str) -> (&'a str, &'
     (status, detail)
 }
 
+/// Findings as a table and as JSON.
+pub(super) fn both(name: &str, findings: &[Finding]) {
+    let written = |format| {
+        let output = Output::captured(format);
+        output.list("findings", findings, None, || table(findings)).unwrap();
+        output.written()
+    };
+    let text = written(Format::Table);
+    assert!(text.lines().all(|line| line.chars().count() <= 100), "{text}");
+    for found in findings.iter().filter(|found| found.status != Status::Ok) {
+        assert!(found.hint.is_some(), "each says what to do: {found:?}");
+    }
+    assert_snapshot!(format!("{name}_table"), text);
+    assert_snapshot!(format!("{name}_json"), written(Format::Json));
+}
+
+#[tokio::test]
+async fn a_part_that_hangs_is_given_up_and_what_it_found_is_told() {
+    let found = within("store", Duration::from_millis(10), async |found| {
+        found.push(Finding::ok("store", "opens"));
+        std::future::pending().await
+    });
+    let found = found.await;
+    assert_eq!(found[0], Finding::ok("store", "opens"));
+    assert_eq!((found.len(), found[1].status, found[1].check.as_str()), (2, Status::Error, "store"));
+}
+
 #[tokio::test]
 async fn where_all_is_well_it_says_so_and_ends_with_nothing() {
     let place = Place::new().await;
