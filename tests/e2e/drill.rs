@@ -1,12 +1,17 @@
 //! `worker drill`: the evidence that a user can make, and that it is evidence.
 
-use std::process::Command;
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
+use snap_sim::{Personality, RepeatPolicy, Running, SimConfig, Simulator};
 
 use crate::harness::amqp::depth;
 use crate::harness::worker::binary;
-use crate::harness::{Stage, long};
+use crate::harness::{Stage, eventually_now, long};
 
 /// Runs a drill where nothing is set up but a variable that is meant for another worker.
 fn run(args: &[&str]) -> (Option<i32>, Value, String) {
@@ -99,5 +104,95 @@ fn what_would_make_it_another_drill_or_call_somebody_else_cannot_be_set() {
     {
         let output = Command::new(binary()).args(["drill", "--set", setting]).output().unwrap();
         assert_eq!(output.status.code(), Some(2), "{setting}");
+    }
+}
+
+/// A drill under way on this folder, with its worker.
+fn under_way(dir: &Path) -> Child {
+    let mut command = Command::new(binary());
+    command
+        .args(["drill", "--seconds", "60", "--kills", "0", "--keep"])
+        .arg(dir)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    let drill = command.spawn().unwrap();
+    eventually_now(Duration::from_secs(30), "its worker runs", || (workers(dir) > 0).then_some(()));
+    drill
+}
+
+/// How many `worker run` there are on the configuration in this folder.
+fn workers(dir: &Path) -> usize {
+    let config = dir.join("worker.toml").display().to_string();
+    let lines =
+        std::fs::read_dir("/proc").unwrap().filter_map(|entry| std::fs::read(entry.ok()?.path().join("cmdline")).ok());
+    let is_one = |line: &Vec<u8>| {
+        let arguments: Vec<_> = line.split(|byte| *byte == 0).collect();
+        arguments.contains(&config.as_bytes()) && arguments.contains(&b"run".as_slice())
+    };
+    lines.filter(is_one).count()
+}
+
+#[test]
+fn however_a_drill_ends_its_worker_ends_with_it() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, signal, code) in [("int", Signal::INT, Some(2)), ("kill", Signal::KILL, None)] {
+        let dir = folder.path().join(name);
+        let mut drill = under_way(&dir);
+        kill_process(Pid::from_child(&drill), signal).unwrap();
+        assert_eq!(drill.wait().unwrap().code(), code);
+        eventually_now(Duration::from_secs(30), "its worker is gone", || (workers(&dir) == 0).then_some(()));
+    }
+}
+
+/// A provider's sandbox, and a configuration for it that names another address.
+async fn sandbox(dir: &Path, repeat_policy: RepeatPolicy) -> Running {
+    let mut config = SimConfig::single(Personality::Finpay);
+    config.behaviour.repeat_policy = repeat_policy;
+    let sim = Simulator::start(config, ([127, 0, 0, 1], 0).into()).await.unwrap();
+    // What `worker sim` prints is a configuration; only its address is another one.
+    let mut other = Command::new(binary());
+    other.args(["sim", "--listen", "127.0.0.1:0", "--profile", "finpay"]).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut other = other.spawn().unwrap();
+    let mut toml = String::new();
+    for line in BufReader::new(other.stdout.take().unwrap()).lines() {
+        toml.push_str(&(line.unwrap() + "\n"));
+        if toml.matches("'''").count() == 2 {
+            break;
+        }
+    }
+    other.kill().unwrap();
+    other.wait().unwrap();
+    std::fs::write(dir.join("worker.toml"), toml).unwrap();
+    sim
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sandbox_is_asked_only_by_who_said_yes_and_whether_it_protects_from_repeats() {
+    let ask = |dir: &Path, sim: &Running, more: &[&str]| {
+        let mut command = Command::new(binary());
+        command.args(["drill", "-o", "json", "--against", &sim.base_url("finpay")]).args(more).current_dir(dir);
+        command.args(["--customer", "081234567890", "--amount", "10000.00"]).stdin(Stdio::null()).output().unwrap()
+    };
+    for (repeat_policy, code, result, credits) in [
+        (RepeatPolicy::Reject, 0, "yes", 1),
+        (RepeatPolicy::Echo, 3, "unclear", 1),
+        (RepeatPolicy::PayAgain, 3, "unclear", 2),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let sim = sandbox(dir.path(), repeat_policy).await;
+
+        let unasked = ask(dir.path(), &sim, &[]);
+        assert_eq!(unasked.status.code(), Some(2));
+        assert_eq!(sim.verdict().requests, 0, "nothing is sent before somebody said yes");
+
+        let asked = ask(dir.path(), &sim, &["--yes"]);
+        let said = String::from_utf8_lossy(&asked.stderr).into_owned();
+        assert_eq!(asked.status.code(), Some(code), "{repeat_policy:?}: {said}");
+        let answers: Value = serde_json::from_slice(&asked.stdout).unwrap();
+        let items = answers["items"].as_array().unwrap();
+        let repeat = items.iter().find(|item| item["question"] == "the same reference once more").unwrap();
+        assert_eq!(repeat["result"], result, "{repeat}");
+        assert_eq!(sim.verdict().credits, credits);
+        assert!(!said.contains("1234567890"), "no whole number is said: {said}");
     }
 }

@@ -105,9 +105,7 @@ fn command_in_runtime(command: &Command, world: &World) -> Result<Exit, CommandE
     let (output, clock) = (&world.output, Clock::start());
     match command {
         Command::Demo(args) => in_runtime(Threads::Several, async { Box::pin(demo::run(args, output)).await }),
-        Command::Drill(args) => {
-            in_runtime(Threads::Several, async { Box::pin(drill::run(args, world, &clock)).await })
-        }
+        Command::Drill(args) => in_runtime(Threads::Several, async { Box::pin(drill::run(args, world, &clock)).await }),
         Command::Sim(args) => in_runtime(Threads::Several, sim::run(args, output)),
         Command::Check => in_runtime_left_behind(async { Box::pin(check::run(world, &clock)).await }),
         Command::Submit(args) => {

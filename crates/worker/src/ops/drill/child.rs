@@ -26,6 +26,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(10);
 const PAGE_LIMIT: Duration = Duration::from_secs(2);
 /// What the worker finds of the shell's environment: not the settings meant for another worker.
 const INHERITED: [&str; 6] = ["PATH", "HOME", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR", "LD_LIBRARY_PATH"];
+const SHELL: &str = "/bin/sh";
 /// Ignores the signal of the limit on file sizes, so that it is an error of the write, as a full disk is.
 const IGNORING_LIMITS: &str = "trap '' XFSZ; exec \"$0\" \"$@\"";
 /// The exit code of an address that cannot be listened on, and of a store that somebody has.
@@ -33,7 +34,7 @@ const USAGE: i32 = 2;
 
 /// Whether the size of files can be limited from outside, and the worker be made to see it as an error.
 pub(super) fn can_limit_writes() -> bool {
-    cfg!(target_os = "linux") && Path::new("/bin/sh").exists()
+    cfg!(target_os = "linux") && Path::new(SHELL).exists()
 }
 
 /// Starts commands of this executable on one configuration.
@@ -59,7 +60,7 @@ impl Commands {
 
     fn command(&self, wrapped: bool) -> Command {
         let mut command = if wrapped {
-            let mut shell = Command::new("/bin/sh");
+            let mut shell = Command::new(SHELL);
             shell.args(["-c", IGNORING_LIMITS]).arg(&self.program);
             shell
         } else {
@@ -122,6 +123,15 @@ pub(super) enum Started {
     Late,
 }
 
+/// A process that does not outlive the drill, however the drill ends.
+#[derive(Debug)]
+struct Process {
+    child: Child,
+    since: Instant,
+    /// A shell that kills it once the drill's end of its input is closed.
+    _leash: Option<Child>,
+}
+
 /// `worker run`.
 #[derive(Debug)]
 pub(super) struct Worker {
@@ -131,7 +141,7 @@ pub(super) struct Worker {
     http: SocketAddr,
     log: PathBuf,
     random: Random,
-    process: Option<(Child, Instant)>,
+    process: Option<Process>,
     /// Copies what the process says into the log, whatever limits the process is under.
     pumps: JoinSet<()>,
 }
@@ -163,7 +173,8 @@ impl Worker {
             });
         }
         while self.pumps.try_join_next().is_some() {}
-        self.process = Some((child, Instant::now()));
+        let leash = child.id().and_then(leash);
+        self.process = Some(Process { child, since: Instant::now(), _leash: leash });
         Ok(())
     }
 
@@ -194,7 +205,7 @@ impl Worker {
             if let Some(status) = self.ended()? {
                 return Ok(Started::Ended(status));
             }
-            let since = self.process.as_ref().map_or(Duration::ZERO, |(_, since)| since.elapsed());
+            let since = self.process.as_ref().map_or(Duration::ZERO, |process| process.since.elapsed());
             if self.page("/readyz").await.is_some_and(|page| page.starts_with("HTTP/1.1 200")) {
                 return Ok(Started::Ready(since));
             }
@@ -210,8 +221,8 @@ impl Worker {
     /// # Errors
     /// The system does not tell.
     pub(super) fn ended(&mut self) -> anyhow::Result<Option<ExitStatus>> {
-        let Some((child, _)) = &mut self.process else { return Ok(None) };
-        let status = child.try_wait().context("failed to look after the worker")?;
+        let Some(process) = &mut self.process else { return Ok(None) };
+        let status = process.child.try_wait().context("failed to look after the worker")?;
         if status.is_some() {
             self.process = None;
         }
@@ -223,8 +234,8 @@ impl Worker {
     /// # Errors
     /// The system does not do it.
     pub(super) async fn kill(&mut self) -> anyhow::Result<bool> {
-        let Some((mut child, _)) = self.process.take() else { return Ok(false) };
-        child.kill().await.context("failed to kill the worker")?;
+        let Some(mut process) = self.process.take() else { return Ok(false) };
+        process.child.kill().await.context("failed to kill the worker")?;
         Ok(true)
     }
 
@@ -234,8 +245,8 @@ impl Worker {
     /// The signal cannot be sent. `None`: it did not stop in time.
     pub(super) async fn stop(&mut self) -> anyhow::Result<Option<ExitStatus>> {
         self.signal(Signal::TERM)?;
-        let Some((child, _)) = &mut self.process else { return Ok(None) };
-        let status = timeout(STOP_LIMIT, child.wait()).await;
+        let Some(process) = &mut self.process else { return Ok(None) };
+        let status = timeout(STOP_LIMIT, process.child.wait()).await;
         self.process = None;
         status.ok().transpose().context("failed to wait for the worker")
     }
@@ -253,8 +264,7 @@ impl Worker {
 
     /// Its process id, where it runs.
     pub(super) fn pid(&self) -> Option<Pid> {
-        let (child, _) = self.process.as_ref()?;
-        Pid::from_raw(i32::try_from(child.id()?).ok()?)
+        Pid::from_raw(i32::try_from(self.process.as_ref()?.child.id()?).ok()?)
     }
 
     /// Limits the size of files to so many bytes, or not at all.
@@ -293,6 +303,15 @@ impl Worker {
         };
         timeout(PAGE_LIMIT, asked).await.ok()?.ok()
     }
+}
+
+/// Holds a process on a leash; where there is no shell it runs free.
+fn leash(pid: u32) -> Option<Child> {
+    let mut shell = Command::new(SHELL);
+    shell.args(["-c", &format!("cat >/dev/null; kill -s KILL {pid}")]);
+    shell.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+    // Killed before its input closes where the leash is no longer needed: it does nothing then.
+    shell.process_group(0).kill_on_drop(true).spawn().ok()
 }
 
 /// An address on loopback that is free now, below the ports the system takes for outgoing connections.

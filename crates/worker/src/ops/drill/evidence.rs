@@ -93,7 +93,7 @@ pub(super) async fn gather(
     amqp: Option<&AmqpSection>,
 ) -> anyhow::Result<Evidence> {
     let jobs = commands.lines(&["jobs", "export"]).await?;
-    let dead_letters = commands.lines(&["dlq", "list", "--limit", "10000"]).await?;
+    let dead_letters = commands.lines(&["dlq", "list", "--limit", "1000000"]).await?;
     // Its exit code says the same as its object: a broken trail is evidence, not a failure.
     let verified = commands.ask(&["audit", "verify", "-o", "json"], b"").await?.context("worker audit verify hangs")?;
     let audit = serde_json::from_slice(&verified.stdout).context("worker audit verify prints no verdict")?;

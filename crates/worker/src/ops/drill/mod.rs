@@ -139,6 +139,7 @@ async fn drill(
         jobs: args.jobs as usize,
         span: frame.span,
         plan: plan(&frame),
+        doubt: config.providers.values().map(|one| one.policy().give_up_after).max().unwrap_or_default(),
         sim: &sim,
         amqp: config.amqp.as_ref(),
         proxy: proxy.as_ref(),

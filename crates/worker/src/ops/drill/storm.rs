@@ -18,7 +18,7 @@ use crate::config::AmqpSection;
 use crate::ops::simulated::jobs;
 use crate::ops::simulated::random::Random;
 
-/// A drill where nothing ends for this long is judged as it stands.
+/// A drill where nothing changes for this long, beyond what the settings let doubt last, is judged as it stands.
 const STUCK: Duration = Duration::from_secs(60);
 /// How often it is looked whether all is at rest: a process each time.
 const LOOK_EVERY: Duration = Duration::from_millis(400);
@@ -35,6 +35,8 @@ pub(super) struct Storm<'a> {
     pub(super) jobs: usize,
     pub(super) span: Duration,
     pub(super) plan: Vec<(Duration, Act)>,
+    /// How long a job may be in doubt.
+    pub(super) doubt: Duration,
     pub(super) sim: &'a Running,
     pub(super) amqp: Option<&'a AmqpSection>,
     pub(super) proxy: Option<&'a Proxy>,
@@ -59,7 +61,7 @@ impl Storm<'_> {
     /// # Errors
     /// The drill itself cannot go on; what is wrong with the worker is evidence.
     pub(super) async fn weather(self, progress: &dyn Fn(u64)) -> anyhow::Result<Weathered> {
-        let Storm { seed, jobs, span, plan, sim, amqp, proxy, commands, worker } = self;
+        let Storm { seed, jobs, span, plan, doubt, sim, amqp, proxy, commands, worker } = self;
         let random = Random::new(seed ^ 0x6272_6561_6b65_7221);
         let mut breaker = Breaker { sim, proxy, commands, worker, tally: Tally::default(), random };
         breaker.begin().await?;
@@ -67,7 +69,8 @@ impl Storm<'_> {
         let both = async { tokio::try_join!(feed.submit(), breaker.carry_out(&plan)) };
         let ((submitted, submitted_twice), ()) = ticking(both, || progress(sim.verdict().credits)).await?;
         let Breaker { worker, mut tally, .. } = breaker;
-        rest(&submitted, sim, commands, worker, amqp.is_some(), progress).await?;
+        let patience = STUCK + doubt;
+        rest(&submitted, sim, commands, worker, amqp.is_some(), patience, progress).await?;
         match worker.stop().await? {
             Some(status) if status.success() => {}
             Some(status) => tally.findings.push(behaviour(format!("told to stop, the worker ended with {status}"))),
@@ -165,6 +168,7 @@ async fn rest(
     commands: &Commands,
     worker: &Worker,
     amqp: bool,
+    patience: Duration,
     progress: &dyn Fn(u64),
 ) -> anyhow::Result<()> {
     let (mut last, mut moved) = (None, Instant::now());
@@ -182,7 +186,7 @@ async fn rest(
         if now != last {
             (last, moved) = (now, Instant::now());
         }
-        if moved.elapsed() > STUCK {
+        if moved.elapsed() > patience {
             return Ok(());
         }
         sleep(LOOK_EVERY).await;
