@@ -4,6 +4,8 @@
 mod question;
 pub(super) mod reasons;
 #[cfg(test)]
+mod runbook;
+#[cfg(test)]
 mod tests;
 mod words;
 

@@ -34,7 +34,7 @@ pub(super) async fn look(config: &Config, clock: &Clock, findings: &mut Vec<Find
     };
     if let Some(Opened { store, reconcile, newest, .. }) = opened {
         let damage = async { tokio::time::timeout(READ_LIMIT, store.damage()).await };
-        let (damage, waiting) = join(damage, waiting::look(&store, clock.now())).await;
+        let (damage, waiting) = join(damage, waiting::look(&store, config.amqp.is_some(), clock.now())).await;
         findings.push(match damage {
             Ok(damage) => {
                 let from_future = newest.is_some_and(|newest| newest > clock.wall().plus(CLOCK_SLACK));
@@ -115,7 +115,7 @@ fn as_opened(
                     "{name} may have forgotten what was sent ({}): every job is asked about first",
                     reconcile.reason
                 );
-                let hint = "that is right after a restore; `worker store reconciled --dry-run` shows how it ends";
+                let hint = "that is right after a restore, and docs/runbook.md says how to end it: `worker store reconciled --dry-run`";
                 Finding::warning(STORE, detail, hint)
             }
             None => Finding::ok(STORE, format!("{name} opens, and every page of it is sound")),

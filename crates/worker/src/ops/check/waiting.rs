@@ -16,11 +16,11 @@ const DOUBT_LATE: Duration = Duration::from_secs(3_600);
 
 /// # Errors
 /// Any failure to read.
-pub(super) async fn look(store: &Store, now: Timestamp) -> Result<Vec<Finding>, StoreError> {
+pub(super) async fn look(store: &Store, has_broker: bool, now: Timestamp) -> Result<Vec<Finding>, StoreError> {
     let mut findings = lanes(store).await?;
     findings.push(dead_letters(store).await?);
     findings.extend(doubt(store, now).await?);
-    findings.push(outcomes(store, now).await?);
+    findings.push(outcomes(store, has_broker, now).await?);
     Ok(findings)
 }
 
@@ -82,11 +82,15 @@ async fn doubt(store: &Store, now: Timestamp) -> Result<Option<Finding>, StoreEr
     Ok(Some(Finding::warning("in doubt", detail, hint)))
 }
 
-async fn outcomes(store: &Store, now: Timestamp) -> Result<Finding, StoreError> {
+async fn outcomes(store: &Store, has_broker: bool, now: Timestamp) -> Result<Finding, StoreError> {
     let backlog = store.outbox_backlog().await?;
     let Some(oldest) = backlog.oldest.filter(|_| backlog.pending > 0) else {
         return Ok(Finding::ok("outcomes", "none waits to be published"));
     };
+    if !has_broker {
+        let detail = format!("{} in the store: no broker is configured", waits(backlog.pending, "outcome"));
+        return Ok(Finding::ok("outcomes", detail));
+    }
     let waited = now.since(oldest);
     let detail = format!("{} to be published, the oldest for {}", waits(backlog.pending, "outcome"), age(waited));
     if waited < OUTCOMES_LATE {
@@ -114,13 +118,21 @@ mod tests {
         let cause = PauseCause::Fault(LaneFault::InsufficientFunds);
         let pause = LanePause { cause, at: START, probe_at: None };
         filled.store.pause_lane("finpay", pause, None).await.unwrap();
-        both("waiting", &look(&filled.store, NOW).await.unwrap());
+        both("waiting", &look(&filled.store, true, NOW).await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn without_a_broker_outcomes_may_wait() {
+        let filled = fixture::filled().await;
+        let found = look(&filled.store, false, NOW).await.unwrap();
+        let expected = Finding::ok("outcomes", "4 outcomes wait in the store: no broker is configured");
+        assert!(found.contains(&expected), "{found:?}");
     }
 
     #[tokio::test]
     async fn of_an_empty_store_nothing_waits() {
         let empty = fixture::empty();
-        let found = look(&empty.store, NOW).await.unwrap();
+        let found = look(&empty.store, true, NOW).await.unwrap();
         let told: Vec<_> = found.iter().map(|found| found.detail.as_str()).collect();
         assert_eq!(told, ["none waits for a person", "none waits to be published"]);
     }
