@@ -4,16 +4,11 @@
 //! while the store may have forgotten something itself (M12), and never a job that is open or dead, or whose outcome waits.
 
 use engine::State;
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::{CachedStatement, Connection, OptionalExtension as _, params};
 use snap_core::Timestamp;
 
 use crate::{
-    ClosedAs, JobId, Store, StoreError,
-    error::Rejected,
-    reconcile,
-    rows::{self, unreadable},
-    task::Room,
-    tombstones::customer_digest,
+    ClosedAs, JobId, Store, StoreError, error::Rejected, reconcile, rows, task::Room, tombstones::customer_digest,
 };
 
 /// Jobs of one step, and the bytes of their rows after which it ends.
@@ -132,75 +127,109 @@ fn candidates(
 
 fn shrink_step(transaction: &Connection, sweep: &mut Sweep) -> Result<Done, Rejected> {
     let mut done = Done { forbidden: reconcile::read(transaction)?.is_some(), ..Done::default() };
-    let mut bytes = 0;
-    for &id in sweep.jobs.iter().filter(|_| !done.forbidden) {
+    if done.forbidden {
+        return Ok(done);
+    }
+    let mut statements = Statements::prepare(transaction)?;
+    let (mut shrunk, mut bytes) = (Vec::with_capacity(sweep.jobs.len()), 0);
+    for &id in &sweep.jobs {
         if bytes > STEP_BYTES {
             done.cut = Some(JobId(id - 1));
             break;
         }
-        if let Some(size) = shrink(transaction, id, sweep)? {
+        if let Some(size) = statements.shrink(transaction, id, sweep)? {
             bytes += size;
-            done.count += 1;
+            shrunk.push(id);
         }
     }
+    done.count = shrunk.len() as u64;
+    let mut forget = transaction.prepare_cached("DELETE FROM job_requests WHERE id BETWEEN ?1 AND ?2")?;
+    // Whoever has read a job meanwhile is fenced off: there is nothing left to act upon.
+    let mut fence = transaction.prepare_cached(
+        "UPDATE job_states SET version = version + 1, record_id = NULL WHERE job_id BETWEEN ?1 AND ?2",
+    )?;
+    // Mostly one run: jobs end in about the order in which they came.
+    for run in shrunk.chunk_by(|one, next| next - one == 1) {
+        let ends = [run[0], run[run.len() - 1]];
+        forget.execute(ends)?;
+        fence.execute(ends)?;
+    }
     Ok(done)
+}
+
+/// What shrinks a job, prepared once for a step.
+struct Statements<'c> {
+    read: CachedStatement<'c>,
+    other_events: CachedStatement<'c>,
+    tombstone: CachedStatement<'c>,
+    record: CachedStatement<'c>,
+    drop_record: CachedStatement<'c>,
 }
 
 /// What a job is when it is about to shrink.
 struct Ended {
     key: String,
-    outcome: Option<i64>,
+    state: String,
     record: Option<i64>,
     customer_number: String,
     beneficiary_provider: Option<String>,
     engine: Option<String>,
     bytes: i64,
-    state: String,
 }
 
-/// Answers the bytes of what went; `None`: it has to stay.
-fn shrink(transaction: &Connection, id: i64, sweep: &Sweep) -> Result<Option<i64>, Rejected> {
-    let ended = transaction
-        .prepare_cached(
-            "SELECT partner_reference_no, outcome_id, record_id, customer_number, beneficiary_provider,
-               CASE WHEN record_id IS NULL THEN first_engine ELSE engine END,
-               length(metadata) + length(first_engine), state
-             FROM job_states JOIN job_requests ON id = job_states.job_id LEFT JOIN job_records ON record_no = record_id
-             WHERE job_states.job_id = ?1 AND finished_at < ?2",
-        )?
-        .query_row(params![id, sweep.before.as_millis()], |row| {
+impl<'c> Statements<'c> {
+    fn prepare(transaction: &'c Connection) -> rusqlite::Result<Self> {
+        Ok(Self {
+            // Its end was confirmed by the broker, and no dead letter of it is open.
+            read: transaction.prepare_cached(
+                "SELECT partner_reference_no, s.state, s.record_id, customer_number, beneficiary_provider,
+                   CASE WHEN s.record_id IS NULL THEN first_engine ELSE engine END,
+                   length(metadata) + length(first_engine)
+                 FROM job_states s JOIN job_requests r ON r.id = s.job_id JOIN outbox o ON o.outcome_id = s.outcome_id
+                   LEFT JOIN job_records ON record_no = s.record_id
+                 WHERE s.job_id = ?1 AND finished_at < ?2 AND published_at IS NOT NULL
+                   AND NOT EXISTS (SELECT 1 FROM dead_letters d WHERE d.job_id = s.job_id AND closed_at IS NULL)",
+            )?,
+            other_events: transaction.prepare_cached(
+                "SELECT id, published_at IS NULL FROM outcomes INDEXED BY outcomes_by_job JOIN outbox ON outcome_id = id
+                 WHERE job_id = ?1 AND terminal = 0",
+            )?,
+            tombstone: transaction.prepare_cached(
+                "INSERT INTO tombstones (job_id, shrunk_at, customer_digest, beneficiary_provider, reason, money_state)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            )?,
+            record: transaction.prepare_cached(
+                "SELECT previous, length(engine) + length(happened) FROM job_records WHERE record_no = ?1",
+            )?,
+            drop_record: transaction.prepare_cached("DELETE FROM job_records WHERE record_no = ?1")?,
+        })
+    }
+
+    /// Everything but the row of the request, and of the state. Answers the bytes of what goes; `None`: it has to stay.
+    fn shrink(&mut self, transaction: &Connection, id: i64, sweep: &Sweep) -> Result<Option<i64>, Rejected> {
+        let ended = self.read.query_row(params![id, sweep.before.as_millis()], |row| {
             Ok(Ended {
                 key: row.get(0)?,
-                outcome: row.get(1)?,
+                state: row.get(1)?,
                 record: row.get(2)?,
                 customer_number: row.get(3)?,
                 beneficiary_provider: row.get(4)?,
                 engine: row.get(5)?,
                 bytes: row.get(6)?,
-                state: row.get(7)?,
             })
-        })
-        .optional()?;
-    let Some(ended) = ended else { return Ok(None) };
-    if !is_told(transaction, ended.outcome, i64::MAX)? || waits_or_is_open(transaction, id)? {
-        return Ok(None);
-    }
-    let Some((reason, money)) = end_of(&ended) else {
-        // What cannot be read is kept as it is, for who looks into it.
-        let StoreError::Unreadable { row, why } =
-            unreadable(format!("jobs {id}"), "its last record").into_store_error()
-        else {
+        });
+        let Some(ended) = ended.optional()? else { return Ok(None) };
+        let events: Vec<(i64, bool)> =
+            rows::collect(self.other_events.query([id])?, |row| Ok((row.get(0)?, row.get(1)?)))?;
+        if events.iter().any(|(_, waits)| *waits) {
+            return Ok(None);
+        }
+        let Some((reason, money)) = end_of(&ended) else {
+            // Kept as it is, for who looks into it.
+            tracing::error!(job = id, "the last record of a job that ended cannot be read");
             return Ok(None);
         };
-        tracing::error!(row, why, "a job that ended cannot be read, and keeps its details");
-        return Ok(None);
-    };
-    transaction
-        .prepare_cached(
-            "INSERT INTO tombstones (job_id, shrunk_at, customer_digest, beneficiary_provider, reason, money_state)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-        )?
-        .execute(params![
+        self.tombstone.execute(params![
             id,
             sweep.now.as_millis(),
             customer_digest(&ended.key, &ended.customer_number),
@@ -208,14 +237,18 @@ fn shrink(transaction: &Connection, id: i64, sweep: &Sweep) -> Result<Option<i64
             reason,
             money,
         ])?;
-    transaction.prepare_cached("DELETE FROM job_requests WHERE id = ?1")?.execute([id])?;
-    // Whoever has read the job meanwhile is fenced off: there is nothing left to act upon.
-    transaction
-        .prepare_cached("UPDATE job_states SET version = version + 1, record_id = NULL WHERE job_id = ?1")?
-        .execute([id])?;
-    let records = drop_records(transaction, ended.record)?;
-    drop_outcomes(transaction, id)?;
-    Ok(Some(ended.bytes + records))
+        let mut bytes = ended.bytes;
+        let mut next = ended.record;
+        while let Some(no) = next {
+            let found = self.record.query_row([no], |row| Ok((row.get(0)?, row.get::<_, i64>(1)?))).optional()?;
+            let Some((previous, size)) = found else { break };
+            self.drop_record.execute([no])?;
+            bytes += size;
+            next = previous;
+        }
+        events.into_iter().try_for_each(|(event, _)| drop_outcome(transaction, event))?;
+        Ok(Some(bytes))
+    }
 }
 
 /// Why it ended so, and what is known of the money; `None`: its last record does not say it.
@@ -231,52 +264,6 @@ fn end_of(ended: &Ended) -> Option<(Option<&'static str>, &'static str)> {
         _ => return None,
     };
     Some((reason, job.evidence.money.as_str()))
-}
-
-/// Whether the terminal outcome was confirmed, before `before`.
-fn is_told(transaction: &Connection, outcome: Option<i64>, before: i64) -> Result<bool, Rejected> {
-    let Some(outcome) = outcome else { return Ok(false) };
-    let told = transaction
-        .prepare_cached("SELECT 1 FROM outbox WHERE outcome_id = ?1 AND published_at < ?2")?
-        .exists(params![outcome, before])?;
-    Ok(told)
-}
-
-/// Whether another event of the job waits, or a dead letter of it is open.
-fn waits_or_is_open(transaction: &Connection, id: i64) -> Result<bool, Rejected> {
-    let waits = transaction
-        .prepare_cached(
-            "SELECT 1 FROM outcomes INDEXED BY outcomes_by_job JOIN outbox ON outcome_id = id
-             WHERE job_id = ?1 AND terminal = 0 AND published_at IS NULL",
-        )?
-        .exists([id])?;
-    let is_open = transaction
-        .prepare_cached("SELECT 1 FROM dead_letters WHERE job_id = ?1 AND closed_at IS NULL")?
-        .exists([id])?;
-    Ok(waits || is_open)
-}
-
-fn drop_records(transaction: &Connection, last: Option<i64>) -> Result<i64, Rejected> {
-    let mut read = transaction
-        .prepare_cached("SELECT previous, length(engine) + length(happened) FROM job_records WHERE record_no = ?1")?;
-    let mut drop = transaction.prepare_cached("DELETE FROM job_records WHERE record_no = ?1")?;
-    let (mut next, mut bytes) = (last, 0);
-    while let Some(no) = next {
-        let found = read.query_row([no], |row| Ok((row.get(0)?, row.get::<_, i64>(1)?))).optional()?;
-        let Some((previous, size)) = found else { break };
-        drop.execute([no])?;
-        bytes += size;
-        next = previous;
-    }
-    Ok(bytes)
-}
-
-/// Drops the job's events that are not its terminal outcome.
-fn drop_outcomes(transaction: &Connection, id: i64) -> Result<(), Rejected> {
-    let mut events = transaction
-        .prepare_cached("SELECT id FROM outcomes INDEXED BY outcomes_by_job WHERE job_id = ?1 AND terminal = 0")?;
-    let events: Vec<i64> = rows::collect(events.query([id])?, |row| Ok(row.get(0)?))?;
-    events.into_iter().try_for_each(|event| drop_outcome(transaction, event))
 }
 
 fn drop_outcome(transaction: &Connection, outcome: i64) -> Result<(), Rejected> {
@@ -299,10 +286,11 @@ fn forget_step(transaction: &Connection, sweep: &mut Sweep) -> Result<Done, Reje
 
 fn forget(transaction: &Connection, id: i64, before: Timestamp) -> Result<bool, Rejected> {
     let before = before.as_millis();
-    let ended: Option<(String, Option<i64>)> = transaction
+    let ended: Option<(String, i64)> = transaction
         .prepare_cached(
-            "SELECT partner_reference_no, outcome_id FROM job_states JOIN tombstones USING (job_id)
-             WHERE job_id = ?1 AND finished_at < ?2",
+            "SELECT partner_reference_no, o.outcome_id
+             FROM job_states s JOIN tombstones t ON t.job_id = s.job_id JOIN outbox o ON o.outcome_id = s.outcome_id
+             WHERE s.job_id = ?1 AND finished_at < ?2 AND published_at < ?2",
         )?
         .query_row([id, before], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
@@ -314,13 +302,10 @@ fn forget(transaction: &Connection, id: i64, before: Timestamp) -> Result<bool, 
     let is_newest = || -> Result<bool, Rejected> {
         Ok(transaction.prepare_cached("SELECT max(job_id) = ?1 FROM job_states")?.query_row([id], |row| row.get(0))?)
     };
-    if !is_told(transaction, outcome, before)? || has_letter()? || is_claimed(transaction, Some(&key))? || is_newest()?
-    {
+    if has_letter()? || is_claimed(transaction, Some(&key))? || is_newest()? {
         return Ok(false);
     }
-    if let Some(outcome) = outcome {
-        drop_outcome(transaction, outcome)?;
-    }
+    drop_outcome(transaction, outcome)?;
     transaction.prepare_cached("DELETE FROM tombstones WHERE job_id = ?1")?.execute([id])?;
     transaction.prepare_cached("DELETE FROM job_states WHERE job_id = ?1")?.execute([id])?;
     Ok(true)

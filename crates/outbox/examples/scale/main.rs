@@ -8,12 +8,12 @@
 //! `fill` makes a template once; `measure` copies it and works on the copy. Parts: see [`PARTS`]; all where none is named.
 
 use std::{
-    fs,
+    fmt, fs,
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
-use outbox::{JobFilter, OpenOptions, RecoverScope, Store};
+use outbox::{JobFilter, OpenOptions, RecoverScope, Store, StoreError};
 use snap_core::Timestamp;
 
 use crate::{
@@ -27,7 +27,8 @@ mod rows;
 
 type Error = Box<dyn std::error::Error>;
 
-const PARTS: [&str; 9] = ["load64", "load256", "idle", "start", "gauges", "purge", "totals", "claims", "outbox"];
+const PARTS: [&str; 10] =
+    ["load64", "load256", "idle", "start", "gauges", "purge", "totals", "claims", "outbox", "shrink"];
 /// Jobs of one measured load.
 const LOAD: u64 = 40_000;
 /// Jobs under way when the process ends, for the recovery.
@@ -113,6 +114,7 @@ impl Bench {
                 "totals" => self.timed("totals", 1, async || store.totals(JobFilter::default()).await).await?,
                 "purge" => self.purge(&store).await?,
                 "claims" => self.claims(&store).await?,
+                "shrink" => self.shrink(&store).await?,
                 _ => self.outbox(&store).await?,
             }
             store.close().await;
@@ -259,7 +261,7 @@ impl Bench {
                 for n in (part..REFUSED).step_by(100) {
                     store.discard_refused(rows::discard(n)).await?;
                 }
-                Ok::<_, outbox::StoreError>(())
+                Ok::<_, StoreError>(())
             });
         }
         for done in tasks.join_all().await {
@@ -273,6 +275,21 @@ impl Bench {
         let (purged, took) = purged?;
         self.row("purge beside the last", &format!("{purged} in {took:.1?}"));
         Ok(())
+    }
+
+    /// Shrinks half of the template's jobs alone, and half beside a load, at the worker's pace.
+    async fn shrink(&mut self, store: &Store) -> Result<(), Error> {
+        let used = Usage::now();
+        let alone = shrink(store.clone(), rows::at(self.stored / 2), Duration::ZERO, 0).await?;
+        let writer = (Usage::now() - used).writer.as_nanos() / u128::from(alone.jobs.max(1)) / 100;
+        self.row("shrink alone", &format!("{alone}, writer {}.{} µs CPU a job", writer / 10, writer % 10));
+        self.load(store, 64).await?;
+        let shrinking = tokio::spawn(shrink(store.clone(), rows::at(self.stored), Duration::from_millis(5), 4));
+        while !shrinking.is_finished() {
+            self.load(store, 64).await?;
+        }
+        self.row("shrink beside those but one", &shrinking.await??.to_string());
+        self.load(store, 64).await
     }
 
     async fn timed<T, E: Into<Error>>(
@@ -291,6 +308,37 @@ impl Bench {
         let (wall, cpu) = took[times / 2];
         self.row(name, &format!("median {wall:.2?}, CPU {cpu:.2?}, {} KiB PSS", pss_kib()));
         Ok(())
+    }
+}
+
+/// What a way through the store did.
+struct Shrunk {
+    jobs: u64,
+    took: Duration,
+    /// Ascending.
+    steps: Vec<Duration>,
+}
+
+impl fmt::Display for Shrunk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (median, last) = (self.steps[self.steps.len() / 2], self.steps[self.steps.len() - 1]);
+        write!(f, "{} in {:.1?}, {} steps of {median:.2?}, max {last:.1?}", self.jobs, self.took, self.steps.len())
+    }
+}
+
+async fn shrink(store: Store, before: Timestamp, pause: Duration, rest: u32) -> Result<Shrunk, StoreError> {
+    let (mut after, mut jobs, mut steps, begun) = (None, 0, Vec::new(), Instant::now());
+    loop {
+        let step = Instant::now();
+        let swept = store.shrink_some(before, LATER, after).await?;
+        let took = step.elapsed();
+        steps.push(took);
+        (jobs, after) = (jobs + swept.done, swept.next);
+        if after.is_none() {
+            steps.sort_unstable();
+            return Ok(Shrunk { jobs, took: begun.elapsed(), steps });
+        }
+        tokio::time::sleep(pause.max(took * rest)).await;
     }
 }
 
