@@ -284,11 +284,15 @@ impl Bench {
         let writer = (Usage::now() - used).writer.as_nanos() / u128::from(alone.jobs.max(1)) / 100;
         self.row("shrink alone", &format!("{alone}, writer {}.{} µs CPU a job", writer / 10, writer % 10));
         self.load(store, 64).await?;
-        let shrinking = tokio::spawn(shrink(store.clone(), rows::at(self.stored), Duration::from_millis(5), 4));
-        while !shrinking.is_finished() {
+        let mut shrinking = tokio::task::JoinSet::new();
+        shrinking.spawn(shrink(store.clone(), rows::at(self.stored), Duration::from_millis(5), 4));
+        let shrunk = loop {
             self.load(store, 64).await?;
-        }
-        self.row("shrink beside those but one", &shrinking.await??.to_string());
+            if let Some(ended) = shrinking.try_join_next() {
+                break ended??;
+            }
+        };
+        self.row("shrink beside those but one", &shrunk.to_string());
         self.load(store, 64).await
     }
 
