@@ -97,3 +97,34 @@ async fn a_pause_outlives_a_restart_only_as_long_as_its_cause() {
     stage.settled(LIMIT).await;
     stage.verdict().assert_all_succeeded();
 }
+
+/// Found by `worker drill --seed 3`: a lane that came to stand while its loop was claiming due jobs claimed, for ever, what the
+/// drives gave back at once; it never probed, and moved again only after a restart.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lane_that_comes_to_stand_while_jobs_are_claimed_moves_again() {
+    let mut stage = Stage::prepare("flapping").await;
+    // More places than jobs: the loop always finds one free.
+    stage.settings.prefetch = 1000;
+    stage.settings.max_in_flight = 256;
+    stage.settings.probe = (Duration::from_millis(50), Duration::from_millis(100));
+    stage.sim.slow_down(Duration::from_millis(20));
+    stage.sim.lane_fault("finpay", Some(LaneFault::Unavailable));
+    stage.start();
+    let jobs: Vec<_> = stage.jobs("flapping", 600).into_iter().map(|job| job.by("finpay")).collect();
+    stage.publish(&jobs).await;
+    for _ in 0..8 {
+        eventually(LIMIT, "the lane stands", async || paused(&stage, "").then_some(())).await;
+        let before = stage.sim.running().verdict().credits;
+        stage.sim.lane_fault("finpay", None);
+        // It moves again at the first answer to its probe, and comes to stand again while there is much to claim.
+        let moves = async || (stage.sim.running().verdict().credits > before).then_some(());
+        eventually(LIMIT, "the lane moves again", moves).await;
+        if before + 100 > 600 {
+            break;
+        }
+        stage.sim.lane_fault("finpay", Some(LaneFault::Unavailable));
+    }
+    stage.sim.lane_fault("finpay", None);
+    stage.settled(LIMIT).await;
+    stage.verdict().assert_all_succeeded();
+}

@@ -95,7 +95,8 @@ impl Wake {
             return Ok(());
         }
         self.lane.due_passed(now);
-        while self.lane.take_backlog() {
+        // A lane that comes to stand meanwhile gives its jobs back due at once: they are left alone until it moves.
+        while !self.lane.is_paused() && self.lane.take_backlog() {
             let free = self.lane.free_slots().min(CLAIM);
             if free == 0 {
                 // Whoever frees a slot wakes this loop, since the mark stands again.
