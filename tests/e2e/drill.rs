@@ -12,6 +12,7 @@ use snap_sim::{Personality, RepeatPolicy, Running, SimConfig, Simulator};
 use crate::harness::amqp::depth;
 use crate::harness::worker::binary;
 use crate::harness::{Stage, eventually_now, long};
+use crate::store_full::SmallDisk;
 
 /// Runs a drill where nothing is set up but a variable that is meant for another worker.
 fn run(args: &[&str]) -> (Option<i32>, Value, String) {
@@ -55,7 +56,10 @@ fn a_drill_on_the_store_alone_passes_and_leaves_nothing_behind_but_what_was_aske
     assert_eq!((&certificate["transport"], &certificate["seed"]), (&Value::from("store"), &Value::from(11)));
     assert_eq!(certificate["events"], Value::Null);
     let gaps = certificate["notExercised"].to_string();
-    assert!(gaps.contains("--amqp") && gaps.contains("really full"), "it says what it did not do: {gaps}");
+    assert!(
+        gaps.contains("--amqp") && gaps.contains("--fill") && gaps.contains("power"),
+        "it says what it did not do: {gaps}"
+    );
     for file in ["worker.db", "worker.toml", "worker.log"] {
         assert!(dir.join(file).exists(), "{file}");
     }
@@ -79,6 +83,15 @@ async fn a_drill_through_a_broker_passes_and_takes_its_queues_away() {
     for queue in ["jobs", "dead", "outcomes"] {
         assert_eq!(depth(&stage.broker.url(), &format!("{namespace}.{queue}")).await, None, "{queue} is gone");
     }
+}
+
+#[test]
+fn a_drill_that_fills_the_disk_passes() {
+    let disk = SmallDisk::mount();
+    let (certificate, _) = passes(&["--seed", "13", "--fill", "--keep", disk.dir.join("drill").to_str().unwrap()]);
+    assert!(certificate["broken"]["fullDisk"].as_u64() > Some(0), "{certificate:#}");
+    assert!(!certificate["notExercised"].to_string().contains("full"), "{certificate:#}");
+    assert!(!disk.dir.join("drill/ballast").exists());
 }
 
 /// The negative control: with a quiet period shorter than the provider's own delay, "not found" is no proof, a late original

@@ -14,13 +14,15 @@ use crate::harness::{Job, Leash, Stage, eventually, holds_for, http};
 const LIMIT: Duration = Duration::from_secs(120);
 
 /// A file system of a few dozen MiB.
-struct SmallDisk {
-    dir: PathBuf,
+pub(crate) struct SmallDisk {
+    /// Where it is.
+    pub(crate) dir: PathBuf,
     _leash: Leash,
 }
 
 impl SmallDisk {
-    fn mount() -> Self {
+    /// Mounts one.
+    pub(crate) fn mount() -> Self {
         let dir = tempfile::Builder::new().prefix("e2e-disk-").tempdir().expect("a temporary directory").keep();
         let leash = Leash::tie(&format!("sleep 1; umount -l '{0}'; rmdir '{0}'", dir.display()));
         let mounted =

@@ -32,6 +32,9 @@ pub struct DrillArgs {
     /// Leave store, configuration and log behind in this folder
     #[arg(long, value_name = "DIR")]
     pub keep: Option<PathBuf>,
+    /// Fill the file system of --keep DIR up for a while; only where at most 1 GiB is free there
+    #[arg(long, requires = "keep")]
+    pub fill: bool,
     /// A setting of the drilled worker's providers, such as status.quiet_period=1ms; the certificate names it
     #[arg(long, value_name = "KEY=VALUE")]
     pub set: Vec<DrillSetting>,
@@ -46,7 +49,7 @@ pub struct DrillArgs {
 pub struct AgainstArgs {
     /// The sandbox; its credentials and profile come from the configuration (-c)
     #[arg(long, value_name = "URL", requires_all = ["customer", "amount"],
-        conflicts_with_all = ["jobs", "seconds", "seed", "faults", "kills", "amqp", "keep", "set"])]
+        conflicts_with_all = ["jobs", "seconds", "seed", "faults", "kills", "amqp", "keep", "fill", "set"])]
     pub against: Option<String>,
     /// The configured provider [default: default_provider, or the only one]
     #[arg(long, value_name = "NAME", requires = "against")]

@@ -1,6 +1,7 @@
 //! Carries the plan out, and counts what it did.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::Duration;
 
 use rustix::process::Signal;
@@ -8,6 +9,7 @@ use snap_sim::{Fault, Rule, Running};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::child::{Commands, Started, Worker};
+use super::disk;
 use super::judge::{Finding, Kind};
 use super::plan::Act;
 use super::proxy::Proxy;
@@ -44,6 +46,8 @@ pub(super) struct Breaker<'a> {
     pub(super) proxy: Option<&'a Proxy>,
     pub(super) commands: &'a Commands,
     pub(super) worker: &'a mut Worker,
+    /// Where the store is.
+    pub(super) folder: &'a Path,
     pub(super) tally: Tally,
     pub(super) random: Random,
 }
@@ -92,6 +96,11 @@ impl Breaker<'_> {
             Act::SecondWorker => self.second_worker().await?,
             Act::Operator(span) => self.operator(span).await?,
             Act::WriteLimit => return self.limit_writes().await,
+            Act::FullDisk(span) => {
+                let ballast = disk::fill(self.folder).await?;
+                sleep(span).await;
+                ballast.remove()?;
+            }
             Act::ProviderAway(span) => {
                 self.sim.pause_listening().await;
                 sleep(span).await;

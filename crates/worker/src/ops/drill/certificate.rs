@@ -240,6 +240,7 @@ fn words(name: &'static str) -> &'static str {
         "secondWorker" => "a second worker on the same store, refused",
         "operatorPause" => "a lane paused and resumed by an operator",
         "writeRefused" => "the store's writes refused (a limit on file sizes)",
+        "fullDisk" => "the disk full",
         "providerAway" => "the provider's port closed",
         "providerSilent" => "the provider executes, and says nothing",
         "providerResets" => "the provider resets every request",

@@ -6,6 +6,7 @@ mod against;
 mod breaker;
 mod certificate;
 mod child;
+mod disk;
 mod evidence;
 mod judge;
 mod plan;
@@ -57,6 +58,9 @@ pub async fn run(args: &DrillArgs, world: &World, clock: &Clock) -> Result<Exit,
     let output = &world.output;
     let seed = args.seed.unwrap_or_else(|| clock.random() >> 32);
     let folder = Folder::open(args.keep.as_deref(), "drill")?;
+    if args.fill {
+        disk::may_be_filled(&folder.path).inspect_err(|_| folder.close())?;
+    }
     output.say(&format!(
         "{} top-ups through {}, provider faults: {}, {} kills within {} s, seed {seed}",
         args.jobs,
@@ -130,6 +134,7 @@ async fn drill(
         broker: proxy.is_some(),
         provider: args.faults != Faults::None,
         writes: can_limit_writes(),
+        disk: args.fill,
     };
     let commands = Commands::new(&config.file, &world.environment, &overrides)?;
     let log = folder.path.join("worker.log");
@@ -145,6 +150,7 @@ async fn drill(
         proxy: proxy.as_ref(),
         commands: &commands,
         worker: &mut worker,
+        folder: &folder.path,
     };
     if args.amqp.is_some() {
         world.output.say(&format!("its queues begin with {namespace}. and are removed afterwards"));
@@ -188,6 +194,7 @@ fn not_exercised(args: &DrillArgs, frame: &Frame, weathered: &Weathered) -> Vec<
     let refused = broken.contains_key("writeRefused");
     gap(!refused && frame.writes, "writes refused (none was under way when they were, or the drill was too short)");
     gap(!refused && !frame.writes, "writes refused (this system cannot limit them from outside)");
-    gap(true, "a disk that is really full, and a loss of power");
+    gap(!broken.contains_key("fullDisk"), "a disk that is really full (no --fill)");
+    gap(true, "a loss of power");
     gaps
 }

@@ -21,6 +21,8 @@ pub(super) enum Act {
     Operator(Duration),
     /// A limit on the size of files: every longer write fails.
     WriteLimit,
+    /// The file system of the store is full for so long.
+    FullDisk(Duration),
     /// The provider's port is closed for so long.
     ProviderAway(Duration),
     /// The provider executes and says nothing for so long.
@@ -47,6 +49,7 @@ impl Act {
             Self::SecondWorker => "secondWorker",
             Self::Operator(_) => "operatorPause",
             Self::WriteLimit => "writeRefused",
+            Self::FullDisk(_) => "fullDisk",
             Self::ProviderAway(_) => "providerAway",
             Self::ProviderSilent(_) => "providerSilent",
             Self::ProviderFault(LaneFault::Down, _) => "providerResets",
@@ -73,6 +76,8 @@ pub(super) struct Frame {
     pub(super) provider: bool,
     /// File sizes can be limited here.
     pub(super) writes: bool,
+    /// The file system of the store may be filled.
+    pub(super) disk: bool,
 }
 
 /// Beside the kills something else is broken about this often.
@@ -112,6 +117,9 @@ fn kinds(frame: &Frame, random: &mut Random) -> Vec<Act> {
     if frame.writes {
         kinds.push(Act::WriteLimit);
     }
+    if frame.disk {
+        kinds.push(Act::FullDisk(span(random, 300, 1500)));
+    }
     if frame.provider {
         kinds.push(Act::ProviderAway(span(random, 200, 1500)));
         kinds.push(Act::ProviderSilent(span(random, 200, 1500)));
@@ -136,8 +144,15 @@ mod tests {
 
     use super::*;
 
-    const FRAME: Frame =
-        Frame { seed: 7, span: Duration::from_secs(40), kills: 12, broker: true, provider: true, writes: true };
+    const FRAME: Frame = Frame {
+        seed: 7,
+        span: Duration::from_secs(40),
+        kills: 12,
+        broker: true,
+        provider: true,
+        writes: true,
+        disk: true,
+    };
 
     fn kills(acts: &[(Duration, Act)]) -> u32 {
         acts.iter()
@@ -172,11 +187,11 @@ mod tests {
         for seed in 0..20 {
             assert_eq!(
                 names(&Frame { seed, kills: 40, span: Duration::from_secs(1), ..FRAME }).len(),
-                16,
+                17,
                 "seed {seed}"
             );
         }
-        let little = Frame { kills: 40, broker: false, provider: false, writes: false, ..FRAME };
+        let little = Frame { kills: 40, broker: false, provider: false, writes: false, disk: false, ..FRAME };
         let expected = ["freeze", "kill", "killWhileRecovering", "operatorPause", "secondWorker"];
         assert_eq!(names(&little), BTreeSet::from(expected));
     }

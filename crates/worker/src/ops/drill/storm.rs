@@ -1,6 +1,7 @@
 //! One drill: jobs come in while things are broken, then all comes to rest, then it is judged.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -42,6 +43,8 @@ pub(super) struct Storm<'a> {
     pub(super) proxy: Option<&'a Proxy>,
     pub(super) commands: &'a Commands,
     pub(super) worker: &'a mut Worker,
+    /// Where the store is.
+    pub(super) folder: &'a Path,
 }
 
 /// What came of it.
@@ -61,9 +64,9 @@ impl Storm<'_> {
     /// # Errors
     /// The drill itself cannot go on; what is wrong with the worker is evidence.
     pub(super) async fn weather(self, progress: &dyn Fn(u64)) -> anyhow::Result<Weathered> {
-        let Storm { seed, jobs, span, plan, doubt, sim, amqp, proxy, commands, worker } = self;
+        let Storm { seed, jobs, span, plan, doubt, sim, amqp, proxy, commands, worker, folder } = self;
         let random = Random::new(seed ^ 0x6272_6561_6b65_7221);
-        let mut breaker = Breaker { sim, proxy, commands, worker, tally: Tally::default(), random };
+        let mut breaker = Breaker { sim, proxy, commands, worker, folder, tally: Tally::default(), random };
         breaker.begin().await?;
         let feed = Feed { seed, jobs, span, commands };
         let both = async { tokio::try_join!(feed.submit(), breaker.carry_out(&plan)) };

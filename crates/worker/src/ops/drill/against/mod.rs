@@ -1,12 +1,14 @@
 //! `worker drill --against URL`: a provider's own sandbox is asked whether it answers as its profile says. Moves the sandbox's
 //! test money, and only where a person named it and said yes.
 
+mod asker;
 mod questions;
 mod report;
 
 use snap_core::{Amount, CustomerNumber};
 
-use self::questions::{Asker, ask_all};
+use self::asker::Asker;
+use self::questions::ask_all;
 use self::report::{Holds, table};
 use crate::cli::AgainstArgs;
 use crate::clock::Clock;

@@ -1,17 +1,15 @@
 //! The questions, in an order that asks what costs nothing first.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use engine::{Answer, Event, StatusAnswer};
-use snap_client::{Payload, SnapClient, Token, TokenFailure};
-use snap_core::{ExternalId, InquiryMode, PartnerReferenceNo, Private, Profile, Service, Timestamp, TopUpDetails};
+use snap_client::{Token, TokenFailure};
+use snap_core::{InquiryMode, PartnerReferenceNo, Service, Timestamp};
 use tokio::time::{Instant, sleep};
 
-use super::Test;
+use super::asker::{Asker, Known};
 use super::report::{Holds, Item};
-use crate::clock::Clock;
-use crate::provider::{Expected, Reading, reading};
+use crate::provider::Reading;
 
 /// A top-up's status is looked at for so long.
 const STATUS_LIMIT: Duration = Duration::from_secs(60);
@@ -21,21 +19,6 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(8);
 const SKEW_NOTICED: Duration = Duration::from_secs(30);
 /// An `X-TIMESTAMP` that a provider which looks at it should not like.
 const STALE: Duration = Duration::from_secs(15 * 60);
-
-/// Who asks.
-pub(super) struct Asker<'a> {
-    pub(super) client: SnapClient,
-    pub(super) profile: Arc<Profile>,
-    pub(super) clock: &'a Clock,
-    pub(super) test: Test<'a>,
-}
-
-/// What the inquiry told that the top-up needs.
-#[derive(Default)]
-struct Known {
-    customer_name: Option<Private>,
-    fee: Option<snap_core::Amount>,
-}
 
 /// Asks them all, as far as the answers let it.
 pub(super) async fn ask_all(asker: &Asker<'_>) -> Vec<Item> {
@@ -92,61 +75,6 @@ const fn is_taken(reading: &Reading) -> bool {
 }
 
 impl Asker<'_> {
-    /// A reference that nobody has used.
-    fn reference(&self) -> PartnerReferenceNo {
-        let text = format!("DRILL{}", self.clock.ulid());
-        PartnerReferenceNo::try_from(text).expect("letters and digits, fewer than 64")
-    }
-
-    fn number(&self) -> ExternalId {
-        self.clock.external_id()
-    }
-
-    async fn call(
-        &self,
-        token: &Token,
-        service: Service,
-        number: &ExternalId,
-        body: Vec<u8>,
-        reference: &PartnerReferenceNo,
-        at: Timestamp,
-    ) -> Reading {
-        let asked_at = self.clock.now();
-        let reply = self.client.call(token, service, number, Payload::new(body), at).await;
-        let expected = Expected { reference: reference.as_str(), amount: self.test.amount, has_customer_name: false };
-        reading(&self.profile, service, expected, asked_at, &reply).expect("no token is asked for here")
-    }
-
-    async fn status(&self, token: &Token, reference: &PartnerReferenceNo, no: Option<&str>) -> Reading {
-        self.status_as(token, reference, no, &self.number(), self.clock.wall()).await
-    }
-
-    async fn status_as(
-        &self,
-        token: &Token,
-        reference: &PartnerReferenceNo,
-        reference_no: Option<&str>,
-        number: &ExternalId,
-        at: Timestamp,
-    ) -> Reading {
-        let body = self.profile.status_request(reference, reference_no).to_body();
-        self.call(token, self.profile.status_service, number, body, reference, at).await
-    }
-
-    fn details<'a>(&'a self, reference: &'a PartnerReferenceNo, at: Timestamp, known: &'a Known) -> TopUpDetails<'a> {
-        TopUpDetails {
-            partner_reference_no: reference,
-            customer_number: self.test.customer,
-            customer_name: known.customer_name.as_ref(),
-            amount: self.test.amount,
-            fee: known.fee,
-            notes: None,
-            beneficiary_provider: self.test.beneficiary_provider,
-            beneficiary_email: None,
-            transaction_date: at,
-        }
-    }
-
     /// By the `Date` header of the token's answer.
     fn own_clock(&self) -> Item {
         const QUESTION: &str = "clock";

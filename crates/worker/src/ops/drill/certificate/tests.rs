@@ -22,7 +22,7 @@ fn certificate(evidence: Evidence, settings: Vec<String>) -> Certificate {
         elapsed: Duration::from_millis(61_234),
         transport: if evidence.events.is_some() { "amqp" } else { "store" },
         settings,
-        not_exercised: vec!["a disk that is really full, and a loss of power".to_owned()],
+        not_exercised: vec!["a loss of power".to_owned()],
     };
     Certificate::new(heading, Weathered { evidence, tally, provider_faults, submitted_twice: 1 }, judgement)
 }
