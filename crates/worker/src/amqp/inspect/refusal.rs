@@ -153,9 +153,14 @@ impl Declared {
         Self::new(Object::queue(name), ExchangeKind::Direct, arguments)
     }
 
-    /// One of which it is only asked whether it may be declared.
+    /// One of which it is only asked whether it may be declared; it may not be there at all, so it is impossible twice.
     pub(super) fn anyhow(object: &Object) -> Self {
-        Self::new(object.clone(), ExchangeKind::Direct, BTreeMap::new())
+        let mut arguments = BTreeMap::new();
+        if object.kind == Kind::Queue {
+            // The name of an exchange, too.
+            arguments.insert("x-dead-letter-exchange".to_owned(), AMQPValue::LongInt(1));
+        }
+        Self::new(object.clone(), ExchangeKind::Direct, arguments)
     }
 
     fn new(object: Object, kind: ExchangeKind, mut arguments: BTreeMap<String, AMQPValue>) -> Self {

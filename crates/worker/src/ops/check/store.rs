@@ -48,7 +48,7 @@ pub(super) async fn look(config: &Config, clock: &Clock, findings: &mut Vec<Find
         // Without a limit of its own: there is no writer to wait for.
         store.close().await;
     }
-    findings.extend(room(path));
+    findings.extend(room(path).await);
     findings.push(memory(config));
 }
 
@@ -148,9 +148,18 @@ fn not_there_yet(path: &Path) -> Finding {
     }
 }
 
-fn room(path: &Path) -> Option<Finding> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let system = rustix::fs::statvfs(folder).ok()?;
+async fn room(path: &Path) -> Option<Finding> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned();
+    // A disk can hang.
+    let looking = tokio::task::spawn_blocking(move || rustix::fs::statvfs(&folder));
+    let Ok(Ok(system)) = tokio::time::timeout(OPEN_LIMIT, looking).await else {
+        return Some(Finding::error(
+            "disk",
+            "does not say what is free on it",
+            "look at the disk of the store: it hangs",
+        ));
+    };
+    let system = system.ok()?;
     let free = system.f_bavail.saturating_mul(system.f_frsize);
     let detail = format!("{} MiB are free on its disk", free >> 20);
     Some(if free < LITTLE_ROOM {
