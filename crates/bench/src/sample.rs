@@ -124,6 +124,7 @@ fn job(state: State) -> Job {
             doubted: false,
             accepted: false,
             mismatch: false,
+            replayed: false,
         },
     }
 }

@@ -85,10 +85,13 @@ impl Next<'_> {
             Event::Restarted => {}
             Event::StoreRestored => {
                 // M12: intents may have been forgotten, so this one may have been sent. Ask before anything is sent.
-                // A forgotten attempt cannot have begun before the job was due; it may well have begun then.
+                // A forgotten attempt cannot have begun before the job was due; it may well have begun then. Replayed, it may
+                // have been due before, and that was forgotten.
                 let due = self.job.due_at().unwrap_or(self.at).min(self.at);
+                let replayed = self.job.evidence.replayed;
+                let earliest = if replayed { self.job.evidence.earliest_forgotten() } else { due };
                 let evidence = &mut self.job.evidence;
-                evidence.first_sent_at.get_or_insert(due);
+                evidence.first_sent_at.get_or_insert(earliest);
                 evidence.last_ended_at = Some(self.at);
                 evidence.money = MoneyState::MaybeSent;
                 self.in_doubt(None);
@@ -234,6 +237,7 @@ impl Next<'_> {
             Event::Replayed if reason == DeadReason::Refunded => return false,
             Event::Replayed => {
                 self.job.budget = Budget::full(self.policy);
+                self.job.evidence.replayed = true;
                 self.job.state = match self.job.evidence.money {
                     MoneyState::NeverSent | MoneyState::ProvenUnpaid => State::Ready { at: self.at },
                     MoneyState::MaybeSent => State::Unconfirmed { at: self.at, not_found: 0, refusal: None },
@@ -288,9 +292,7 @@ impl Next<'_> {
         if evidence.money == MoneyState::Returned {
             return false;
         }
-        // A forgotten attempt cannot have begun before the last known one ended; where none is known nobody can say how
-        // long ago it was, and "not found" will prove nothing.
-        let earliest = evidence.last_ended_at.unwrap_or(Timestamp::from_millis(0));
+        let earliest = evidence.earliest_forgotten();
         evidence.first_sent_at.get_or_insert(earliest);
         evidence.last_ended_at = Some(self.at);
         evidence.doubted = true;

@@ -60,6 +60,22 @@ pub struct Evidence {
     /// An answer carried another amount or reference, and no later one has put it right.
     #[serde(default)]
     pub mismatch: bool,
+    /// An operator has replayed it: it may have been due before it is due now.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub replayed: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+const fn is_false(value: &bool) -> bool {
+    !*value
+}
+
+impl Evidence {
+    /// A forgotten attempt cannot have begun before the last known one ended; where none is known nobody can say how long
+    /// ago it was, and "not found" will prove nothing.
+    pub(crate) fn earliest_forgotten(&self) -> Timestamp {
+        self.last_ended_at.unwrap_or(Timestamp::from_millis(0))
+    }
 }
 
 /// A refusal that waits for the doubt about an earlier attempt to be settled.
@@ -174,6 +190,7 @@ impl Job {
                 doubted: false,
                 accepted: false,
                 mismatch: false,
+                replayed: false,
             },
         }
     }

@@ -43,8 +43,8 @@ pub(crate) fn compare(
         commits = commits.max(*beyond).saturating_add(1);
         transaction
             .execute(
-                "UPDATE meta SET commit_seq = ?1, reconcile_since = coalesce(reconcile_since, ?2),
-                   reconcile_reason = coalesce(reconcile_reason, ?3) WHERE id = 1",
+                // Since now, in the mode already or not: what was asked about after an earlier restore may be forgotten too.
+                "UPDATE meta SET commit_seq = ?1, reconcile_since = ?2, reconcile_reason = ?3 WHERE id = 1",
                 params![commits, now.as_millis(), reason],
             )
             .map_err(sqlite(path))?;
@@ -117,8 +117,7 @@ impl Store {
     pub async fn mark_reconcile(&self, audit: NewAudit) -> Result<(), StoreError> {
         self.write(Room::Reserved, audit, |transaction, audit| {
             transaction.execute(
-                "UPDATE meta SET reconcile_since = ?1, reconcile_reason = 'an operator said so'
-                 WHERE id = 1 AND reconcile_since IS NULL",
+                "UPDATE meta SET reconcile_since = ?1, reconcile_reason = 'an operator said so' WHERE id = 1",
                 [audit.at.as_millis()],
             )?;
             audit::append(transaction, audit)?;

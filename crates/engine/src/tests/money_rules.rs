@@ -378,3 +378,20 @@ fn m12_a_dead_letter_of_a_restored_store_is_asked_about_before_a_replay_sends_it
     let asked = after(&forgotten, &[checked(3000, StatusAnswer::NotFound), checked(4000, StatusAnswer::NotFound)]);
     assert_eq!(asked.state, State::Dead { reason: DeadReason::Unresolved });
 }
+
+#[test]
+fn m12_a_dead_letter_replayed_after_a_restore_is_not_proven_unpaid_by_not_found() {
+    // Found by the model: died unsent, copied, replayed and paid, the copy put back, replayed long after. Asked first, but
+    // the provider has forgotten the reference by then, and the age of what the store has forgotten is not known.
+    let died = after(&fresh(), &[(1, Event::InquiryWrong)]);
+    let replayed = after(&died, &[(200_000, Event::Replayed), (200_001, Event::StoreRestored)]);
+    assert_eq!(name(&replayed), "unconfirmed");
+    let asked = after(&replayed, &[checked(200_100, StatusAnswer::NotFound), checked(200_700, StatusAnswer::NotFound)]);
+    assert_eq!(asked.state, dead(DeadReason::Unresolved));
+    assert_eq!(asked.evidence.money, MoneyState::MaybeSent);
+    // Without a restore in between, a replay of what was never sent is an ordinary job.
+    let ordinary = after(&died, &[(200_000, Event::Replayed), (200_000, inquired()), (200_000, Event::SendStarted)]);
+    let lost = after(&ordinary, &[(200_010, Event::TopUp(Answer::Unknown))]);
+    let asked = after(&lost, &[checked(200_100, StatusAnswer::NotFound), checked(200_700, StatusAnswer::NotFound)]);
+    assert_eq!(name(&asked), "ready");
+}

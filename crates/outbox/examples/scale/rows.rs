@@ -202,6 +202,7 @@ fn job(state: State, money: MoneyState) -> Job {
             doubted: false,
             accepted: false,
             mismatch: false,
+            replayed: false,
         },
     }
 }

@@ -172,6 +172,7 @@ fn engine_job(state: State) -> Job {
             doubted: false,
             accepted: false,
             mismatch: false,
+            replayed: false,
         },
     }
 }

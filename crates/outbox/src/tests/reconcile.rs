@@ -121,3 +121,34 @@ async fn a_new_store_and_one_used_by_commands_beside_a_worker_are_whole() {
     let (_fixture, opened) = fixture.reopened().await;
     assert!(opened.reconcile.is_none());
 }
+
+#[tokio::test]
+async fn m12_a_copy_put_back_while_the_store_asks_first_is_asked_about_anew() {
+    // Found by the model: asked about after the first restore and found unpaid, copied, sent and paid, the copy put back.
+    // With the time of the first restore the job counts as asked about, and is sent again.
+    let fixture = Fixture::new();
+    fixture.driven("ref-1").await;
+    fixture.store.close().await;
+    fs::remove_file(format!("{}.lock", fixture.path().display())).unwrap();
+    let opened = Store::open(&fixture.path(), t(5), &options()).unwrap();
+    assert_eq!(opened.reconcile.unwrap().since, t(5));
+    opened.store.close().await;
+    let copy = fixture.dir.path().join("backup");
+    fs::copy(fixture.path(), &copy).unwrap();
+
+    let store = Store::open(&fixture.path(), t(6), &options()).unwrap().store;
+    store.accept(vec![new_job("ref-2")]).await.unwrap();
+    store.close().await;
+    fs::copy(&copy, fixture.path()).unwrap();
+    let opened = Store::open(&fixture.path(), t(9), &options()).unwrap();
+    assert_eq!(opened.reconcile.unwrap().since, t(9));
+    opened.store.close().await;
+    let opened = Store::open(&fixture.path(), t(10), &options()).unwrap();
+    assert_eq!(opened.reconcile.unwrap().since, t(9), "a restart is no restore");
+    opened.store.mark_reconcile(audit_entry("reconcile_mark")).await.unwrap();
+    assert_ne!(
+        opened.store.reconcile().await.unwrap().unwrap().since,
+        t(9),
+        "nor is a restore that only a person knows of lost"
+    );
+}
