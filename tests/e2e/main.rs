@@ -25,6 +25,7 @@ mod hostile_input;
 mod lanes;
 mod memory;
 mod provider_faults;
+mod replay;
 mod restored;
 mod retention;
 mod second_worker;

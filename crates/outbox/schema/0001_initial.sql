@@ -179,3 +179,58 @@ CREATE TABLE audit (
   detail  TEXT,                                   -- JSON
   hash    BLOB    NOT NULL CHECK (length(hash) = 32)
 ) STRICT;
+
+-- Replay plans: dead letters that an operator lets go, as they were shown, and what came of each.
+CREATE TABLE plans (
+  id               INTEGER PRIMARY KEY,
+  state            TEXT    NOT NULL,
+  by               TEXT    NOT NULL,
+  reason           TEXT    NOT NULL,
+  created_at       INTEGER NOT NULL,
+  finished_at      INTEGER,
+  pause_cause      TEXT,
+  pause_detail     TEXT,
+  paused_at        INTEGER,
+  interval_us      INTEGER NOT NULL CHECK (interval_us > 0), -- between two items
+  next_at_us       INTEGER NOT NULL,              -- the next item not before; microseconds
+  canary           INTEGER NOT NULL,              -- so many have to succeed before the rest; 0: none
+  canary_from      INTEGER NOT NULL,              -- items let go before the canaries
+  canary_passed    INTEGER NOT NULL CHECK (canary_passed IN (0, 1)),
+  max_failed_pct   INTEGER NOT NULL,
+  max_amount       TEXT,                          -- minor units
+  ended_before     INTEGER NOT NULL,              -- ended and failed before it was last resumed
+  failed_before    INTEGER NOT NULL,
+  known            TEXT    NOT NULL,              -- reasons and codes of the set, as JSON
+  items            INTEGER NOT NULL,
+  waiting          INTEGER NOT NULL,
+  refused          INTEGER NOT NULL,
+  skipped          INTEGER NOT NULL,
+  replayed         INTEGER NOT NULL,              -- let go and not at rest yet
+  succeeded        INTEGER NOT NULL,
+  rejected         INTEGER NOT NULL,
+  dead             INTEGER NOT NULL,
+  discarded        INTEGER NOT NULL,
+  amount           TEXT    NOT NULL,              -- of all that were not refused; minor units
+  released         TEXT    NOT NULL,              -- of what was let go
+  CHECK ((state = 'paused') = (pause_cause IS NOT NULL)),
+  CHECK ((state = 'done' OR state = 'cancelled') = (finished_at IS NOT NULL))
+) STRICT;
+
+CREATE INDEX plans_open ON plans (id) WHERE finished_at IS NULL;
+
+CREATE TABLE plan_items (
+  plan_id        INTEGER NOT NULL,
+  item_no        INTEGER NOT NULL,                -- from 1, in the order of the dead letters
+  dead_letter_id TEXT    NOT NULL,
+  job_id         INTEGER,                         -- NULL: a message that is not a job yet
+  reference      TEXT,
+  amount         INTEGER,
+  money_state    TEXT    NOT NULL,
+  state          TEXT    NOT NULL,
+  detail         TEXT,
+  at             INTEGER NOT NULL,
+  PRIMARY KEY (plan_id, item_no)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX plan_items_waiting ON plan_items (dead_letter_id, plan_id) WHERE state = 'waiting';
+CREATE INDEX plan_items_open ON plan_items (plan_id, state, item_no) WHERE state = 'waiting' OR state = 'replayed';

@@ -70,8 +70,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Full`], [`StoreError::DeadLetterState`] where `closes` names nothing open, or any failure of the store.
     pub async fn accept(&self, jobs: Vec<NewJob>) -> Result<Vec<Accepted>, StoreError> {
-        let prepared: Vec<Prepared> =
-            jobs.into_iter().map(|job| Prepared { engine: engine_text(&job.job), job }).collect();
+        let prepared: Vec<Prepared> = jobs.into_iter().map(Prepared::new).collect();
         let (prepared, taken): (Vec<Prepared>, _) = self
             .write(Room::Ordinary, prepared, |transaction, jobs| {
                 jobs.iter().map(|job| take(transaction, job)).collect()
@@ -82,9 +81,19 @@ impl Store {
 }
 
 /// A job with what can be rendered off the writer thread.
-struct Prepared {
+pub(crate) struct Prepared {
     job: NewJob,
     engine: String,
+}
+
+impl Prepared {
+    pub(crate) fn new(job: NewJob) -> Self {
+        Self { engine: engine_text(&job.job), job }
+    }
+
+    pub(crate) const fn request(&self) -> &JobRequest {
+        &self.job.request
+    }
 }
 
 /// What the state machine knows, as it is stored.
@@ -92,7 +101,8 @@ pub(crate) fn engine_text(job: &engine::Job) -> String {
     serde_json::to_string(job).expect("a job has only texts for keys")
 }
 
-enum Taken {
+/// What became of a [`Prepared`].
+pub(crate) enum Taken {
     New(JobId),
     Duplicate(Duplicate),
     Conflict(DeadLetterId, Vec<&'static str>),
@@ -123,7 +133,8 @@ impl Taken {
     }
 }
 
-fn take(transaction: &Connection, Prepared { job: new, engine }: &Prepared) -> Result<Taken, Rejected> {
+/// Takes one in; refusals may come after a change, so what `closes` names has to be open.
+pub(crate) fn take(transaction: &Connection, Prepared { job: new, engine }: &Prepared) -> Result<Taken, Rejected> {
     let taken = match insert(transaction, new, engine)? {
         Some(id) => Taken::New(id),
         None => compare(transaction, new)?,

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use snap_core::{PartnerReferenceNo, Timestamp};
 
-use crate::{DeadLetterId, JobId};
+use crate::{DeadLetterId, JobId, PlanId};
 
 /// Why a command was not carried out.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -35,6 +35,17 @@ pub enum StoreError {
         id: DeadLetterId,
         /// What stands against it.
         why: &'static str,
+    },
+    /// There is no such replay plan.
+    #[error("there is no plan {0}")]
+    UnknownPlan(PlanId),
+    /// The replay plan does not stand so that this could be done to it.
+    #[error("plan {id} {why}")]
+    PlanState {
+        /// The plan.
+        id: PlanId,
+        /// What stands against it.
+        why: String,
     },
     /// There is no room. Nothing was written; intents are refused until there is room again (M12).
     #[error("no room left in the store")]

@@ -36,6 +36,9 @@ mod queries;
 mod readers;
 mod reconcile;
 mod record;
+mod replay_acts;
+mod replay_plans;
+mod replay_steps;
 mod reserve;
 mod rows;
 mod shrink;
@@ -60,10 +63,13 @@ pub use outcomes::{NewOutcome, OutboxBacklog, OutboxCursor, OutboxRow, Outcome};
 pub use queries::{JobFilter, StateTotal, Timeline};
 pub use reconcile::Reconcile;
 pub use record::{AnswerFields, Attempt, AttemptEnd, HistoryEntry, NewAttempt, Record, Recorded};
+pub use replay_acts::{NewPlan, NewPlanItem};
+pub use replay_plans::{Plan, PlanCounts, PlanFace, PlanItem, PlanItemState, PlanPause, PlanState, PlanTerms};
+pub use replay_steps::{PlanAct, PlanStep, PlanStepped, Settled};
 pub use shrink::Swept;
 pub use store::Store;
 pub use tombstones::{KnownJob, Tombstone};
-pub use types::{Carried, DeadLetterId, JobId, JobRequest, OutcomeId, StoredJob, Total};
+pub use types::{Carried, DeadLetterId, JobId, JobRequest, OutcomeId, PlanId, StoredJob, Total};
 
 #[cfg(test)]
 mod tests;

@@ -22,6 +22,7 @@ use crate::lane::{Gate, Lane, LaneParts};
 use crate::message::{ProviderRule, Providers};
 use crate::notes::Notes;
 use crate::relay::Relay;
+use crate::replay::{Replayer, Rules};
 use crate::restored::Restored;
 use crate::retention::Forgetting;
 use crate::telemetry::metrics::{Metrics, StoreSnapshot};
@@ -130,6 +131,8 @@ impl App {
         app.start_lanes(&lanes, &restored).await?;
         let forgetting = Forgetting { store: app.driver.store.clone(), clock, retention: config.store.retention };
         app.own(forgetting.run(app.driver.shutdown.clone(), app.driver.fatal.clone()));
+        let replayer = Replayer::new(app.driver.store.clone(), clock, Rules::of(&config));
+        app.own(replayer.run(app.driver.shutdown.clone(), app.driver.fatal.clone()));
         if let Some(amqp) = amqp {
             let intake = Intake {
                 driver: Arc::clone(&app.driver),

@@ -4,6 +4,7 @@ mod act;
 mod audit;
 mod dlq;
 mod dlq_act;
+mod dlq_replay;
 mod drill;
 mod explain;
 mod jobs;
@@ -20,6 +21,7 @@ pub use act::ActArgs;
 pub use audit::{AuditCommand, AuditExportArgs, AuditFilterArgs, AuditListArgs, AuditVerifyArgs};
 pub use dlq::{DlqCommand, DlqFilterArgs, DlqGroupsArgs, DlqListArgs, DlqShowArgs, Group, Money, Reason};
 pub use dlq_act::{DlqActArgs, DlqChoiceArgs, DlqEditArgs, DlqPurgeArgs, DlqRestoreArgs};
+pub use dlq_replay::{DlqReplayArgs, PlanActArgs, PlanResumeArgs, PlanShowArgs, PlansCommand, Rate, TermsArgs};
 pub use drill::{AgainstArgs, DrillArgs, DrillSetting, SettingError};
 pub use explain::ExplainArgs;
 pub use jobs::{

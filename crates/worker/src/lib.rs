@@ -18,6 +18,7 @@ pub mod ops;
 pub mod output;
 pub mod provider;
 pub mod relay;
+pub mod replay;
 pub mod restored;
 pub mod retention;
 pub mod signals;

@@ -27,6 +27,7 @@ mod queries;
 mod reconcile;
 mod record;
 mod recover;
+mod replay;
 mod scale;
 mod shrink;
 

@@ -36,7 +36,7 @@ const READ_MORE: &[(&str, &str)] = &[
 ];
 
 /// Indexes that hold only what is open: to read one through costs what is open, whatever is stored.
-const PARTIAL: [&str; 3] = ["jobs_open", "outbox_unpublished", "dead_letters_open"];
+const PARTIAL: [&str; 4] = ["jobs_open", "outbox_unpublished", "dead_letters_open", "plans_open"];
 
 static RUN: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
 

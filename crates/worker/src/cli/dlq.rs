@@ -6,7 +6,7 @@ use engine::{DeadReason, MoneyState};
 use outbox::{DeadLetterFace, DeadLetterFilter};
 use snap_core::{ResponseCode, Timestamp};
 
-use super::{DlqActArgs, DlqEditArgs, DlqPurgeArgs, DlqRestoreArgs, Page, When};
+use super::{DlqActArgs, DlqEditArgs, DlqPurgeArgs, DlqReplayArgs, DlqRestoreArgs, Page, PlansCommand, When};
 
 /// What to do with dead letters.
 #[derive(Debug, Subcommand)]
@@ -43,6 +43,23 @@ Examples:
 
 Paid closes it as succeeded; cancelled or failed as rejected; anything else leaves it where it is.")]
     Check(DlqActArgs),
+    /// Let dead letters go once more, as a plan: frozen, paced, with canaries and brakes
+    #[command(after_help = "\
+Examples:
+  worker dlq replay 01JD9WZ0Q0V4T8K3M5N7P9R1S2 --reason 'provider is back, INC-124'
+  worker dlq replay --group finpay/unresolved/5043800 --dry-run
+  worker dlq replay --provider finpay --canary 3 --rate 2/s --max-amount 50000000 --reason 'INC-124' --yes
+  worker dlq replay --all --limit 100 --wait --reason 'INC-124'
+
+A replay resumes the same top-up under the same partnerReferenceNo. What may have been sent is asked about first: paid closes
+it as succeeded, and only what is proven unpaid is sent again. What a rule forbids is refused (5).
+
+The set is what is shown: what dies later is not in it. A running worker works the plan off, whatever becomes of this
+command; `worker dlq plans` shows it, and lets it stand, go on, or end.")]
+    Replay(DlqReplayArgs),
+    /// Replay plans: what was let go, what waits, why one stands
+    #[command(subcommand)]
+    Plans(PlansCommand),
     /// Mend a message that never became a job; it goes through the same intake as any delivery
     #[command(after_help = "\
 Examples:
@@ -84,6 +101,8 @@ impl DlqCommand {
         match self {
             Self::Groups(_) | Self::List(_) | Self::Show(_) => false,
             Self::Check(args) | Self::Discard(args) => !args.act.dry_run,
+            Self::Replay(args) => !args.act.dry_run,
+            Self::Plans(command) => command.acts(),
             Self::Edit(args) => !args.act.dry_run,
             Self::Restore(args) => !args.act.dry_run,
             Self::Purge(args) => !args.act.dry_run,

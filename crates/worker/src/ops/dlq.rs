@@ -7,6 +7,8 @@ mod edit;
 mod groups;
 mod message;
 mod next;
+mod plans;
+mod replay;
 #[cfg(test)]
 mod tests;
 
@@ -20,6 +22,7 @@ use super::{Desk, stdout, timeline};
 use crate::cli::{DlqCommand, DlqListArgs};
 use crate::exit::{CommandError, Exit};
 use crate::output::{Cell, Column, Output, Table, Tone, age, moment, rupiah};
+use crate::replay::Rules;
 use message::MessageView;
 
 /// Runs one of the commands.
@@ -31,8 +34,10 @@ pub async fn run(command: &DlqCommand, desk: &Desk<'_>) -> Result<Exit, CommandE
     match command {
         DlqCommand::Groups(args) => groups::groups(args, store, now, output).await?,
         DlqCommand::List(args) => list(args, store, now, output).await?,
-        DlqCommand::Show(args) => show(&args.id, store, output).await?,
+        DlqCommand::Show(args) => show(&args.id, desk).await?,
         DlqCommand::Check(args) => return Box::pin(check::check(args, desk)).await,
+        DlqCommand::Replay(args) => return Box::pin(replay::replay(args, desk)).await,
+        DlqCommand::Plans(command) => return Box::pin(plans::run(command, desk)).await,
         DlqCommand::Edit(args) => return edit::edit(args, desk).await,
         DlqCommand::Discard(args) => return close::discard(args, desk).await,
         DlqCommand::Restore(args) => return close::restore(args, desk).await,
@@ -160,7 +165,8 @@ impl Why {
     }
 }
 
-async fn show(id: &str, store: &Store, output: &Output) -> Result<(), CommandError> {
+async fn show(id: &str, desk: &Desk<'_>) -> Result<(), CommandError> {
+    let Desk { store, output, .. } = *desk;
     let id = DeadLetterId::new(id);
     let Some(letter) = store.dead_letter(&id).await? else {
         return Err(CommandError::NotFound {
@@ -172,10 +178,11 @@ async fn show(id: &str, store: &Store, output: &Output) -> Result<(), CommandErr
         Some(reference) => store.timeline(reference).await?,
         None => None,
     };
+    let verdict = replay::judge(&letter, &Rules::of(desk.config), desk).await?;
     let shown = Shown {
         letter: LetterView::new(&letter),
         why: Why::of(&letter),
-        next: next::of(&letter, matches!(&job, Some(Timeline { job: KnownJob::Tombstone(_), .. }))),
+        next: next::of(&letter, &verdict, matches!(&job, Some(Timeline { job: KnownJob::Tombstone(_), .. }))),
         history: job.as_ref().map(timeline::entries).unwrap_or_default(),
         message: letter.delivered.as_ref().map(MessageView::new),
     };
@@ -223,7 +230,7 @@ fn what_next(next: &[next::Next]) -> Table {
     let mut table = Table::new([Column::left("COMMAND"), Column::left("EFFECT")]);
     for step in next {
         let tone = if step.allowed { Tone::Plain } else { Tone::Faint };
-        let effect = if step.allowed { step.effect.to_owned() } else { format!("no: {}", step.effect) };
+        let effect = if step.allowed { step.effect.clone() } else { format!("no: {}", step.effect) };
         table.row([Cell::toned(&step.command, tone), Cell::toned(effect, tone)]);
     }
     table

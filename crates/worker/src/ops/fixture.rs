@@ -246,6 +246,9 @@ fn changed(job: &StoredJob, state: State, money: MoneyState, at: Timestamp) -> R
     let mut next = job.job.clone();
     next.state = state;
     next.evidence.money = money;
+    if money == MoneyState::MaybeSent {
+        next.evidence.first_sent_at.get_or_insert(at);
+    }
     Record::new(job.id, job.version, next, at)
 }
 

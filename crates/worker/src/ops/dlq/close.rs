@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use engine::{Event, Job, State, apply};
 use outbox::{
-    AnswerFields, Carried, CloseDeadLetter, ClosedAs, DeadLetter, HistoryEntry, NewDeadLetter, NewOutcome, Record,
-    StoreError, StoredJob,
+    AnswerFields, CloseDeadLetter, ClosedAs, DeadLetter, HistoryEntry, NewDeadLetter, NewOutcome, Record, StoreError,
+    StoredJob,
 };
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -18,6 +18,7 @@ use crate::ops::act::{Actor, ask};
 use crate::ops::jobs::Rupiah;
 use crate::ops::{Desk, stdout};
 use crate::output::{age, counted, rupiah};
+use crate::replay::carried;
 use crate::text::chain;
 
 /// Closes for good, as far as an operator says so.
@@ -144,17 +145,6 @@ async fn message_discarded(letter: &DeadLetter, actor: &Actor, desk: &Desk<'_>) 
         carried: &carried,
     };
     Ok(event::message_discarded(stamp(desk), message, &actor.by, &actor.reason))
-}
-
-/// What a refused message carried, as far as it was kept.
-pub(super) fn carried(delivered: &outbox::Delivered) -> Carried {
-    let text = |of: &Value, name: &str| of[name].as_str().map(str::to_owned);
-    Carried {
-        correlation_id: text(&delivered.properties, "correlationId"),
-        message_id: text(&delivered.properties, "messageId"),
-        traceparent: text(&delivered.headers, "traceparent"),
-        tracestate: text(&delivered.headers, "tracestate"),
-    }
 }
 
 async fn restore_one(letter: &DeadLetter, actor: &Actor, desk: &Desk<'_>) -> Result<Item, CommandError> {

@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::choice::named;
-use super::close::{carried, must_be_open};
+use super::close::must_be_open;
 use crate::app::config_providers;
 use crate::cli::DlqEditArgs;
 use crate::exit::{CommandError, Exit};
@@ -18,6 +18,7 @@ use crate::ops::act::{Actor, ask};
 use crate::ops::jobs::Rupiah;
 use crate::ops::{Desk, stdout};
 use crate::output::rupiah;
+use crate::replay::carried;
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]

@@ -4,6 +4,8 @@ use engine::MoneyState;
 use outbox::{ClosedAs, DeadLetter};
 use serde::Serialize;
 
+use crate::replay::Verdict;
+
 /// One command, as far as it concerns this dead letter.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -11,16 +13,18 @@ pub(super) struct Next {
     pub(super) command: String,
     pub(super) allowed: bool,
     /// What it would do, or why it may not.
-    pub(super) effect: &'static str,
+    pub(super) effect: String,
 }
 
-/// In the order in which they are worth a thought; of a job whose details are past retention nothing is left to resume.
-pub(super) fn of(letter: &DeadLetter, past_retention: bool) -> Vec<Next> {
-    let next = |verb: &str, allowed: bool, effect: &'static str| Next {
+/// In the order in which they are worth a thought; `verdict` is what a replay would do. Of a job whose details are past
+/// retention nothing is left to resume.
+pub(super) fn of(letter: &DeadLetter, verdict: &Verdict, past_retention: bool) -> Vec<Next> {
+    let next = |verb: &str, allowed: bool, effect: &str| Next {
         command: format!("worker dlq {verb} {}", letter.id),
         allowed,
-        effect,
+        effect: effect.to_owned(),
     };
+    let replay = next("replay", verdict.refusal().is_none(), verdict.effect());
     match (letter.closed, letter.job) {
         (Some((_, ClosedAs::Discarded)), _) if past_retention => {
             vec![next("restore", false, "its job's details are past retention")]
@@ -29,12 +33,14 @@ pub(super) fn of(letter: &DeadLetter, past_retention: bool) -> Vec<Next> {
         (Some(_), _) => Vec::new(),
         (None, None) => vec![
             next("edit", true, "takes the mended message through the same intake as any delivery"),
+            replay,
             next("discard", true, "closes it: topup.discarded; nothing was sent"),
         ],
         (None, Some(_)) => {
             let (may_be_asked, asking) = asking(letter.money_state);
             vec![
                 next("check", may_be_asked, asking),
+                replay,
                 next("edit", false, "a job's identity, amount and customer are locked"),
                 next("discard", true, discarding(letter.money_state)),
             ]

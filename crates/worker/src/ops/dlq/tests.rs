@@ -1,4 +1,5 @@
 mod acting;
+mod replaying;
 
 use insta::assert_snapshot;
 

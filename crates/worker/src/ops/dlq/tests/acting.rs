@@ -7,13 +7,17 @@ use super::*;
 use crate::cli::{ActArgs, DlqActArgs, DlqChoiceArgs, DlqPurgeArgs, DlqRestoreArgs};
 use crate::ops::fixture::acting;
 
-async fn done(filled: &Filled, command: DlqCommand, format: Format) -> (Result<Exit, CommandError>, String, String) {
+pub(super) async fn done(
+    filled: &Filled,
+    command: DlqCommand,
+    format: Format,
+) -> (Result<Exit, CommandError>, String, String) {
     let output = Output::captured(format);
     let ended = fixture::at_desk(filled, &output, async |desk| run(&command, desk).await).await;
     (ended, output.written(), output.said())
 }
 
-fn choice(ids: &[&str]) -> DlqChoiceArgs {
+pub(super) fn choice(ids: &[&str]) -> DlqChoiceArgs {
     DlqChoiceArgs { ids: ids.iter().map(|&id| id.to_owned()).collect(), ..DlqChoiceArgs::default() }
 }
 

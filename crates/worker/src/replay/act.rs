@@ -1,0 +1,133 @@
+//! What letting one item go writes.
+
+use engine::{Event, apply};
+use outbox::{Carried, DeadLetter, Delivered, NewAudit, Plan, PlanAct, PlanItem, StoreError, StoredJob};
+use serde_json::{Value, json};
+use snap_core::Timestamp;
+
+use super::{Replayer, Verdict, verdict};
+use crate::event::{self, Action, RefusedMessage, Stamp};
+use crate::intake::{Asked, body_of, new_job};
+use crate::notes::Notes;
+
+impl Replayer {
+    /// What to do with an item whose turn has come, and whose lane it needs; none where it is left.
+    pub(super) async fn act(
+        &self,
+        plan: &Plan,
+        item: &PlanItem,
+        reconcile: bool,
+    ) -> Result<(PlanAct, Option<String>), StoreError> {
+        let skip = |why: &str| Ok((PlanAct::Skip(why.to_owned()), None));
+        let letter = match self.store.dead_letter(&item.dead_letter).await {
+            Ok(Some(letter)) => letter,
+            Ok(None) => return skip("its dead letter was purged"),
+            Err(StoreError::Unreadable { .. }) => return skip("its dead letter cannot be read"),
+            Err(error) => return Err(error),
+        };
+        let job = match letter.job {
+            Some(id) => match self.store.job(id).await {
+                Err(StoreError::Unreadable { .. } | StoreError::PastRetention(_)) => None,
+                read => read?,
+            },
+            None => None,
+        };
+        let now = self.clock.now();
+        match (verdict(&letter, job.as_ref(), &self.rules, self.clock.latest()), job) {
+            (Verdict::Refused(why), _) => skip(&why),
+            (Verdict::Intake(request), _) => {
+                let provider = request.provider.clone();
+                Ok((self.message(plan, &letter, *request, reconcile, now), Some(provider)))
+            }
+            (_, Some(job)) => {
+                let provider = job.request.provider.clone();
+                Ok(match self.resumed(plan, &letter, &job, now) {
+                    Ok(act) => (act, Some(provider)),
+                    Err(why) => (PlanAct::Skip(why), None),
+                })
+            }
+            (_, None) => skip("its job cannot be read"),
+        }
+    }
+
+    fn resumed(&self, plan: &Plan, letter: &DeadLetter, job: &StoredJob, now: Timestamp) -> Result<PlanAct, String> {
+        let policy = self.rules.policies.get(&job.request.provider).ok_or("its provider is not configured")?;
+        let event = Event::Replayed;
+        let next = apply(&job.job, policy, &event, now, self.clock.jitter()).map_err(|illegal| illegal.to_string())?;
+        let mut record = Notes::of_event(job, next, &event, now, &self.clock);
+        let action = Action { dead_letter: &letter.id, reason: letter.reason, by: &plan.by, why: &plan.reason };
+        // `of_event` tells of an end, and this is none.
+        record.outcomes = vec![event::replayed(self.stamp(now), job, action)];
+        let shown = json!({ "moneyState": letter.money_state.as_str(), "state": record.job.state.name() });
+        record.audit = Some(trail(plan, letter, now, shown));
+        Ok(PlanAct::Job(Box::new(record)))
+    }
+
+    fn message(
+        &self,
+        plan: &Plan,
+        letter: &DeadLetter,
+        request: outbox::JobRequest,
+        reconcile: bool,
+        now: Timestamp,
+    ) -> PlanAct {
+        let (Some(delivered), Some(policy)) = (&letter.delivered, self.rules.policies.get(&request.provider)) else {
+            return PlanAct::Skip("its message cannot be read".to_owned());
+        };
+        let carried = carried(delivered);
+        let message = RefusedMessage {
+            dead_letter: &letter.id,
+            reason: letter.reason,
+            detail: &letter.detail,
+            claimed_reference: letter.claimed_reference.as_deref(),
+            provider: letter.provider.as_deref(),
+            carried: &carried,
+        };
+        let outcome = event::message_replayed(self.stamp(now), message, &plan.by, &plan.reason);
+        let shown = json!({ "partnerReferenceNo": request.partner_reference_no.as_str() });
+        let (body, properties, headers) =
+            (delivered.body.clone(), delivered.properties.clone(), delivered.headers.clone());
+        let asked = Asked {
+            request,
+            carried: carried.clone(),
+            delivered: move || body_of(&body, properties.clone(), headers.clone()),
+            due_at: Some(now),
+            at: now,
+        };
+        let mut job = new_job(&self.clock, policy, asked, reconcile);
+        job.closes = Some(letter.id.clone());
+        job.audit = Some(trail(plan, letter, now, shown));
+        PlanAct::Message(Box::new(job), outcome)
+    }
+
+    fn stamp(&self, at: Timestamp) -> Stamp {
+        Stamp { id: self.clock.ulid(), at }
+    }
+}
+
+fn trail(plan: &Plan, letter: &DeadLetter, at: Timestamp, shown: Value) -> NewAudit {
+    let mut detail = json!({ "plan": plan.id.0 });
+    if let (Value::Object(detail), Value::Object(shown)) = (&mut detail, shown) {
+        detail.extend(shown);
+    }
+    NewAudit {
+        at,
+        by: plan.by.clone(),
+        action: "dlq_replayed".to_owned(),
+        subject: letter.id.to_string(),
+        reason: plan.reason.clone(),
+        detail,
+    }
+}
+
+/// What a refused message carried, as far as it was kept.
+#[must_use]
+pub fn carried(delivered: &Delivered) -> Carried {
+    let text = |of: &Value, name: &str| of[name].as_str().map(str::to_owned);
+    Carried {
+        correlation_id: text(&delivered.properties, "correlationId"),
+        message_id: text(&delivered.properties, "messageId"),
+        traceparent: text(&delivered.headers, "traceparent"),
+        tracestate: text(&delivered.headers, "tracestate"),
+    }
+}
