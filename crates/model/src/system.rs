@@ -1,0 +1,101 @@
+//! The system under exploration: a scene, the real engine, and at most one planted mistake.
+
+use engine::{Event, IllegalEvent, Jitter, Policy, apply};
+
+use crate::known::{Facts, Known};
+use crate::mistake::Mistake;
+use crate::moves::Act;
+use crate::scene::Scene;
+use crate::time::NOW;
+use crate::world::{Drive, World};
+
+/// What is explored.
+#[derive(Clone, Debug)]
+pub struct System {
+    /// What takes part.
+    pub scene: Scene,
+    /// The engine's numbers.
+    pub policy: Policy,
+    /// What is done wrong, if anything.
+    pub mistake: Option<Mistake>,
+}
+
+impl System {
+    /// The system as it is, or with one mistake.
+    pub fn new(scene: Scene, mistake: Option<Mistake>) -> Self {
+        let policy = mistake.map_or_else(|| scene.policy(), |mistake| mistake.policy(scene.policy()));
+        Self { scene, policy, mistake }
+    }
+
+    /// What is known after `event`, now: by the real engine, and noted by the onlooker.
+    ///
+    /// # Errors
+    /// [`IllegalEvent`] where the engine refuses it.
+    pub fn apply(&self, known: &Known, event: &Event) -> Result<Known, IllegalEvent> {
+        let wrong = self.mistake.and_then(|mistake| mistake.apply(&known.job, &self.policy, event));
+        let job = wrong.unwrap_or_else(|| apply(&known.job, &self.policy, event, NOW, Jitter::NONE))?;
+        let mut facts = known.facts;
+        facts.note(event, self.scene.quiet);
+        Ok(Known { job, facts })
+    }
+
+    fn makes(&self, mistake: Mistake) -> bool {
+        self.mistake == Some(mistake)
+    }
+
+    /// A planted mistake: the request leaves before its intent is on disk.
+    pub fn sends_early(&self) -> bool {
+        self.makes(Mistake::SendsBeforeTheIntent)
+    }
+
+    /// A planted mistake: deliveries are acknowledged before they are on disk.
+    pub fn acks_early(&self) -> bool {
+        self.makes(Mistake::AcksBeforeCommit)
+    }
+
+    /// A planted mistake: outcomes are marked before their confirm.
+    pub fn marks_early(&self) -> bool {
+        self.makes(Mistake::MarksBeforeConfirm)
+    }
+
+    /// A planted mistake: versions are not compared.
+    pub fn writes_stale(&self) -> bool {
+        self.makes(Mistake::StaleCopyWrites)
+    }
+
+    /// A planted mistake: a job's end and its event are two transactions.
+    pub fn events_apart(&self) -> bool {
+        self.makes(Mistake::EventApart)
+    }
+
+    /// A planted mistake: a start leaves what was being driven as it is.
+    pub fn start_forgets(&self) -> bool {
+        self.makes(Mistake::StartForgetsTheDriven)
+    }
+
+    /// A planted mistake: a store that was put back counts as whole.
+    pub fn trusts_old_copies(&self) -> bool {
+        self.makes(Mistake::TrustsOldCopies)
+    }
+
+    /// A planted mistake: the mark of a restore keeps the time of an earlier one.
+    pub fn keeps_first_restore(&self) -> bool {
+        self.makes(Mistake::KeepsTheFirstRestore)
+    }
+
+    /// What is recorded of what the provider has said.
+    pub fn recorded(&self, world: &World, drive: &Drive) -> Facts {
+        world.store.row.as_ref().map_or(drive.known.facts, |row| row.known.facts)
+    }
+}
+
+impl Act {
+    /// The engine's event of it.
+    pub const fn event(self) -> Event {
+        match self {
+            Self::Replay => Event::Replayed,
+            Self::Discard => Event::Discarded,
+            Self::Restore => Event::Restored,
+        }
+    }
+}
