@@ -1,4 +1,4 @@
-//! What each move does. Whatever is durable changes in one place, [`World::write`].
+//! What each move does. Whatever is durable changes in one place, `write_as`.
 
 use engine::{Event, MoneyState, State, Step};
 use snap_core::{Amount, Timestamp};
