@@ -1,7 +1,7 @@
 //! The worker's second thread: keeps the WAL short and looks for room, so that the writer does neither.
 
 use std::{
-    fs::File,
+    fs::{self, File},
     mem::ManuallyDrop,
     path::PathBuf,
     sync::{
@@ -15,13 +15,15 @@ use std::{
 use rusqlite::Connection;
 use tokio::sync::mpsc;
 
-use crate::{error::describe, health::HealthState, reserve::free_bytes, writer::Message};
+use crate::{error::describe, health::HealthState, reserve::free_bytes, rows, writer::Message};
 
 /// Frames (pages of 4 KiB) in the WAL from which on it is moved into the file and started over. A page that changed many
 /// times is moved once: with a quarter of it the file is written a tenth more.
 pub(crate) const CHECKPOINT_FRAMES: usize = 4000;
 /// The most frames that are left to the writer, where a few more rounds get there.
 const LEFT_TO_WRITER: usize = 128;
+/// Of the room that is asked for this part has to be free on the file system itself, wherever the rest lies.
+const OUTSIDE: u64 = 4;
 /// Rounds before it is asked all the same: a writer that outruns this thread must not grow the WAL for ever.
 const ROUNDS: usize = 4;
 
@@ -106,7 +108,8 @@ impl Housekeeper {
         let Some(free) = free_bytes(&self.store) else { return };
         let was_low = self.health.is_low();
         let enough = if was_low { self.min_free + self.min_free / 4 } else { self.min_free };
-        let low = free < enough;
+        // What the file and the WAL have and do not use, they use before they grow.
+        let low = free < enough && !has_room(free, self.unused(), self.wal_bytes(), enough);
         if low != was_low {
             tracing::warn!(free, enough, low, "free space beside the store");
             self.health.set_low(low);
@@ -116,10 +119,41 @@ impl Housekeeper {
         }
     }
 
+    /// Bytes of free pages inside the file: shrinking leaves them.
+    fn unused(&self) -> u64 {
+        let number = |pragma: &str| self.connection.query_row(pragma, [], |row| rows::count(row, 0)).unwrap_or(0);
+        number("PRAGMA freelist_count") * number("PRAGMA page_size")
+    }
+
+    /// The length of the WAL: when it starts over its blocks are there.
+    fn wal_bytes(&self) -> u64 {
+        let mut name = self.store.as_os_str().to_owned();
+        name.push("-wal");
+        fs::metadata(name).map_or(0, |file| file.len())
+    }
+
     fn tell(&self, message: Message) {
         if let Some(writer) = self.writer.upgrade() {
             // An error means that the writer has ended.
             drop(writer.blocking_send(message));
         }
+    }
+}
+
+/// Whether there is room although the file system has less than `enough`: for the file, and for the WAL.
+fn has_room(free: u64, in_file: u64, in_wal: u64, enough: u64) -> bool {
+    free >= enough / OUTSIDE && free.saturating_add(in_file.min(in_wal)) >= enough
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn m12_free_pages_inside_the_file_are_room_where_the_wal_has_its_own_and_some_is_left_outside() {
+        assert!(has_room(8, 24, 24, 32));
+        assert!(!has_room(8, 23, 24, 32), "the file would grow");
+        assert!(!has_room(8, 24, 23, 32), "the WAL would grow");
+        assert!(!has_room(7, 1000, 1000, 32), "too little outside");
     }
 }

@@ -8,7 +8,8 @@ use rusqlite::{CachedStatement, Connection, OptionalExtension as _, params};
 use snap_core::Timestamp;
 
 use crate::{
-    ClosedAs, JobId, Store, StoreError, error::Rejected, reconcile, rows, task::Room, tombstones::customer_digest,
+    ClosedAs, Health, JobId, Store, StoreError, error::Rejected, reconcile, rows, task::Room,
+    tombstones::customer_digest,
 };
 
 /// Jobs of one step, and the bytes of their rows after which it ends.
@@ -72,6 +73,10 @@ impl Store {
         let (found, mut next) = self.read(move |connection| candidates(connection, sql, after, before)).await?;
         if found.is_empty() {
             return Ok(Swept { done: 0, next });
+        }
+        if self.health() == Health::Full {
+            // So that what this step writes finds its place in the WAL that is there, and takes none of what results need.
+            self.fold().await?;
         }
         let (_, done) = self.write(Room::Reserved, Sweep { jobs: found, before, now }, work).await?;
         if let Some(cut) = done.cut {

@@ -2,7 +2,7 @@
 
 use std::{
     fmt,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, mpsc as std_mpsc},
     thread::JoinHandle,
 };
 
@@ -71,6 +71,19 @@ impl Store {
         F: FnOnce(&Connection) -> Result<T, Rejected> + Send + 'static,
     {
         self.inner.readers.run(read).await
+    }
+
+    /// Moves all of the WAL into the file between two groups, as far as that can be done, so that the WAL starts over.
+    pub(crate) async fn fold(&self) -> Result<(), StoreError> {
+        let writer = self.inner.writer.as_ref().ok_or(StoreError::ReadOnly)?;
+        let (done, wait) = std_mpsc::channel();
+        writer.send(Message::Fold(done)).await.map_err(|_closed| StoreError::Closed)?;
+        let waited = tokio::task::spawn_blocking(move || {
+            if let Ok(never) = wait.recv() {
+                match never {}
+            }
+        });
+        waited.await.map_err(|_panicked| StoreError::Closed)
     }
 
     /// Lets the writer look for room now.

@@ -161,12 +161,23 @@ async fn a_command_beside_the_worker_that_finds_no_room_does_not_stay_full() {
     beside.accept(vec![new_job("x")]).await.unwrap();
 }
 
+/// Where the file system is, for the test that is run on it.
+pub(super) fn its_dir() -> Option<PathBuf> {
+    #[expect(clippy::disallowed_methods, reason = "how a test tells its child what to do")]
+    std::env::var_os(DIR).map(PathBuf::from)
+}
+
 const CHILD: &str = "tests::full_disk::this_does_nothing_outside_its_file_system";
 const DIR: &str = "OUTBOX_TEST_FULL_FILE_SYSTEM";
 
 /// The same on a file system that really is full, where this user may mount one.
 #[test]
 fn m12_on_a_full_file_system_too_where_one_can_be_mounted() {
+    on_a_small_file_system(CHILD);
+}
+
+/// Runs a test of this program, which ends with "went through it all", on a file system of 8 MiB.
+pub(super) fn on_a_small_file_system(child: &str) {
     let dir = tempfile::tempdir().unwrap();
     let mount = format!("mount -t tmpfs -o size=8m tmpfs {}", dir.path().display());
     let namespaces: [&[&str]; 2] = [&["--mount"], &["--user", "--map-root-user", "--mount"]];
@@ -182,7 +193,7 @@ fn m12_on_a_full_file_system_too_where_one_can_be_mounted() {
         return;
     };
     let this = std::env::current_exe().unwrap();
-    let run = format!("{mount} && exec {} --exact {CHILD} --nocapture", this.display());
+    let run = format!("{mount} && exec {} --exact {child} --nocapture", this.display());
     let done = Command::new("unshare").args(*flags).args(["sh", "-c", &run]).env(DIR, dir.path()).output().unwrap();
     let said = format!("{}{}", String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
     assert!(done.status.success() && said.contains("went through it all"), "{said}");
@@ -190,8 +201,7 @@ fn m12_on_a_full_file_system_too_where_one_can_be_mounted() {
 
 #[tokio::test]
 async fn this_does_nothing_outside_its_file_system() {
-    #[expect(clippy::disallowed_methods, reason = "how a test tells its child what to do")]
-    let Some(dir) = std::env::var_os(DIR).map(PathBuf::from) else { return };
+    let Some(dir) = its_dir() else { return };
     let path = dir.join("s.db");
     let options = OpenOptions {
         min_free_bytes: 256 << 10,

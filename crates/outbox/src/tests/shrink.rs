@@ -424,3 +424,55 @@ async fn m12_on_a_full_disk_shrinking_makes_the_room_that_new_jobs_need() {
     assert!(accepted.iter().all(|accepted| matches!(accepted, Accepted::New(_))));
     assert_eq!(fixture.store.health(), Health::Writable);
 }
+
+#[test]
+fn m12_on_a_file_system_with_little_room_shrinking_gives_the_store_room_again() {
+    full_disk::on_a_small_file_system("tests::shrink::this_does_nothing_outside_its_file_system");
+}
+
+#[tokio::test]
+async fn this_does_nothing_outside_its_file_system() {
+    let Some(dir) = full_disk::its_dir() else { return };
+    let options = OpenOptions {
+        min_free_bytes: 512 << 10,
+        reserve_bytes: 256 << 10,
+        look_for_room_every: Duration::from_millis(20),
+        ..options()
+    };
+    let path = dir.join("s.db");
+    let bulky = |key: String| {
+        let mut new = new_job(&key);
+        new.request.metadata = Private::from(format!("{{\"a\":\"{}\"}}", "x".repeat(60_000)));
+        new
+    };
+    let store = Store::open(&path, t(0), &options).unwrap().store;
+    for n in 0..20 {
+        let Accepted::New(job) = store.accept(vec![bulky(format!("ref-{n}"))]).await.unwrap().remove(0) else {
+            panic!()
+        };
+        let outcomes = store.record(success(&job)).await.unwrap().outcomes;
+        store.mark_published(outcomes, t(3)).await.unwrap();
+    }
+    store.fold().await.unwrap();
+
+    // Something else takes all but a little: the store counts as full.
+    let ballast = dir.join("ballast");
+    let mut file = std::fs::OpenOptions::new().create(true).append(true).open(&ballast).unwrap();
+    while std::io::Write::write_all(&mut file, &[1; 4096]).is_ok() {}
+    file.set_len(file.metadata().unwrap().len() - (300 << 10)).unwrap();
+    let mut health = store.subscribe();
+    let within = Duration::from_secs(10);
+    tokio::time::timeout(within, health.wait_for(|health| *health == Health::Full)).await.unwrap().unwrap();
+    assert_eq!(store.accept(vec![bulky("x".to_owned())]).await.unwrap_err(), StoreError::Full);
+
+    assert_eq!(sweep(async |after| store.shrink_some(LATER, LATER, after).await.unwrap()).await, 20);
+    tokio::time::timeout(within, health.wait_for(|health| *health == Health::Writable)).await.unwrap().unwrap();
+    assert!(dir.join("s.db.reserve").exists(), "what results need was not touched");
+    for n in 0..5 {
+        assert!(matches!(store.accept(vec![bulky(format!("more-{n}"))]).await.unwrap()[0], Accepted::New(_)));
+    }
+    let again = store.accept(vec![new_job("ref-1")]).await.unwrap();
+    assert!(matches!(again[0], Accepted::Duplicate(Duplicate::Finished { .. })));
+    store.close().await;
+    println!("went through it all");
+}

@@ -16,6 +16,6 @@ Examples:
 A store that was put back from an older copy asks the provider about every job before it sends anything. This ends that
 for jobs that arrive from now on; every job that is in the store and was not asked about yet, dead letters too, stays
 marked to be asked about first. Before it, make sure that producers do not publish again what they published between the
-copy and the restore: the store does not know those keys. A running worker follows at its next start.")]
+copy and the restore: the store does not know those keys. A running worker follows within a second.")]
     Reconciled(ActArgs),
 }
