@@ -109,6 +109,12 @@ async fn a_key_is_forgotten_only_where_the_settings_say_so_and_settings_that_for
     // The newest stays, so that no number is given twice.
     eventually(LIMIT, "one job is left", async || (stage.worker.list(&["jobs", "list"]).len() == 1).then_some(()))
         .await;
+    // The control of the story above: without its key a repeat is a new top-up, and this provider pays it.
+    let left = stage.worker.list(&["jobs", "list"]);
+    let forgotten = jobs.iter().find(|job| job.reference != text(&left[0], "partnerReferenceNo")).unwrap();
+    stage.producer.publish(forgotten).await;
+    let twice = async || (stage.sim.running().credits_of(&forgotten.reference) == 2).then_some(());
+    eventually(LIMIT, "it is paid again", twice).await;
     stage.worker.kill();
 
     stage.settings.store_extra = "keep_details = \"1400ms\"".to_owned();
