@@ -309,7 +309,7 @@ impl System {
             if !runs && world.backup.is_some() {
                 all.push(Move::PutBack);
             }
-            if runs && world.store.reconcile.is_some() && !world.put_back {
+            if runs && world.store.reconcile.is_some() && !world.put_back && !self.scene.asks_on {
                 all.push(Move::Reconciled);
             }
         }

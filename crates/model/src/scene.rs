@@ -70,6 +70,8 @@ pub struct Scene {
     pub operators: bool,
     /// The store is copied, and the copy put back.
     pub restores: bool,
+    /// Nobody ends the asking that follows.
+    pub asks_on: bool,
     /// It begins with a dead letter that was never sent, and a copy of the store with it.
     pub died: bool,
     /// The job comes through the broker, and its outcome goes there.
@@ -101,6 +103,7 @@ impl Scene {
         pauses: false,
         operators: false,
         restores: false,
+        asks_on: false,
         died: false,
         edges: false,
         copies: 0,
