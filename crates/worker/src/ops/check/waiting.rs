@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use engine::MoneyState;
-use outbox::{DeadLetterFilter, PauseCause, Store, StoreError, Total};
+use outbox::{DeadLetterFilter, PauseCause, Plan, Store, StoreError, Total};
 use snap_core::{LaneFault, Timestamp};
 
 use super::Finding;
@@ -19,6 +19,7 @@ const DOUBT_LATE: Duration = Duration::from_secs(3_600);
 pub(super) async fn look(store: &Store, has_broker: bool, now: Timestamp) -> Result<Vec<Finding>, StoreError> {
     let mut findings = lanes(store).await?;
     findings.push(dead_letters(store).await?);
+    findings.extend(store.open_plans().await?.iter().map(plan));
     findings.extend(doubt(store, now).await?);
     findings.push(outcomes(store, has_broker, now).await?);
     Ok(findings)
@@ -58,6 +59,19 @@ async fn dead_letters(store: &Store) -> Result<Finding, StoreError> {
         _ => format!("{detail}; the money of {in_doubt} may have moved"),
     };
     Ok(Finding::warning("dead letters", detail, "`worker dlq groups` says why; docs/runbook.md what to do about each"))
+}
+
+fn plan(plan: &Plan) -> Finding {
+    let (name, waiting) = (format!("plan {}", plan.id.0), waits(plan.counts.waiting, "dead letter"));
+    match &plan.pause {
+        None => Finding::ok(name, format!("is worked off by a running worker; {waiting} for its turn")),
+        Some((cause, _, at)) => {
+            let detail = format!("stands since {} ({}); {waiting} in it", moment(*at), cause.as_str());
+            let id = plan.id.0;
+            let hint = format!("`worker dlq plans show {id}` says why, `worker dlq plans resume {id}` lets it go on");
+            Finding::warning(name, detail, hint)
+        }
+    }
 }
 
 async fn doubt(store: &Store, now: Timestamp) -> Result<Option<Finding>, StoreError> {
@@ -106,7 +120,7 @@ fn waits(count: u64, what: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use outbox::LanePause;
+    use outbox::{LanePause, PlanCounts, PlanId, PlanPause, PlanState, PlanTerms};
 
     use super::super::tests::both;
     use super::*;
@@ -119,6 +133,30 @@ mod tests {
         let pause = LanePause { cause, at: START, probe_at: None };
         filled.store.pause_lane("finpay", pause, None).await.unwrap();
         both("waiting", &look(&filled.store, true, NOW).await.unwrap());
+    }
+
+    #[test]
+    fn a_plan_that_stands_is_a_warning_that_says_why() {
+        let standing = Plan {
+            id: PlanId(3),
+            state: PlanState::Paused,
+            by: "sari".to_owned(),
+            reason: "INC-1".to_owned(),
+            created_at: START,
+            finished_at: None,
+            pause: Some((PlanPause::Canary, String::new(), START)),
+            terms: PlanTerms { interval_us: 1, canary: 1, max_failed_pct: 20, max_amount: None },
+            next_at_us: 0,
+            canary_from: 0,
+            canary_passed: false,
+            before: (0, 0),
+            known: Vec::new(),
+            counts: PlanCounts { items: 2, waiting: 1, dead: 1, ..PlanCounts::default() },
+            amount: Total::default(),
+            released: Total::default(),
+        };
+        let running = Plan { state: PlanState::Running, pause: None, ..standing.clone() };
+        both("plans", &[plan(&standing), plan(&running)]);
     }
 
     #[tokio::test]
