@@ -3,8 +3,8 @@
 use snap_core::Timestamp;
 
 use crate::{
-    Answer, Budget, DeadReason, Event, IllegalEvent, Jitter, Job, MoneyState, Policy, Refusal, RejectReason, Retry,
-    State, StatusAnswer,
+    Answer, Budget, DeadReason, Event, Evidence, IllegalEvent, Jitter, Job, MoneyState, Policy, Refusal, RejectReason,
+    Retry, State, StatusAnswer,
 };
 
 /// What is known of `job` after `event`, which was noticed at `at`.
@@ -243,6 +243,15 @@ impl Next<'_> {
                     MoneyState::MaybeSent => State::Unconfirmed { at: self.at, not_found: 0, refusal: None },
                     MoneyState::ProvenPaid | MoneyState::Returned => return false,
                 };
+            }
+            Event::Amended { not_after, has_customer_name } => {
+                // What may have been sent is locked: the provider may compare a repeat with what it has.
+                let Evidence { money, doubted, accepted, .. } = self.job.evidence;
+                let is_unsent = matches!(money, MoneyState::NeverSent | MoneyState::ProvenUnpaid);
+                if !is_unsent || doubted || accepted {
+                    return false;
+                }
+                (self.job.not_after, self.job.has_customer_name) = (*not_after, *has_customer_name);
             }
             Event::Discarded => self.job.state = State::Discarded { reason },
             Event::Checked { answer, .. } => return self.checked_by_operator(*answer),

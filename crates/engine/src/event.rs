@@ -41,6 +41,13 @@ pub enum Event {
     Expired,
     /// The store was restored from an older copy: what it says about this job may be old.
     StoreRestored,
+    /// An operator amends what has never taken effect: the producer's deadline and name. Amount and identity stay.
+    Amended {
+        /// No top-up is started after this.
+        not_after: Option<Timestamp>,
+        /// The job brings a name of its own.
+        has_customer_name: bool,
+    },
     /// An operator replays a dead letter.
     Replayed,
     /// An operator closes a dead letter.
@@ -81,6 +88,7 @@ impl Event {
             Self::Restarted => "restarted",
             Self::Expired => "expired",
             Self::StoreRestored => "store_restored",
+            Self::Amended { .. } => "amended",
             Self::Replayed => "replayed",
             Self::Discarded => "discarded",
             Self::Restored => "restored",

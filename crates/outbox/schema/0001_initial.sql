@@ -34,6 +34,18 @@ CREATE TABLE job_requests (
   first_engine         TEXT    NOT NULL           -- what the state machine knew at first, as JSON
 ) STRICT;
 
+-- What of a request was before an operator amended it, with the version it had then.
+CREATE TABLE amendments (
+  job_id            INTEGER NOT NULL,
+  version           INTEGER NOT NULL,
+  at                INTEGER NOT NULL,
+  customer_name     TEXT,
+  notes             TEXT,
+  beneficiary_email TEXT,
+  not_after         INTEGER,
+  PRIMARY KEY (job_id, version)
+) STRICT, WITHOUT ROWID;
+
 -- Its key and where it stands, and what of the request the index below needs: what stays.
 CREATE TABLE job_states (
   job_id           INTEGER PRIMARY KEY,

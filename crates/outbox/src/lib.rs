@@ -14,6 +14,7 @@
 //! This crate must not know HTTP, AMQP, or what an event body looks like; the state machine it knows only as a value.
 
 mod accept;
+mod amend;
 mod audit;
 mod audit_queries;
 mod claim;
@@ -49,6 +50,7 @@ mod types;
 mod writer;
 
 pub use accept::{Accepted, Duplicate, NewJob, OnConflict};
+pub use amend::Amendment;
 pub use audit::{AuditFault, AuditHead, AuditRow, NewAudit};
 pub use audit_queries::AuditFilter;
 pub use claim::{RecoverScope, RecoveryReport};

@@ -6,8 +6,8 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 use snap_core::{Amount, ExternalId, Service, Timestamp};
 
 use crate::{
-    ClosedAs, JobId, NewAudit, NewDeadLetter, NewOutcome, OutcomeId, Store, StoreError, accept::engine_text, audit,
-    dead_letters, error::Rejected, outcomes, past, rows::minor, task::Room,
+    Amendment, ClosedAs, JobId, NewAudit, NewDeadLetter, NewOutcome, OutcomeId, Store, StoreError, accept::engine_text,
+    amend, audit, dead_letters, error::Rejected, outcomes, past, rows::minor, task::Room,
 };
 
 /// What happened to a job. Built with [`Record::new`] and the fields that apply.
@@ -38,6 +38,8 @@ pub struct Record {
     pub outcomes: Vec<NewOutcome>,
     /// What the audit trail says about it, where an operator acts.
     pub audit: Option<NewAudit>,
+    /// What an operator changes of the request.
+    pub amendment: Option<Box<Amendment>>,
 }
 
 impl Record {
@@ -56,6 +58,7 @@ impl Record {
             dead_letter: None,
             outcomes: Vec::new(),
             audit: None,
+            amendment: None,
         }
     }
 
@@ -214,6 +217,9 @@ pub(crate) fn write(transaction: &Connection, prepared: &Prepared) -> Result<Rec
     }
     if let Some(dead_letter) = &record.dead_letter {
         dead_letters::insert_of_job(transaction, record.id, dead_letter, record.at)?;
+    }
+    if let Some(amendment) = &record.amendment {
+        amend::write(transaction, record.id, before.version, amendment, record.at)?;
     }
     let (outcomes, terminal) = insert_outcomes(transaction, record, headers, before.outcome)?;
     let number = past::append(transaction, record.id, before.record, engine, happened)?;

@@ -149,6 +149,7 @@ fn shrink_step(transaction: &Connection, sweep: &mut Sweep) -> Result<Done, Reje
     }
     done.count = shrunk.len() as u64;
     let mut forget = transaction.prepare_cached("DELETE FROM job_requests WHERE id BETWEEN ?1 AND ?2")?;
+    let mut unamend = transaction.prepare_cached("DELETE FROM amendments WHERE job_id BETWEEN ?1 AND ?2")?;
     // Whoever has read a job meanwhile is fenced off: there is nothing left to act upon.
     let mut fence = transaction.prepare_cached(
         "UPDATE job_states SET version = version + 1, record_id = NULL WHERE job_id BETWEEN ?1 AND ?2",
@@ -157,6 +158,7 @@ fn shrink_step(transaction: &Connection, sweep: &mut Sweep) -> Result<Done, Reje
     for run in shrunk.chunk_by(|one, next| next - one == 1) {
         let ends = [run[0], run[run.len() - 1]];
         forget.execute(ends)?;
+        unamend.execute(ends)?;
         fence.execute(ends)?;
     }
     Ok(done)

@@ -395,3 +395,23 @@ fn m12_a_dead_letter_replayed_after_a_restore_is_not_proven_unpaid_by_not_found(
     let asked = after(&lost, &[checked(200_100, StatusAnswer::NotFound), checked(200_700, StatusAnswer::NotFound)]);
     assert_eq!(name(&asked), "ready");
 }
+
+#[test]
+fn m5_only_what_never_took_effect_is_amended_and_amount_and_evidence_stay() {
+    let amended = Event::Amended { not_after: Some(at(9_000)), has_customer_name: true };
+    let apply_to = |job: &Job| apply(job, &policy(), &amended, at(100), Jitter::NONE);
+    let never_sent = after(&fresh(), &[(1, Event::InquiryWrong)]);
+    let proven_unpaid = after(&sending(), &[(10, Event::TopUp(Answer::Wrong))]);
+    for dead in [never_sent, proven_unpaid] {
+        let next = apply_to(&dead).unwrap();
+        assert_eq!((next.not_after, next.has_customer_name), (Some(at(9_000)), true));
+        assert_eq!((&next.state, next.amount, &next.evidence), (&dead.state, dead.amount, &dead.evidence));
+    }
+    let mut maybe_sent = unconfirmed();
+    maybe_sent.state = dead(DeadReason::Unresolved);
+    let mut forgotten = after(&fresh(), &[(1, Event::InquiryWrong)]);
+    forgotten = apply(&forgotten, &policy(), &Event::StoreRestored, at(50), Jitter::NONE).unwrap();
+    for locked in [maybe_sent, forgotten, fresh(), sending(), unconfirmed()] {
+        apply_to(&locked).unwrap_err();
+    }
+}

@@ -67,6 +67,7 @@ fn events() -> Vec<Event> {
         Event::Restarted,
         Event::Expired,
         Event::StoreRestored,
+        Event::Amended { not_after: Some(at(5000)), has_customer_name: true },
         Event::Replayed,
         Event::Discarded,
         Event::Restored,

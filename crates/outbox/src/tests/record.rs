@@ -161,3 +161,33 @@ async fn a_caller_that_goes_away_does_not_undo_its_record() {
 async fn futures_poll<F: Future>(mut future: std::pin::Pin<&mut F>) -> std::task::Poll<F::Output> {
     std::future::poll_fn(|context| std::task::Poll::Ready(future.as_mut().poll(context))).await
 }
+
+#[tokio::test]
+async fn m5_an_amendment_keeps_what_the_request_was_and_changes_only_what_it_may() {
+    let fixture = Fixture::new();
+    let job = fixture.died("dead-1").await;
+    let mut record = Record::new(job.id, job.version, job.job.clone(), t(20));
+    record.amendment = Some(Box::new(Amendment {
+        customer_name: Some(Private::from("Siti")),
+        notes: None,
+        beneficiary_email: None,
+        not_after: Some(t(99)),
+    }));
+    record.audit = Some(audit_entry("dlq_edit"));
+    fixture.store.record(record.clone()).await.unwrap();
+    let amended = fixture.job("dead-1").await;
+    assert_eq!(amended.request.customer_name, Some(Private::from("Siti")));
+    assert_eq!((amended.request.notes, amended.request.not_after), (None, Some(t(99))));
+    assert_eq!(
+        (amended.request.amount, amended.request.customer_number),
+        (job.request.amount, job.request.customer_number)
+    );
+    let sql = format!(
+        "SELECT count(*) FROM amendments WHERE job_id = {} AND version = {} AND customer_name = 'BUDI SANTOSO'",
+        job.id.0, job.version
+    );
+    assert_eq!(count(&fixture.path(), &sql), 1);
+    // From what has changed since it was read.
+    assert!(matches!(fixture.store.record(record).await, Err(StoreError::Fenced { .. })));
+    assert_eq!(count(&fixture.path(), "SELECT count(*) FROM amendments"), 1);
+}

@@ -60,14 +60,15 @@ command; `worker dlq plans` shows it, and lets it stand, go on, or end.")]
     /// Replay plans: what was let go, what waits, why one stands
     #[command(subcommand)]
     Plans(PlansCommand),
-    /// Mend a message that never became a job; it goes through the same intake as any delivery
+    /// Mend a message, which then goes through the intake, or amend what a job never sent
     #[command(after_help = "\
 Examples:
   worker dlq edit 01JD9WZ0Q0V4T8K3M5N7P9R1S3 --reason 'typo in a field, producer agrees'
   worker dlq show 01JD9WZ0Q0V4T8K3M5N7P9R1S3 -o json | jq -r .message.bodyText | sed s/notAfterr/notAfter/ |
     worker dlq edit 01JD9WZ0Q0V4T8K3M5N7P9R1S3 --file - --reason 'typo in a field' --yes
 
-A job is never edited: its identity, amount and customer are locked (5).")]
+Of a job that was never sent, or is proven unpaid, customerName, notes, beneficiaryEmail and notAfter may be amended; replay
+it then. Its identity, amount and customer are locked, and all of what may have been sent (5).")]
     Edit(DlqEditArgs),
     /// Close dead letters for good: topup.discarded
     #[command(after_help = "\

@@ -1,5 +1,6 @@
 //! `worker dlq`: what stands before a person. Whatever changes a job is an event of the engine.
 
+mod amend;
 mod check;
 mod choice;
 mod close;

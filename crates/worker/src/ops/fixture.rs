@@ -144,6 +144,25 @@ async fn doubt(store: &Store) {
     store.record(record).await.unwrap();
 }
 
+/// A job whose request the provider refuses as wrong before anything was sent, and its dead letter.
+pub(super) const NEVER_SENT: &str = "01JD9WZ0Q0V4T8K3M5N7P9R1S6";
+
+/// Adds [`NEVER_SENT`] to a store.
+pub(super) async fn never_sent(store: &Store) -> StoredJob {
+    let job = accept(store, "78912343452347896", "finpay", "081977817906", 4_000_000, at(5_000)).await;
+    let dead = State::Dead { reason: DeadReason::RequestRefused };
+    let mut record = changed(&job, dead, MoneyState::NeverSent, at(5_100));
+    record.dead_letter = Some(NewDeadLetter {
+        id: DeadLetterId::new(NEVER_SENT),
+        reason: DeadReason::RequestRefused,
+        detail: "the provider refuses this request as wrong: Invalid Field Format customerName".to_owned(),
+        money_state: MoneyState::NeverSent,
+        response_code: Some("4003701".to_owned()),
+    });
+    record.outcomes.push(outcome("topup.dead_lettered", "01JD9WZ0Q0V4T8K3M5N7P9R1A6", false));
+    recorded(store, record).await
+}
+
 async fn give_up(store: &Store) {
     let job = accept(store, "78912343452347893", "finpay", "081977817905", 2_500_000, at(4_000)).await;
     let sending = recorded(store, sending(&job, at(4_020))).await;

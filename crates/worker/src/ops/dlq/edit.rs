@@ -1,14 +1,16 @@
-//! `worker dlq edit`: a refused message, mended, goes through the same intake as any delivery. A job is never edited.
+//! `worker dlq edit`: a refused message, mended, goes through the same intake as any delivery. Of a job only what no attempt
+//! has made true yet is amended.
 
 use std::io::Read as _;
 use std::path::Path;
 
-use outbox::{Accepted, DeadLetter, DeadLetterId, Delivered, Duplicate, JobRequest};
+use outbox::{Accepted, DeadLetter, DeadLetterId, Delivered, Duplicate, JobRequest, StoredJob};
 use serde::Serialize;
 use serde_json::json;
 
+use super::amend;
 use super::choice::named;
-use super::close::must_be_open;
+use super::close::{job_of, must_be_open};
 use crate::app::config_providers;
 use crate::cli::DlqEditArgs;
 use crate::exit::{CommandError, Exit};
@@ -27,8 +29,10 @@ struct Edited {
     partner_reference_no: String,
     provider: String,
     amount: Rupiah,
-    /// `accepted`, `duplicate`, `conflict`, or `planned` in a dry run.
+    /// `accepted`, `duplicate`, `conflict`, `amended`, or `planned` in a dry run.
     result: &'static str,
+    /// What an amendment changes of a job.
+    fields: Vec<&'static str>,
     /// The dead letter that took this one's place.
     dead_letter_id: Option<String>,
     dry_run: bool,
@@ -37,11 +41,11 @@ struct Edited {
 pub(super) async fn edit(args: &DlqEditArgs, desk: &Desk<'_>) -> Result<Exit, CommandError> {
     let letter = named(std::slice::from_ref(&args.id), desk).await?.remove(0);
     must_be_open(&letter)?;
+    if let Some(job) = job_of(&letter, desk).await? {
+        return amend_job(args, &letter, &job, desk).await;
+    }
     let Some(delivered) = letter.delivered.clone() else { return Err(locked(&letter)) };
-    let text = match &args.file {
-        Some(file) => from_file(file)?,
-        None => in_editor(&delivered, desk)?,
-    };
+    let text = written(args, &delivered.body, desk)?;
     let request = read(&text, desk)?;
     desk.output.say(&format!(
         "{} takes the place of {}: {} of {} for {}",
@@ -52,11 +56,47 @@ pub(super) async fn edit(args: &DlqEditArgs, desk: &Desk<'_>) -> Result<Exit, Co
         request.customer_number.masked()
     ));
     if args.act.dry_run {
-        return tell(&letter, &request, ("planned", None), true, desk);
+        return tell(&letter, &request, ("planned", None), &[], true, desk);
     }
     ask(&args.act, desk.output, "take it in?")?;
     let became = take_in(&text, &request, &delivered, &letter, args, desk).await?;
-    tell(&letter, &request, became, false, desk)
+    tell(&letter, &request, became, &[], false, desk)
+}
+
+/// What the operator wrote.
+fn written(args: &DlqEditArgs, before: &[u8], desk: &Desk<'_>) -> Result<Vec<u8>, CommandError> {
+    match &args.file {
+        Some(file) => from_file(file),
+        None => in_editor(before, desk),
+    }
+}
+
+async fn amend_job(
+    args: &DlqEditArgs,
+    letter: &DeadLetter,
+    job: &StoredJob,
+    desk: &Desk<'_>,
+) -> Result<Exit, CommandError> {
+    // Before anybody writes anything.
+    amend::amended(job, &job.request, desk).map_err(|_illegal| locked(letter))?;
+    let request = read(&written(args, &amend::as_message(&job.request), desk)?, desk)?;
+    let fields = amend::changed(&job.request, &request)?;
+    if fields.is_empty() {
+        return Err(CommandError::Declined);
+    }
+    desk.output.say(&format!(
+        "amend {} of {} ({}); its dead letter stays open until it is replayed",
+        fields.join(", "),
+        job.request.partner_reference_no,
+        rupiah(job.request.amount.minor().into())
+    ));
+    if args.act.dry_run {
+        return tell(letter, &request, ("planned", None), &fields, true, desk);
+    }
+    ask(&args.act, desk.output, "amend it?")?;
+    let actor = Actor::of(&args.act, desk.environment);
+    amend::record(letter, job, &request, &fields, &actor, desk).await?;
+    tell(letter, &request, ("amended", None), &fields, false, desk)
 }
 
 /// Identity and amount of what may have been sent are locked, and so is the rest of a job.
@@ -66,8 +106,8 @@ fn locked(letter: &DeadLetter) -> CommandError {
         _ => "may have been sent",
     };
     CommandError::Refused {
-        what: format!("{} is a job, which {sent} as it is: its identity, amount and customer are locked", letter.id),
-        hint: "discard it, and let the producer ask again with a new partnerReferenceNo".to_owned(),
+        what: format!("{} is a job, which {sent} as it is: all of it is locked", letter.id),
+        hint: "`worker dlq show ID` says what may be done".to_owned(),
     }
 }
 
@@ -83,20 +123,19 @@ fn from_file(file: &Path) -> Result<Vec<u8>, CommandError> {
 }
 
 /// The body as it came, in the operator's editor; what they wrote stays behind where it cannot be used.
-fn in_editor(delivered: &Delivered, desk: &Desk<'_>) -> Result<Vec<u8>, CommandError> {
+fn in_editor(before: &[u8], desk: &Desk<'_>) -> Result<Vec<u8>, CommandError> {
     let editor = ["VISUAL", "EDITOR"].into_iter().filter_map(|name| desk.environment.get(name));
     let Some(editor) = editor.map(str::trim).find(|editor| !editor.is_empty()) else {
         return Err(CommandError::usage("no editor is set", "set EDITOR, or give the mended message with --file"));
     };
     let name = std::env::temp_dir().join(format!("dead-letter-{}.json", desk.clock.ulid()));
-    write_private(&name, &delivered.body)
-        .map_err(|source| CommandError::io(format!("write {}", name.display()), source))?;
+    write_private(&name, before).map_err(|source| CommandError::io(format!("write {}", name.display()), source))?;
     let mut words = editor.split_whitespace();
     let program = words.next().unwrap_or(editor);
     let ended = std::process::Command::new(program).args(words).arg(&name).status();
     let ended = ended.map_err(|source| CommandError::io(format!("start {program}"), source))?;
     let text = std::fs::read(&name).map_err(|source| CommandError::io(format!("read {}", name.display()), source))?;
-    if !ended.success() || text == delivered.body {
+    if !ended.success() || text == before {
         drop(std::fs::remove_file(&name));
         return Err(CommandError::Declined);
     }
@@ -171,6 +210,7 @@ fn tell(
     letter: &DeadLetter,
     request: &JobRequest,
     (result, dead_letter): (&'static str, Option<DeadLetterId>),
+    fields: &[&'static str],
     dry_run: bool,
     desk: &Desk<'_>,
 ) -> Result<Exit, CommandError> {
@@ -180,10 +220,12 @@ fn tell(
         provider: request.provider.clone(),
         amount: request.amount.into(),
         result,
+        fields: fields.to_vec(),
         dead_letter_id: dead_letter.as_ref().map(ToString::to_string),
         dry_run,
     };
     let text = || match (result, &dead_letter) {
+        ("amended", _) => format!("{} is amended: `worker dlq replay {}`\n", request.partner_reference_no, letter.id),
         ("accepted", _) => format!("{} is a job now\n", request.partner_reference_no),
         ("duplicate", _) => format!("{} is a job already, with the same content\n", request.partner_reference_no),
         (_, Some(new)) => {

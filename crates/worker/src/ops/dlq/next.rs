@@ -41,10 +41,20 @@ pub(super) fn of(letter: &DeadLetter, verdict: &Verdict, past_retention: bool) -
             vec![
                 next("check", may_be_asked, asking),
                 replay,
-                next("edit", false, "a job's identity, amount and customer are locked"),
+                amending(letter.money_state, &next),
                 next("discard", true, discarding(letter.money_state)),
             ]
         }
+    }
+}
+
+/// By what is known of the money; the engine decides by all there is.
+fn amending(money: MoneyState, next: &impl Fn(&str, bool, &str) -> Next) -> Next {
+    match money {
+        MoneyState::NeverSent | MoneyState::ProvenUnpaid => {
+            next("edit", true, "amends customerName, notes, beneficiaryEmail, notAfter; the rest of a job is locked")
+        }
+        _ => next("edit", false, "what may have been sent is locked"),
     }
 }
 

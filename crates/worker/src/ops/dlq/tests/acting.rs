@@ -211,11 +211,69 @@ async fn m5_a_message_mended_to_a_known_key_never_becomes_a_second_job() {
 }
 
 #[tokio::test]
-async fn a_job_is_never_edited() {
+async fn m5_what_may_have_been_sent_is_never_edited() {
     let filled = fixture::filled().await;
     let (locked, _) = edit(&filled, UNRESOLVED, &message("78912343452347893", "1.00")).await;
     let error = locked.unwrap_err();
     assert_eq!(error.exit(), Exit::Refused);
     assert!(error.report(false).contains("may have been sent"), "{}", error.report(false));
+    assert!(actions(&filled).await.is_empty());
+}
+
+/// The request of the job that was never sent, as an editor shows it, with changes.
+async fn rewritten(filled: &Filled, change: impl FnOnce(&mut serde_json::Value)) -> String {
+    let letter = filled.store.dead_letter(&DeadLetterId::new(fixture::NEVER_SENT)).await.unwrap().unwrap();
+    let job = filled.store.job(letter.job.unwrap()).await.unwrap().unwrap();
+    let mut message = serde_json::from_slice(&amend::as_message(&job.request)).unwrap();
+    change(&mut message);
+    message.to_string()
+}
+
+#[tokio::test]
+async fn m5_of_what_was_never_sent_name_and_notes_are_amended_and_the_key_stays() {
+    let filled = fixture::filled().await;
+    let job = fixture::never_sent(&filled.store).await;
+    let text = rewritten(&filled, |message| {
+        message["customerName"] = "Siti Rahmawati".into();
+        message["notes"] = "topup".into();
+    })
+    .await;
+    let (amended, json) = edit(&filled, fixture::NEVER_SENT, &text).await;
+    assert_eq!(amended.unwrap(), Exit::Done);
+    assert_snapshot!("edit_job_json", json);
+    let now = filled.store.job(job.id).await.unwrap().unwrap();
+    assert_eq!(now.request.customer_name.as_ref().map(|name| name.expose()), Some("Siti Rahmawati"));
+    assert_eq!((now.request.notes.is_some(), now.request.amount), (true, job.request.amount));
+    assert_eq!(now.job.state.name(), "dead", "only a replay lets it go");
+    assert_eq!(open(&filled).await, 4);
+    let timeline = filled.store.timeline(&job.request.partner_reference_no).await.unwrap().unwrap();
+    let last = timeline.history.last().unwrap();
+    assert_eq!(
+        (last.event.as_ref(), &last.detail["fields"]),
+        ("amended", &serde_json::json!(["customerName", "notes"]))
+    );
+    assert_eq!(actions(&filled).await, ["dlq_edit"]);
+
+    // Nothing changed is nothing done.
+    let same = rewritten(&filled, |_| {}).await;
+    assert!(matches!(edit(&filled, fixture::NEVER_SENT, &same).await.0, Err(CommandError::Declined)));
+}
+
+#[tokio::test]
+async fn m5_amount_customer_and_key_of_a_job_are_locked_by_name() {
+    let filled = fixture::filled().await;
+    fixture::never_sent(&filled.store).await;
+    for (field, value) in [
+        ("partnerReferenceNo", serde_json::json!("78912343452347811")),
+        ("customerNumber", serde_json::json!("+6281977817999")),
+        ("amount", serde_json::json!({ "value": "1.00", "currency": "IDR" })),
+        ("beneficiaryProvider", serde_json::json!("gopay")),
+        ("metadata", serde_json::json!({ "other": 1 })),
+    ] {
+        let text = rewritten(&filled, |message| message[field] = value).await;
+        let error = edit(&filled, fixture::NEVER_SENT, &text).await.0.unwrap_err();
+        assert_eq!(error.exit(), Exit::Refused, "{field}");
+        assert!(error.report(false).contains(&format!("{field} of a job is locked")), "{}", error.report(false));
+    }
     assert!(actions(&filled).await.is_empty());
 }
