@@ -195,6 +195,7 @@ CREATE TABLE audit (
 -- Replay plans: dead letters that an operator lets go, as they were shown, and what came of each.
 CREATE TABLE plans (
   id               INTEGER PRIMARY KEY,
+  version          INTEGER NOT NULL,              -- the fence: grows with every change
   state            TEXT    NOT NULL,
   by               TEXT    NOT NULL,
   reason           TEXT    NOT NULL,
@@ -222,13 +223,15 @@ CREATE TABLE plans (
   rejected         INTEGER NOT NULL,
   dead             INTEGER NOT NULL,
   discarded        INTEGER NOT NULL,
-  amount           TEXT    NOT NULL,              -- of all that were not refused; minor units
+  expired          INTEGER NOT NULL,              -- ended unpaid as they were shown to
+  amount           TEXT    NOT NULL,              -- of all but refused and skipped ones; minor units
   released         TEXT    NOT NULL,              -- of what was let go
   CHECK ((state = 'paused') = (pause_cause IS NOT NULL)),
   CHECK ((state = 'done' OR state = 'cancelled') = (finished_at IS NOT NULL))
 ) STRICT;
 
-CREATE INDEX plans_open ON plans (id) WHERE finished_at IS NULL;
+-- What runs, stands, or was cancelled with items under way.
+CREATE INDEX plans_open ON plans (id) WHERE finished_at IS NULL OR (state = 'cancelled' AND replayed > 0);
 
 CREATE TABLE plan_items (
   plan_id        INTEGER NOT NULL,
@@ -238,6 +241,7 @@ CREATE TABLE plan_items (
   reference      TEXT,
   amount         INTEGER,
   money_state    TEXT    NOT NULL,
+  expires        INTEGER NOT NULL CHECK (expires IN (0, 1)), -- shown as ending unpaid, for its notAfter has passed
   state          TEXT    NOT NULL,
   detail         TEXT,
   at             INTEGER NOT NULL,

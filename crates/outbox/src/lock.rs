@@ -10,6 +10,7 @@ use std::{
     io,
     os::unix::fs::{FileExt, OpenOptionsExt},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use rustix::{
@@ -21,6 +22,9 @@ use snap_core::Timestamp;
 use crate::OpenError;
 
 const LINE: usize = 64;
+/// How long it takes to look whether the lock is held, and how often somebody may do so while it is taken.
+const A_LOOK: Duration = Duration::from_millis(10);
+const LOOKS: u32 = 5;
 
 /// The open side file. The lock, where taken, is held until it is dropped.
 #[derive(Debug)]
@@ -63,10 +67,29 @@ impl SideFile {
         }
     }
 
+    /// Whether another process has the lock. To know it the lock is taken for a moment, shared: [`SideFile::hold`] waits
+    /// that long.
+    pub(crate) fn is_held(store: &Path) -> bool {
+        let Ok(file) = File::open(beside(store, "lock")) else { return false };
+        match flock(&file, FlockOperation::NonBlockingLockShared) {
+            Err(errno) => errno == Errno::WOULDBLOCK,
+            Ok(()) => false,
+        }
+    }
+
     /// Takes the lock for this process and says so in the file.
     pub(crate) fn hold(&self, store: &Path, now: Timestamp) -> Result<(), OpenError> {
         let io = |what| move |source| OpenError::Io { what, path: beside(store, "lock"), source };
-        match flock(&self.file, FlockOperation::NonBlockingLockExclusive) {
+        let mut taken = flock(&self.file, FlockOperation::NonBlockingLockExclusive);
+        for _ in 0..LOOKS {
+            if taken != Err(Errno::WOULDBLOCK) {
+                break;
+            }
+            // Somebody may only be looking whether it is held.
+            std::thread::sleep(A_LOOK);
+            taken = flock(&self.file, FlockOperation::NonBlockingLockExclusive);
+        }
+        match taken {
             Ok(()) => {}
             Err(Errno::WOULDBLOCK) => {
                 let (pid, since) = self.holder();

@@ -10,6 +10,7 @@ use crate::{
     connection::sqlite,
     error::Rejected,
     lock::{SideFile, SideState},
+    replay_acts::pause_all_restored,
     task::Room,
 };
 
@@ -48,6 +49,7 @@ pub(crate) fn compare(
                 params![commits, now.as_millis(), reason],
             )
             .map_err(sqlite(path))?;
+        pause_all_restored(&transaction, now).map_err(sqlite(path))?;
     }
     let mark = read(&transaction).map_err(sqlite(path))?;
     transaction.commit().map_err(sqlite(path))?;
@@ -120,6 +122,7 @@ impl Store {
                 "UPDATE meta SET reconcile_since = ?1, reconcile_reason = 'an operator said so' WHERE id = 1",
                 [audit.at.as_millis()],
             )?;
+            pause_all_restored(transaction, audit.at)?;
             audit::append(transaction, audit)?;
             Ok::<_, Rejected>(())
         })

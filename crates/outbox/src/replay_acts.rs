@@ -46,6 +46,8 @@ pub struct NewPlanItem {
     pub amount: Option<Amount>,
     /// What is known about the money.
     pub money_state: engine::MoneyState,
+    /// It will end unpaid, for its `notAfter` has passed.
+    pub expires: bool,
     /// Why it may not be replayed; `None`: it may.
     pub refused: Option<String>,
 }
@@ -79,36 +81,28 @@ impl Store {
         }
     }
 
-    /// Lets a running plan stand; `learnt` are deaths that are no news any more after it is resumed. False: it did not run.
+    /// Lets a running plan stand. `version`, where given, is what the caller decided by. False: the plan did not run, or has
+    /// changed since; nothing was done.
     ///
     /// # Errors
     /// [`StoreError::UnknownPlan`], or any failure of the store.
     pub async fn pause_plan(
         &self,
         id: PlanId,
+        version: Option<i64>,
         cause: PlanPause,
         detail: String,
-        at: Timestamp,
-        learnt: Vec<PlanFace>,
-        audit: Option<NewAudit>,
+        audit: NewAudit,
     ) -> Result<bool, StoreError> {
-        let input = (id, cause, detail, at, learnt, audit);
+        let input = (id, version, cause, detail, audit);
         let (_, paused) = self
-            .write(Room::Reserved, input, |transaction, (id, cause, detail, at, learnt, audit)| {
-                let mut plan = known(transaction, *id)?;
-                if plan.state != PlanState::Running {
+            .write(Room::Reserved, input, |transaction, (id, version, cause, detail, audit)| {
+                let plan = known(transaction, *id)?;
+                if plan.state != PlanState::Running || version.is_some_and(|version| version != plan.version) {
                     return Ok(false);
                 }
-                for face in learnt.iter().filter(|face| !plan.known.contains(face)).cloned().collect::<Vec<_>>() {
-                    plan.known.push(face);
-                }
-                transaction
-                    .prepare_cached(
-                        "UPDATE plans SET state = 'paused', pause_cause = ?2, pause_detail = ?3, paused_at = ?4, known = ?5
-                         WHERE id = ?1",
-                    )?
-                    .execute(params![id.0, cause.as_str(), *detail, at.as_millis(), faces_text(&plan.known)])?;
-                append(transaction, audit.as_ref())?;
+                pause(transaction, *id, *cause, detail, audit.at)?;
+                append(transaction, audit)?;
                 Ok(true)
             })
             .await?;
@@ -136,7 +130,7 @@ impl Store {
             let max_amount = max_amount.or(plan.terms.max_amount).map(|amount| amount.minor().to_string());
             transaction
                 .prepare_cached(
-                    "UPDATE plans SET state = 'running', pause_cause = NULL, pause_detail = NULL, paused_at = NULL,
+                    "UPDATE plans SET version = version + 1, state = 'running', pause_cause = NULL, pause_detail = NULL, paused_at = NULL,
                        canary_from = iif(canary_passed, canary_from, ?2), ended_before = ?3, failed_before = ?4,
                        max_amount = ?5, next_at_us = ?6
                      WHERE id = ?1",
@@ -149,7 +143,7 @@ impl Store {
                     max_amount,
                     micros(*at),
                 ])?;
-            append(transaction, Some(audit))
+            append(transaction, audit)
         })
         .await?;
         Ok(())
@@ -167,12 +161,12 @@ impl Store {
             }
             transaction
                 .prepare_cached(
-                    "UPDATE plans SET state = 'cancelled', finished_at = ?2, pause_cause = NULL, pause_detail = NULL,
+                    "UPDATE plans SET version = version + 1, state = 'cancelled', finished_at = ?2, pause_cause = NULL, pause_detail = NULL,
                        paused_at = NULL
                      WHERE id = ?1",
                 )?
                 .execute(params![id.0, at.as_millis()])?;
-            append(transaction, Some(audit))
+            append(transaction, audit)
         })
         .await?;
         Ok(())
@@ -184,8 +178,41 @@ pub(crate) const fn micros(at: Timestamp) -> i64 {
     at.as_millis().saturating_mul(1000)
 }
 
-fn append(transaction: &Connection, entry: Option<&NewAudit>) -> Result<(), Rejected> {
-    entry.map_or(Ok(()), |entry| audit::append(transaction, entry).map(|_seq| ()))
+fn append(transaction: &Connection, entry: &NewAudit) -> Result<(), Rejected> {
+    audit::append(transaction, entry).map(|_seq| ())
+}
+
+/// Lets a plan stand.
+pub(crate) fn pause(
+    transaction: &Connection,
+    id: PlanId,
+    cause: PlanPause,
+    detail: &str,
+    at: Timestamp,
+) -> Result<(), Rejected> {
+    transaction
+        .prepare_cached(
+            "UPDATE plans SET version = version + 1, state = 'paused', pause_cause = ?2, pause_detail = ?3, paused_at = ?4
+             WHERE id = ?1",
+        )?
+        .execute(params![id.0, cause.as_str(), detail, at.as_millis()])?;
+    Ok(())
+}
+
+/// Lets every running plan stand: the store was restored from a copy, and what they did since is forgotten (M12).
+pub(crate) fn pause_all_restored(transaction: &Connection, at: Timestamp) -> rusqlite::Result<()> {
+    transaction
+        .prepare_cached(
+            "UPDATE plans SET version = version + 1, state = 'paused', pause_cause = ?1, pause_detail = ?2, paused_at = ?3
+             WHERE id IN (SELECT id FROM plans INDEXED BY plans_open
+               WHERE (finished_at IS NULL OR (state = 'cancelled' AND replayed > 0)) AND state = 'running')",
+        )?
+        .execute(params![
+            PlanPause::Restored.as_str(),
+            "the store was restored from a copy: what this plan did since is forgotten",
+            at.as_millis(),
+        ])?;
+    Ok(())
 }
 
 fn known(transaction: &Connection, id: PlanId) -> Result<Plan, Rejected> {
@@ -196,7 +223,7 @@ fn is(plan: &Plan) -> Rejected {
     StoreError::PlanState { id: plan.id, why: format!("is {}", plan.state.as_str()) }.into()
 }
 
-fn faces_text(faces: &[PlanFace]) -> String {
+pub(crate) fn faces_text(faces: &[PlanFace]) -> String {
     serde_json::to_string(faces).expect("texts are JSON")
 }
 
@@ -208,8 +235,9 @@ fn write_part(transaction: &Connection, part: &Part) -> Result<(PlanId, usize), 
     };
     let items = part.plan.items.iter().enumerate().skip(from).take(STEP);
     let mut insert = transaction.prepare_cached(
-        "INSERT INTO plan_items (plan_id, item_no, dead_letter_id, job_id, reference, amount, money_state, state, detail, at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+        "INSERT INTO plan_items (plan_id, item_no, dead_letter_id, job_id, reference, amount, money_state, expires, state,
+           detail, at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
     )?;
     let mut to = from;
     for (index, item) in items {
@@ -222,6 +250,7 @@ fn write_part(transaction: &Connection, part: &Part) -> Result<(PlanId, usize), 
             item.reference,
             item.amount.map(minor),
             item.money_state.as_str(),
+            item.expires,
             state.as_str(),
             item.refused,
             part.plan.at.as_millis(),
@@ -229,7 +258,14 @@ fn write_part(transaction: &Connection, part: &Part) -> Result<(PlanId, usize), 
         to = index + 1;
     }
     if to == part.plan.items.len() {
-        transaction.prepare_cached("UPDATE plans SET state = 'running' WHERE id = ?1")?.execute([id.0])?;
+        let started = transaction
+            .prepare_cached(
+                "UPDATE plans SET version = version + 1, state = 'running' WHERE id = ?1 AND state = 'draft'",
+            )?
+            .execute([id.0])?;
+        if started == 0 {
+            return Err(is(&known(transaction, id)?));
+        }
         let entry = NewAudit { subject: format!("plan {id}"), ..part.plan.audit.clone() };
         audit::append(transaction, &entry)?;
     }
@@ -243,10 +279,11 @@ fn insert(transaction: &Connection, plan: &NewPlan) -> Result<PlanId, Rejected> 
     let number = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
     transaction
         .prepare_cached(
-            "INSERT INTO plans (state, by, reason, created_at, interval_us, next_at_us, canary, canary_from, canary_passed,
+            "INSERT INTO plans (version, state, by, reason, created_at, interval_us, next_at_us, canary, canary_from, canary_passed,
                max_failed_pct, max_amount, ended_before, failed_before, known, items, waiting, refused, skipped, replayed,
-               succeeded, rejected, dead, discarded, amount, released)
-             VALUES ('draft', ?1, ?2, ?3, ?4, ?5, ?6, 0, 0, ?7, ?8, 0, 0, ?9, ?10, ?11, ?12, 0, 0, 0, 0, 0, 0, ?13, '0')",
+               succeeded, rejected, dead, discarded, expired, amount, released)
+             VALUES (1, 'draft', ?1, ?2, ?3, ?4, ?5, ?6, 0, 0, ?7, ?8, 0, 0, ?9, ?10, ?11, ?12, 0, 0, 0, 0, 0, 0, 0, ?13,
+               '0')",
         )?
         .execute(params![
             plan.by,

@@ -40,6 +40,8 @@ pub enum PlanPause {
     Lane,
     /// The next one would pass the amount that was allowed.
     MaxAmount,
+    /// The store was restored from a copy: what the plan has done since is forgotten.
+    Restored,
 }
 
 /// What became of an item.
@@ -89,7 +91,8 @@ words!(
     Failures = "too_many_failures",
     NewFailure = "new_failure",
     Lane = "lane_stands",
-    MaxAmount = "max_amount"
+    MaxAmount = "max_amount",
+    Restored = "store_restored"
 );
 words!(
     PlanItemState,
@@ -140,6 +143,8 @@ pub struct PlanCounts {
     pub dead: u64,
     /// Closed by an operator.
     pub discarded: u64,
+    /// Unpaid for good, as was shown: their `notAfter` had passed.
+    pub expired: u64,
 }
 
 impl PlanCounts {
@@ -150,12 +155,12 @@ impl PlanCounts {
 
     /// What was let go and came to rest.
     pub const fn ended(&self) -> u64 {
-        self.succeeded + self.failed() + self.discarded
+        self.succeeded + self.failed() + self.expired
     }
 
-    /// What was let go and did not succeed.
+    /// What was let go and did not succeed, though it might have.
     pub const fn failed(&self) -> u64 {
-        self.rejected + self.dead
+        self.rejected + self.dead + self.discarded
     }
 }
 
@@ -164,6 +169,8 @@ impl PlanCounts {
 pub struct Plan {
     /// Its number.
     pub id: PlanId,
+    /// Grows with every change: who decides by an older one is told so, and nothing is done.
+    pub version: i64,
     /// How it stands.
     pub state: PlanState,
     /// Who made it.
@@ -190,7 +197,7 @@ pub struct Plan {
     pub known: Vec<PlanFace>,
     /// How many items stand how.
     pub counts: PlanCounts,
-    /// The amount of all that were not refused.
+    /// The amount of all but refused and skipped ones.
     pub amount: Total,
     /// The amount of what was let go.
     pub released: Total,
@@ -222,7 +229,7 @@ pub struct PlanItem {
 /// The columns [`plan`] reads, in its order.
 const PLAN: &str = "id, state, by, reason, created_at, finished_at, pause_cause, pause_detail, paused_at, interval_us, \
      next_at_us, canary, canary_from, canary_passed, max_failed_pct, max_amount, ended_before, failed_before, known, items, \
-     waiting, refused, skipped, replayed, succeeded, rejected, dead, discarded, amount, released";
+     waiting, refused, skipped, replayed, succeeded, rejected, dead, discarded, amount, released, version, expired";
 /// The columns [`item`] reads, in its order.
 const ITEM: &str = "item_no, dead_letter_id, job_id, reference, amount, money_state, state, detail, at";
 
@@ -250,14 +257,15 @@ impl Store {
         .await
     }
 
-    /// The plans that run or stand, the oldest first.
+    /// The plans that run or stand, and cancelled ones with items under way, the oldest first.
     ///
     /// # Errors
     /// Any failure to read.
     pub async fn open_plans(&self) -> Result<Vec<Plan>, StoreError> {
         self.read(|connection| {
             let mut statement = connection.prepare_cached(&format!(
-                "SELECT {PLAN} FROM plans INDEXED BY plans_open WHERE finished_at IS NULL AND state <> 'draft' ORDER BY id"
+                "SELECT {PLAN} FROM plans INDEXED BY plans_open
+                 WHERE (finished_at IS NULL OR (state = 'cancelled' AND replayed > 0)) AND state <> 'draft' ORDER BY id"
             ))?;
             let found = statement.query([])?;
             rows::collect(found, plan)
@@ -347,6 +355,7 @@ fn plan(row: &Row<'_>) -> Result<Plan, Rejected> {
     };
     Ok(Plan {
         id,
+        version: row.get(30)?,
         state: PlanState::parse(row.get_ref(1)?.as_str().unwrap_or_default()).ok_or_else(|| bad("its state"))?,
         by: row.get(2)?,
         reason: row.get(3)?,
@@ -375,6 +384,7 @@ fn plan(row: &Row<'_>) -> Result<Plan, Rejected> {
             rejected: rows::count(row, 25)?,
             dead: rows::count(row, 26)?,
             discarded: rows::count(row, 27)?,
+            expired: rows::count(row, 31)?,
         },
         amount: total(28)?.unwrap_or_default(),
         released: total(29)?.unwrap_or_default(),

@@ -4,10 +4,13 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 use snap_core::Timestamp;
 
 use crate::{
-    JobId, NewJob, NewOutcome, Plan, PlanFace, PlanId, PlanItemState, PlanState, Record, Store, StoreError, Total,
+    JobId, NewAudit, NewJob, NewOutcome, Plan, PlanFace, PlanId, PlanItemState, PlanPause, PlanState, Record, Store,
+    StoreError, Total,
     accept::{self, Taken},
+    audit,
     error::Rejected,
     outcomes, record,
+    replay_acts::{faces_text, pause},
     replay_plans::find,
     rows::{self, minor},
     task::Room,
@@ -17,8 +20,8 @@ use crate::{
 pub enum PlanAct {
     /// Let its job go: the record leads out of `dead`.
     Job(Box<Record>),
-    /// Give its message to the intake; `closes` names the dead letter.
-    Message(Box<NewJob>, NewOutcome),
+    /// Give its message to the intake; `closes` names the dead letter. The event and the audit row tell of it, if it is taken.
+    Message(Box<NewJob>, Box<(NewOutcome, NewAudit)>),
     /// Leave it, for this reason.
     Skip(String),
 }
@@ -27,6 +30,8 @@ pub enum PlanAct {
 pub struct PlanStep {
     /// The plan.
     pub plan: PlanId,
+    /// What the caller decided by.
+    pub version: i64,
     /// Now.
     pub at: Timestamp,
     /// The next one not before; unix microseconds.
@@ -40,8 +45,8 @@ pub struct PlanStep {
 /// What came of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PlanStepped {
-    /// The plan does not run any more; nothing was done.
-    NotRunning,
+    /// The plan does not run any more, or has changed since the caller read it; nothing was done.
+    Stale,
     /// So many were let go. Where somebody else changed a job at the same time its item still waits.
     Released(u64),
 }
@@ -51,8 +56,6 @@ pub enum PlanStepped {
 pub struct Settled {
     /// How many came to rest.
     pub ended: u64,
-    /// How those died that did.
-    pub deaths: Vec<PlanFace>,
     /// Where to go on looking; `None`: all were looked at.
     pub next: Option<u64>,
 }
@@ -89,6 +92,7 @@ impl Store {
 /// A step with what can be rendered off the writer thread.
 struct Prepared {
     plan: PlanId,
+    version: i64,
     at: Timestamp,
     next_at_us: i64,
     canary_passed: bool,
@@ -97,7 +101,7 @@ struct Prepared {
 
 enum Act {
     Job(Box<record::Prepared>),
-    Message(Box<accept::Prepared>, NewOutcome),
+    Message(Box<accept::Prepared>, Box<(NewOutcome, NewAudit)>),
     Skip(String),
 }
 
@@ -105,11 +109,12 @@ impl Prepared {
     fn new(step: PlanStep) -> Self {
         let prepare = |act| match act {
             PlanAct::Job(record) => Act::Job(Box::new(record::Prepared::new(*record))),
-            PlanAct::Message(job, outcome) => Act::Message(Box::new(accept::Prepared::new(*job)), outcome),
+            PlanAct::Message(job, told) => Act::Message(Box::new(accept::Prepared::new(*job)), told),
             PlanAct::Skip(why) => Act::Skip(why),
         };
         Self {
             plan: step.plan,
+            version: step.version,
             at: step.at,
             next_at_us: step.next_at_us,
             canary_passed: step.canary_passed,
@@ -119,8 +124,10 @@ impl Prepared {
 }
 
 fn work(transaction: &Connection, step: &mut Prepared) -> Result<PlanStepped, Rejected> {
-    let Some(mut plan) = find(transaction, step.plan)?.filter(|plan| plan.state == PlanState::Running) else {
-        return Ok(PlanStepped::NotRunning);
+    let Some(mut plan) =
+        find(transaction, step.plan)?.filter(|plan| plan.state == PlanState::Running && plan.version == step.version)
+    else {
+        return Ok(PlanStepped::Stale);
     };
     let before = plan.counts.released();
     for (no, act) in &step.acts {
@@ -143,20 +150,25 @@ fn release(transaction: &Connection, plan: &mut Plan, no: u64, act: &Act, at: Ti
             Err(Rejected::Caller(StoreError::Fenced { .. })) => return Ok(()),
             Err(other) => return Err(other),
         },
-        Act::Message(prepared, outcome) => {
+        Act::Message(prepared, told) => {
+            let (outcome, entry) = told.as_ref();
             let request = prepared.request();
             match accept::take(transaction, prepared)? {
                 Taken::Conflict(id, fields) => {
+                    let entry = NewAudit { action: format!("{}_conflict", entry.action), ..entry.clone() };
+                    audit::append(transaction, &entry)?;
                     let why =
                         format!("its key is taken by a job that differs in {}: dead letter {id}", fields.join(", "));
                     (PlanItemState::Skipped, None, None, Some(why))
                 }
                 Taken::New(id) => {
                     outcomes::insert_unprepared(transaction, outcome, at)?;
+                    audit::append(transaction, entry)?;
                     (PlanItemState::Replayed, Some(id), Some(minor(request.amount)), None)
                 }
                 Taken::Duplicate(_) => {
                     outcomes::insert_unprepared(transaction, outcome, at)?;
+                    audit::append(transaction, entry)?;
                     let id = job_with(transaction, request.partner_reference_no.as_str())?;
                     let why = "a job with this key and content was there already".to_owned();
                     (PlanItemState::Replayed, id, None, Some(why))
@@ -169,6 +181,11 @@ fn release(transaction: &Connection, plan: &mut Plan, no: u64, act: &Act, at: Ti
     *count_of(plan, state) += 1;
     if let Some(amount) = amount.and_then(rows::amount) {
         plan.released = plan.released.plus(Total::from_minor(amount.minor().into()));
+    }
+    if state == PlanItemState::Skipped
+        && let Some(amount) = item.amount.and_then(rows::amount)
+    {
+        plan.amount = Total::from_minor(plan.amount.minor().saturating_sub(amount.minor().into()));
     }
     Ok(())
 }
@@ -246,8 +263,8 @@ fn write_counts(transaction: &Connection, plan: &Plan, at: Timestamp) -> Result<
     let is_done = plan.state != PlanState::Cancelled && counts.waiting == 0 && counts.replayed == 0;
     transaction
         .prepare_cached(
-            "UPDATE plans SET next_at_us = ?2, canary_passed = ?3, waiting = ?4, skipped = ?5, replayed = ?6,
-               succeeded = ?7, rejected = ?8, dead = ?9, discarded = ?10, released = ?11,
+            "UPDATE plans SET version = version + 1, next_at_us = ?2, canary_passed = ?3, waiting = ?4, skipped = ?5, replayed = ?6,
+               succeeded = ?7, rejected = ?8, dead = ?9, discarded = ?10, released = ?11, expired = ?14, amount = ?15,
                state = iif(?12, 'done', state), finished_at = iif(?12, ?13, finished_at),
                pause_cause = iif(?12, NULL, pause_cause), pause_detail = iif(?12, NULL, pause_detail),
                paused_at = iif(?12, NULL, paused_at)
@@ -267,6 +284,8 @@ fn write_counts(transaction: &Connection, plan: &Plan, at: Timestamp) -> Result<
             plan.released.minor().to_string(),
             is_done,
             at.as_millis(),
+            counts.expired.cast_signed(),
+            plan.amount.minor().to_string(),
         ])?;
     Ok(())
 }
@@ -284,19 +303,19 @@ fn under_way(connection: &Connection, plan: PlanId, after: u64, limit: u64) -> R
 
 fn settle(transaction: &Connection, id: PlanId, ended: &[u64], at: Timestamp) -> Result<Settled, Rejected> {
     let Some(mut plan) = find(transaction, id)? else { return Err(StoreError::UnknownPlan(id).into()) };
-    let mut settled = Settled::default();
+    let (mut settled, mut deaths) = (Settled::default(), Vec::new());
     for &no in ended {
         let found = transaction
             .prepare_cached(
-                "SELECT s.state, d.reason, d.response_code FROM plan_items i JOIN job_states s ON s.job_id = i.job_id
+                "SELECT s.state, d.reason, d.response_code, i.expires FROM plan_items i JOIN job_states s ON s.job_id = i.job_id
                  LEFT JOIN dead_letters d ON d.job_id = i.job_id AND d.closed_at IS NULL
                  WHERE i.plan_id = ?1 AND i.item_no = ?2 AND i.state = 'replayed'",
             )?
             .query_row(params![id.0, no.cast_signed()], |row| {
-                Ok((row.get::<_, String>(0)?, row.get::<_, Option<String>>(1)?, row.get::<_, Option<String>>(2)?))
+                Ok((row.get::<_, String>(0)?, row.get::<_, Option<String>>(1)?, row.get::<_, Option<String>>(2)?, row.get(3)?))
             })
             .optional()?;
-        let Some((state, reason, code)) = found else { continue };
+        let Some((state, reason, code, expires)) = found else { continue };
         let state = match state.as_str() {
             "succeeded" => PlanItemState::Succeeded,
             "rejected" => PlanItemState::Rejected,
@@ -308,16 +327,43 @@ fn settle(transaction: &Connection, id: PlanId, ended: &[u64], at: Timestamp) ->
         let detail = match (state, reason) {
             (PlanItemState::Dead, Some(reason)) => {
                 let words = format!("{reason} {}", code.as_deref().unwrap_or_default()).trim_end().to_owned();
-                settled.deaths.push((reason, code));
+                deaths.push((reason, code));
                 Some(words)
             }
             _ => None,
         };
         move_item(transaction, id, no, state, None, detail.as_deref(), at)?;
         plan.counts.replayed -= 1;
-        *count_of(&mut plan, state) += 1;
+        if expires && state == PlanItemState::Rejected {
+            plan.counts.expired += 1;
+        } else {
+            *count_of(&mut plan, state) += 1;
+        }
         settled.ended += 1;
     }
     write_counts(transaction, &plan, at)?;
+    stop_at_news(transaction, &mut plan, &deaths, at)?;
     Ok(settled)
+}
+
+/// A plan stops, in the transaction that learns of it, when something died as none of its set had died before; that is no
+/// news any more when it is resumed.
+fn stop_at_news(transaction: &Connection, plan: &mut Plan, deaths: &[PlanFace], at: Timestamp) -> Result<(), Rejected> {
+    let mut news = Vec::new();
+    for face in deaths {
+        if !plan.known.contains(face) {
+            plan.known.push(face.clone());
+            news.push(face);
+        }
+    }
+    let Some((reason, code)) = news.first() else { return Ok(()) };
+    transaction
+        .prepare_cached("UPDATE plans SET known = ?2 WHERE id = ?1")?
+        .execute(params![plan.id.0, faces_text(&plan.known)])?;
+    if plan.state == PlanState::Running && plan.counts.waiting > 0 {
+        let how = format!("{reason} {}", code.as_deref().unwrap_or_default());
+        let detail = format!("none of the set had died of {}", how.trim_end());
+        pause(transaction, plan.id, PlanPause::NewFailure, &detail, at)?;
+    }
+    Ok(())
 }

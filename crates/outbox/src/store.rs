@@ -2,6 +2,7 @@
 
 use std::{
     fmt,
+    path::Path,
     sync::{Arc, Mutex, PoisonError, mpsc as std_mpsc},
     thread::JoinHandle,
 };
@@ -13,6 +14,7 @@ use crate::{
     Health, StoreError,
     error::Rejected,
     health::HealthState,
+    lock::SideFile,
     readers::Readers,
     task::{Command, Room, Work},
     writer::Message,
@@ -91,6 +93,12 @@ impl Store {
     pub(crate) async fn probe(&self) {
         let writer = self.inner.writer.as_ref().expect("it is open for writing");
         writer.send(Message::Probe).await.expect("the writer runs");
+    }
+
+    /// Whether a worker has the store at `path`: it is told of what changes within a second, and works it off.
+    #[must_use]
+    pub fn is_held(path: &Path) -> bool {
+        SideFile::is_held(path)
     }
 
     /// Whether it can be written.

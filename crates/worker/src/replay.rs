@@ -11,7 +11,8 @@ pub mod verdict;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use outbox::{Plan, PlanId, PlanPause, PlanState, PlanStep, PlanStepped, Store, StoreError, Total};
+use outbox::{NewAudit, Plan, PlanId, PlanPause, PlanState, PlanStep, Store, StoreError, Total};
+use serde_json::json;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
@@ -25,8 +26,9 @@ pub use verdict::{Rules, Verdict, verdict};
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Between two steps of a fast plan.
 const STEP_EVERY: Duration = Duration::from_millis(50);
-/// Items under way that are looked at at once.
+/// Items under way that are looked at at once, and how often in one turn.
 const LOOK: u64 = 256;
+const LOOKS: u32 = 8;
 
 /// Works off plans, in this process.
 #[derive(Debug)]
@@ -78,32 +80,43 @@ impl Replayer {
     /// Does what is to be done now for every plan; answers when to come back.
     ///
     /// # Errors
-    /// Any failure of the store.
+    /// A store that failed, is closed, or has no room for now.
     pub async fn turn(&mut self) -> Result<Duration, StoreError> {
         let plans = self.store.open_plans().await?;
         self.seen.retain(|id, _| plans.iter().any(|plan| plan.id == *id));
         let mut pause = LOOK_EVERY;
         for plan in plans {
-            pause = pause.min(self.work(plan).await?);
+            let id = plan.id.0;
+            match self.work(plan).await {
+                Ok(next) => pause = pause.min(next),
+                Err(error @ (StoreError::Full | StoreError::Busy | StoreError::Failed(_) | StoreError::Closed)) => {
+                    return Err(error);
+                }
+                // Of this one only: the others go on.
+                Err(error) => warn!(plan = id, %error, "a replay plan cannot go on for now"),
+            }
         }
         Ok(pause)
     }
 
-    async fn work(&mut self, mut plan: Plan) -> Result<Duration, StoreError> {
-        let seen = self.seen.entry(plan.id).or_default();
-        let settled = self.store.settle_plan(plan.id, *seen, LOOK, self.clock.now()).await?;
-        *seen = settled.next.unwrap_or_default();
-        if settled.ended > 0 {
+    /// Does what is to be done now for one plan; answers when to come back.
+    ///
+    /// # Errors
+    /// Any failure of the store.
+    pub async fn work(&mut self, mut plan: Plan) -> Result<Duration, StoreError> {
+        if self.settle(plan.id).await? {
             let Some(now) = self.store.plan(plan.id).await? else { return Ok(LOOK_EVERY) };
             plan = now;
-            if plan.state == PlanState::Done {
-                info!(plan = plan.id.0, succeeded = plan.counts.succeeded, "a replay plan is done");
+            match plan.state {
+                PlanState::Done => info!(plan = plan.id.0, succeeded = plan.counts.succeeded, "a replay plan is done"),
+                PlanState::Paused => warn!(plan = plan.id.0, "a replay plan stands"),
+                _ => {}
             }
         }
         if plan.state != PlanState::Running {
             return Ok(LOOK_EVERY);
         }
-        if let Some(stop) = brake::after(&plan, &settled.deaths) {
+        if let Some(stop) = brake::after(&plan) {
             self.pause(&plan, stop).await?;
             return Ok(LOOK_EVERY);
         }
@@ -114,6 +127,21 @@ impl Replayer {
                 Ok(STEP_EVERY)
             }
         }
+    }
+
+    /// Notes what came to rest; whether anything did. Many items under way are looked at over several turns.
+    async fn settle(&mut self, id: PlanId) -> Result<bool, StoreError> {
+        let seen = self.seen.entry(id).or_default();
+        let mut ended = 0;
+        for _ in 0..LOOKS {
+            let settled = self.store.settle_plan(id, *seen, LOOK, self.clock.now()).await?;
+            ended += settled.ended;
+            *seen = settled.next.unwrap_or_default();
+            if settled.next.is_none() {
+                break;
+            }
+        }
+        Ok(ended > 0)
     }
 
     async fn step(&self, plan: &Plan, items: u64, next_at_us: i64, canary_passed: bool) -> Result<(), StoreError> {
@@ -136,23 +164,32 @@ impl Replayer {
             }
             acts.push((item.no, act));
         }
-        if !acts.is_empty() {
-            let at = self.clock.now();
-            let step = PlanStep { plan: plan.id, at, next_at_us, canary_passed, acts };
-            if self.store.step_plan(step).await? == PlanStepped::NotRunning {
-                return Ok(());
-            }
+        // What stops the next one is found again at the next turn, by the plan as it is then.
+        if acts.is_empty() {
+            return match stop {
+                Some(stop) => self.pause(plan, stop).await,
+                None => Ok(()),
+            };
         }
-        match stop {
-            Some(stop) => self.pause(plan, stop).await,
-            None => Ok(()),
-        }
+        let (at, version) = (self.clock.now(), plan.version);
+        let step = PlanStep { plan: plan.id, version, at, next_at_us, canary_passed, acts };
+        self.store.step_plan(step).await?;
+        Ok(())
     }
 
     async fn pause(&self, plan: &Plan, stop: Stop) -> Result<(), StoreError> {
-        warn!(plan = plan.id.0, cause = stop.cause.as_str(), detail = stop.detail, "a replay plan stands");
-        let Stop { cause, detail, learnt } = stop;
-        self.store.pause_plan(plan.id, cause, detail, self.clock.now(), learnt, None).await?;
+        let Stop { cause, detail } = stop;
+        let audit = NewAudit {
+            at: self.clock.now(),
+            by: "worker".to_owned(),
+            action: "plan_stopped".to_owned(),
+            subject: format!("plan {}", plan.id),
+            reason: format!("{}: {detail}", cause.as_str()),
+            detail: json!({ "waiting": plan.counts.waiting }),
+        };
+        if self.store.pause_plan(plan.id, Some(plan.version), cause, detail.clone(), audit).await? {
+            warn!(plan = plan.id.0, cause = cause.as_str(), detail, "a replay plan stands");
+        }
         Ok(())
     }
 }

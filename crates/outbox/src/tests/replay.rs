@@ -9,6 +9,7 @@ fn item(job: &StoredJob, letter: &str) -> NewPlanItem {
         reference: Some(job.request.partner_reference_no.to_string()),
         amount: Some(job.request.amount),
         money_state: MoneyState::MaybeSent,
+        expires: false,
         refused: None,
     }
 }
@@ -34,8 +35,14 @@ fn let_go(job: &StoredJob) -> PlanAct {
     PlanAct::Job(Box::new(record))
 }
 
-fn step(plan: PlanId, acts: Vec<(u64, PlanAct)>) -> PlanStep {
-    PlanStep { plan, at: t(20), next_at_us: 21_000, canary_passed: false, acts }
+fn step_of(plan: PlanId, version: i64, acts: Vec<(u64, PlanAct)>) -> PlanStep {
+    PlanStep { plan, version, at: t(20), next_at_us: 21_000, canary_passed: false, acts }
+}
+
+/// A step by the plan as it is now.
+async fn step(store: &Store, plan: PlanId, acts: Vec<(u64, PlanAct)>) -> Result<PlanStepped, StoreError> {
+    let version = store.plan(plan).await?.unwrap().version;
+    store.step_plan(step_of(plan, version, acts)).await
 }
 
 async fn audits(store: &Store, action: &str) -> usize {
@@ -78,7 +85,7 @@ async fn an_item_is_let_go_with_its_job_its_audit_row_and_its_place_in_the_plan(
     let found = fixture.store.plan_that_waits_for(&DeadLetterId::new("dl-dead-1")).await.unwrap();
     assert_eq!(found, Some(id));
 
-    let stepped = fixture.store.step_plan(step(id, vec![(1, let_go(&job))])).await.unwrap();
+    let stepped = step(&fixture.store, id, vec![(1, let_go(&job))]).await.unwrap();
     assert_eq!(stepped, PlanStepped::Released(1));
     assert_eq!(fixture.job("dead-1").await.job.state.name(), "unconfirmed");
     let letter = fixture.store.dead_letter(&DeadLetterId::new("dl-dead-1")).await.unwrap().unwrap();
@@ -97,9 +104,10 @@ async fn m10_two_plans_over_one_dead_letter_let_it_go_once() {
     let first = fixture.store.make_plan(plan_of(vec![item(&job, "dl-dead-1")])).await.unwrap();
     let second = fixture.store.make_plan(plan_of(vec![item(&job, "dl-dead-1")])).await.unwrap();
     // Both read the job before either wrote.
+    let version = fixture.store.plan(first).await.unwrap().unwrap().version;
     let (one, other) = tokio::join!(
-        fixture.store.step_plan(step(first, vec![(1, let_go(&job))])),
-        fixture.store.step_plan(step(second, vec![(1, let_go(&job))])),
+        fixture.store.step_plan(step_of(first, version, vec![(1, let_go(&job))])),
+        fixture.store.step_plan(step_of(second, version, vec![(1, let_go(&job))])),
     );
     assert_eq!((one.unwrap(), other.unwrap()), (PlanStepped::Released(1), PlanStepped::Released(0)));
     assert_eq!(audits(&fixture.store, "dlq_replayed").await, 1);
@@ -108,7 +116,7 @@ async fn m10_two_plans_over_one_dead_letter_let_it_go_once() {
     assert_eq!(skipped.detail.as_deref(), Some("its dead letter was closed meanwhile: replayed"));
     assert_eq!(fixture.store.plan(second).await.unwrap().unwrap().state, PlanState::Done);
     // And the same step of the same plan a second time does nothing.
-    let again = fixture.store.step_plan(step(first, vec![(1, let_go(&job))])).await.unwrap();
+    let again = step(&fixture.store, first, vec![(1, let_go(&job))]).await.unwrap();
     assert_eq!(again, PlanStepped::Released(0));
 }
 
@@ -119,11 +127,11 @@ async fn m10_an_item_whose_job_changed_meanwhile_waits_to_be_looked_at_anew() {
     let id = fixture.store.make_plan(plan_of(vec![item(&job, "dl-dead-1")])).await.unwrap();
     // A check by an operator, which leaves it dead.
     fixture.store.record(Record::new(job.id, job.version, job.job.clone(), t(15))).await.unwrap();
-    let stepped = fixture.store.step_plan(step(id, vec![(1, let_go(&job))])).await.unwrap();
+    let stepped = step(&fixture.store, id, vec![(1, let_go(&job))]).await.unwrap();
     assert_eq!(stepped, PlanStepped::Released(0));
     assert_eq!(fixture.store.waiting_plan_items(id, 10).await.unwrap().len(), 1);
     let now = fixture.job("dead-1").await;
-    assert_eq!(fixture.store.step_plan(step(id, vec![(1, let_go(&now))])).await.unwrap(), PlanStepped::Released(1));
+    assert_eq!(step(&fixture.store, id, vec![(1, let_go(&now))]).await.unwrap(), PlanStepped::Released(1));
 }
 
 #[tokio::test]
@@ -131,11 +139,11 @@ async fn a_plan_goes_on_where_it_was_after_a_crash_and_is_done_when_all_came_to_
     let fixture = Fixture::new();
     let (one, two) = (fixture.died("dead-1").await, fixture.died("dead-2").await);
     let id = fixture.store.make_plan(plan_of(vec![item(&one, "dl-dead-1"), item(&two, "dl-dead-2")])).await.unwrap();
-    fixture.store.step_plan(step(id, vec![(1, let_go(&one))])).await.unwrap();
+    step(&fixture.store, id, vec![(1, let_go(&one))]).await.unwrap();
     let (fixture, _) = fixture.reopened().await;
     let left = fixture.store.waiting_plan_items(id, 10).await.unwrap();
     assert_eq!(left.iter().map(|item| item.no).collect::<Vec<_>>(), [2]);
-    fixture.store.step_plan(step(id, vec![(2, let_go(&two))])).await.unwrap();
+    step(&fixture.store, id, vec![(2, let_go(&two))]).await.unwrap();
     assert_eq!(fixture.store.settle_plan(id, 0, 10, t(30)).await.unwrap(), Settled::default());
 
     let (one, two) = (fixture.job("dead-1").await, fixture.job("dead-2").await);
@@ -144,7 +152,7 @@ async fn a_plan_goes_on_where_it_was_after_a_crash_and_is_done_when_all_came_to_
     let first = fixture.store.settle_plan(id, 0, 1, t(30)).await.unwrap();
     assert_eq!((first.ended, first.next), (1, Some(1)));
     let second = fixture.store.settle_plan(id, 1, 1, t(30)).await.unwrap();
-    assert_eq!(second.deaths, [("unresolved".to_owned(), Some("5043800".to_owned()))]);
+    assert_eq!((second.ended, second.next), (1, Some(2)));
     let plan = fixture.store.plan(id).await.unwrap().unwrap();
     assert_eq!((plan.state, plan.counts.succeeded, plan.counts.dead), (PlanState::Done, 1, 1));
     assert!(fixture.store.open_plans().await.unwrap().is_empty());
@@ -156,13 +164,14 @@ async fn a_plan_that_stands_lets_nothing_go_until_it_is_resumed_and_never_once_c
     let fixture = Fixture::new();
     let job = fixture.died("dead-1").await;
     let id = fixture.store.make_plan(plan_of(vec![item(&job, "dl-dead-1")])).await.unwrap();
-    let learnt = vec![("request_refused".to_owned(), None)];
     let store = &fixture.store;
-    assert!(store.pause_plan(id, PlanPause::NewFailure, "news".to_owned(), t(12), learnt, None).await.unwrap());
-    assert!(!store.pause_plan(id, PlanPause::Operator, "x".to_owned(), t(12), Vec::new(), None).await.unwrap());
-    assert_eq!(store.step_plan(step(id, vec![(1, let_go(&job))])).await.unwrap(), PlanStepped::NotRunning);
+    assert!(
+        store.pause_plan(id, None, PlanPause::Lane, "it stands".to_owned(), audit_entry("plan_stopped")).await.unwrap()
+    );
+    assert!(!store.pause_plan(id, None, PlanPause::Operator, "x".to_owned(), audit_entry("plan_pause")).await.unwrap());
+    assert_eq!(step(store, id, vec![(1, let_go(&job))]).await.unwrap(), PlanStepped::Stale);
     let plan = store.plan(id).await.unwrap().unwrap();
-    assert_eq!((plan.pause.unwrap().0, plan.known.len()), (PlanPause::NewFailure, 2));
+    assert_eq!(plan.pause.unwrap().0, PlanPause::Lane);
 
     store.resume_plan(id, t(13), Some(Total::from_minor(7)), audit_entry("plan_resume")).await.unwrap();
     let plan = store.plan(id).await.unwrap().unwrap();
@@ -174,7 +183,7 @@ async fn a_plan_that_stands_lets_nothing_go_until_it_is_resumed_and_never_once_c
     assert_eq!(refused, Err(StoreError::PlanState { id, why: "is running".to_owned() }));
 
     store.cancel_plan(id, t(14), audit_entry("plan_cancel")).await.unwrap();
-    assert_eq!(store.step_plan(step(id, vec![(1, let_go(&job))])).await.unwrap(), PlanStepped::NotRunning);
+    assert_eq!(step(store, id, vec![(1, let_go(&job))]).await.unwrap(), PlanStepped::Stale);
     assert_eq!(fixture.job("dead-1").await.job.state.name(), "dead");
     assert!(store.cancel_plan(id, t(14), audit_entry("plan_cancel")).await.is_err());
     assert_eq!(store.plan_that_waits_for(&DeadLetterId::new("dl-dead-1")).await.unwrap(), None);
@@ -193,6 +202,7 @@ async fn a_message_becomes_a_job_once_and_a_conflict_is_told() {
         reference: None,
         amount: None,
         money_state: MoneyState::NeverSent,
+        expires: false,
         refused: None,
     };
     let id = store.make_plan(plan_of(vec![message("dl-1"), message("dl-2"), message("dl-3")])).await.unwrap();
@@ -204,19 +214,98 @@ async fn a_message_becomes_a_job_once_and_a_conflict_is_told() {
             new.request.amount = amount(other);
         }
         let told = NewOutcome { terminal: false, ..outcome(&format!("replayed-{letter}"), "topup.replayed") };
-        PlanAct::Message(Box::new(new), told)
+        PlanAct::Message(Box::new(new), Box::new((told, audit_entry("dlq_replayed"))))
     };
     let acts = vec![
         (1, take("key-1", "dl-1", None)),
         (2, take("key-1", "dl-2", None)),
         (3, take("key-1", "dl-3", Some("99999.00"))),
     ];
-    assert_eq!(store.step_plan(step(id, acts)).await.unwrap(), PlanStepped::Released(2));
+    assert_eq!(step(store, id, acts).await.unwrap(), PlanStepped::Released(2));
     let items = store.plan_items(id, None, 10).await.unwrap().items;
     let states: Vec<_> = items.iter().map(|item| item.state).collect();
     assert_eq!(states, [PlanItemState::Replayed, PlanItemState::Replayed, PlanItemState::Skipped]);
     assert_eq!((items[0].job, items[0].job.is_some()), (items[1].job, true));
     assert!(items[2].detail.as_deref().unwrap().contains("differs in amount"), "{:?}", items[2].detail);
+    assert_eq!((audits(store, "dlq_replayed").await, audits(store, "dlq_replayed_conflict").await), (2, 1));
     assert_eq!(count(&fixture.path(), "SELECT count(*) FROM job_requests"), 1);
     assert_eq!(count(&fixture.path(), "SELECT count(*) FROM outcomes WHERE event_type = 'topup.replayed'"), 2);
+}
+
+#[tokio::test]
+async fn a_step_decided_by_an_older_plan_does_nothing() {
+    let fixture = Fixture::new();
+    let (one, two) = (fixture.died("dead-1").await, fixture.died("dead-2").await);
+    let mut new = plan_of(vec![item(&one, "dl-dead-1"), item(&two, "dl-dead-2")]);
+    new.terms.canary = 1;
+    let id = fixture.store.make_plan(new).await.unwrap();
+    // Both executors read: nothing let go, one canary allowed. One goes first; the other still knows the old plan.
+    let version = fixture.store.plan(id).await.unwrap().unwrap().version;
+    step(&fixture.store, id, vec![(1, let_go(&one))]).await.unwrap();
+    let late = fixture.store.step_plan(step_of(id, version, vec![(2, let_go(&two))])).await.unwrap();
+    assert_eq!(late, PlanStepped::Stale);
+    let late = fixture.store.pause_plan(id, Some(version), PlanPause::Failures, "x".to_owned(), audit_entry("x")).await;
+    assert!(!late.unwrap());
+    assert_eq!(fixture.store.plan(id).await.unwrap().unwrap().counts.released(), 1);
+}
+
+#[tokio::test]
+async fn what_a_cancelled_plan_let_go_is_settled() {
+    let fixture = Fixture::new();
+    let (one, two) = (fixture.died("dead-1").await, fixture.died("dead-2").await);
+    let id = fixture.store.make_plan(plan_of(vec![item(&one, "dl-dead-1"), item(&two, "dl-dead-2")])).await.unwrap();
+    step(&fixture.store, id, vec![(1, let_go(&one))]).await.unwrap();
+    fixture.store.cancel_plan(id, t(21), audit_entry("plan_cancel")).await.unwrap();
+    fixture.store.record(success(&fixture.job("dead-1").await)).await.unwrap();
+    assert_eq!(fixture.store.open_plans().await.unwrap().len(), 1);
+    fixture.store.settle_plan(id, 0, 10, t(30)).await.unwrap();
+    let plan = fixture.store.plan(id).await.unwrap().unwrap();
+    assert_eq!((plan.state, plan.counts.replayed, plan.counts.succeeded), (PlanState::Cancelled, 0, 1));
+    assert!(fixture.store.open_plans().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_new_kind_of_death_stops_the_plan_in_the_transaction_that_learns_of_it() {
+    let fixture = Fixture::new();
+    let (one, two) = (fixture.died("dead-1").await, fixture.died("dead-2").await);
+    let mut new = plan_of(vec![item(&one, "dl-dead-1"), item(&two, "dl-dead-2")]);
+    new.known = vec![("request_refused".to_owned(), None)];
+    let id = fixture.store.make_plan(new).await.unwrap();
+    step(&fixture.store, id, vec![(1, let_go(&one))]).await.unwrap();
+    fixture.store.record(death(&fixture.job("dead-1").await, "dl-again")).await.unwrap();
+    assert_eq!(fixture.store.settle_plan(id, 0, 10, t(30)).await.unwrap().ended, 1);
+    let plan = fixture.store.plan(id).await.unwrap().unwrap();
+    assert_eq!(plan.pause.map(|(cause, ..)| cause), Some(PlanPause::NewFailure));
+    assert_eq!(plan.known.len(), 2, "it is no news after a resume");
+}
+
+#[tokio::test]
+async fn an_item_that_ends_unpaid_as_was_shown_is_no_failure_and_a_skipped_one_waits_no_more() {
+    let fixture = Fixture::new();
+    let (one, two) = (fixture.died("dead-1").await, fixture.died("dead-2").await);
+    let expiring = NewPlanItem { expires: true, ..item(&one, "dl-dead-1") };
+    let id = fixture.store.make_plan(plan_of(vec![expiring, item(&two, "dl-dead-2")])).await.unwrap();
+    let acts = vec![(1, let_go(&one)), (2, PlanAct::Skip("gone".to_owned()))];
+    step(&fixture.store, id, acts).await.unwrap();
+    let now = fixture.job("dead-1").await;
+    let rejected = Record {
+        outcomes: vec![outcome("e-1", "topup.rejected")],
+        ..Record::new(now.id, now.version, engine_job(State::Rejected { reason: engine::RejectReason::Expired }), t(25))
+    };
+    fixture.store.record(rejected).await.unwrap();
+    fixture.store.settle_plan(id, 0, 10, t(30)).await.unwrap();
+    let plan = fixture.store.plan(id).await.unwrap().unwrap();
+    assert_eq!((plan.counts.expired, plan.counts.failed(), plan.counts.skipped), (1, 0, 1));
+    assert_eq!(plan.amount, plan.released, "nothing waits any more");
+}
+
+#[tokio::test]
+async fn m12_a_plan_of_a_copy_stands_when_the_copy_is_put_back() {
+    let fixture = Fixture::new();
+    let job = fixture.died("dead-1").await;
+    let id = fixture.store.make_plan(plan_of(vec![item(&job, "dl-dead-1")])).await.unwrap();
+    fixture.store.mark_reconcile(audit_entry("store_restored")).await.unwrap();
+    let plan = fixture.store.plan(id).await.unwrap().unwrap();
+    assert_eq!(plan.pause.map(|(cause, ..)| cause), Some(PlanPause::Restored));
+    assert_eq!(step(&fixture.store, id, vec![(1, let_go(&job))]).await.unwrap(), PlanStepped::Stale);
 }

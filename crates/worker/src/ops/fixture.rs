@@ -313,7 +313,7 @@ async fn published(store: &Store, outcomes: Vec<OutcomeId>, at: Timestamp) {
     store.mark_published(outcomes, at).await.unwrap();
 }
 
-fn refusal(id: &str, reason: DeadReason, detail: &str, body: &[u8]) -> Refusal {
+pub(super) fn refusal(id: &str, reason: DeadReason, detail: &str, body: &[u8]) -> Refusal {
     Refusal {
         id: DeadLetterId::new(id),
         delivered: Delivered {

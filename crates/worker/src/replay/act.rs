@@ -96,8 +96,7 @@ impl Replayer {
         };
         let mut job = new_job(&self.clock, policy, asked, reconcile);
         job.closes = Some(letter.id.clone());
-        job.audit = Some(trail(plan, letter, now, shown));
-        PlanAct::Message(Box::new(job), outcome)
+        PlanAct::Message(Box::new(job), Box::new((outcome, trail(plan, letter, now, shown))))
     }
 
     fn stamp(&self, at: Timestamp) -> Stamp {

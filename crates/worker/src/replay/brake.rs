@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use outbox::{Plan, PlanFace, PlanPause, Total};
+use outbox::{Plan, PlanPause, Total};
 
 use crate::output::rupiah;
 
@@ -36,28 +36,20 @@ pub struct Stop {
     pub cause: PlanPause,
     /// In words.
     pub detail: String,
-    /// Deaths that are no news any more when it is resumed.
-    pub learnt: Vec<PlanFace>,
 }
 
 impl Stop {
-    pub(super) fn new(cause: PlanPause, detail: String) -> Self {
-        Self { cause, detail, learnt: Vec::new() }
+    pub(super) const fn new(cause: PlanPause, detail: String) -> Self {
+        Self { cause, detail }
     }
 }
 
-/// Whether a running plan has to stop after what came to rest; `deaths` are those that came to rest just now.
+/// Whether a running plan has to stop after what came to rest. A death that none of the set had died stops it in the store.
 #[must_use]
-pub fn after(plan: &Plan, deaths: &[PlanFace]) -> Option<Stop> {
+pub fn after(plan: &Plan) -> Option<Stop> {
     let counts = &plan.counts;
     if counts.waiting == 0 {
         return None;
-    }
-    let news: Vec<PlanFace> = deaths.iter().filter(|face| !plan.known.contains(face)).cloned().collect();
-    if let Some((reason, code)) = news.first() {
-        let how = format!("{reason} {}", code.as_deref().unwrap_or_default());
-        let detail = format!("none of the set had died of {}", how.trim_end());
-        return Some(Stop { learnt: news, ..Stop::new(PlanPause::NewFailure, detail) });
     }
     let ended = counts.ended().saturating_sub(plan.before.0);
     let failed = counts.failed().saturating_sub(plan.before.1);
@@ -99,7 +91,7 @@ pub fn allowance(plan: &Plan, now_us: i64) -> Allowance {
         }
     }
     // No step reserves more than this; what is later was written before the clock was set back.
-    let reserved = plan.terms.interval_us.saturating_mul(STEP);
+    let reserved = plan.terms.interval_us.saturating_add(LAG_US);
     if plan.next_at_us > now_us && plan.next_at_us - now_us <= reserved {
         return later(plan.next_at_us - now_us);
     }
@@ -121,13 +113,10 @@ mod tests {
 
     use super::*;
 
-    fn face(reason: &str) -> PlanFace {
-        (reason.to_owned(), None)
-    }
-
     fn plan(counts: PlanCounts) -> Plan {
         Plan {
             id: PlanId(1),
+            version: 1,
             state: PlanState::Running,
             by: "sari".to_owned(),
             reason: "INC-1".to_owned(),
@@ -139,7 +128,7 @@ mod tests {
             canary_from: 0,
             canary_passed: false,
             before: (0, 0),
-            known: vec![face("unresolved")],
+            known: Vec::new(),
             counts,
             amount: Total::default(),
             released: Total::default(),
@@ -201,26 +190,26 @@ mod tests {
     #[test]
     fn one_canary_that_does_not_succeed_stops_the_plan() {
         let failed = canary(3, PlanCounts { waiting: 97, replayed: 2, rejected: 1, ..waiting(0) });
-        assert_eq!(after(&failed, &[]).map(|stop| stop.cause), Some(PlanPause::Canary));
+        assert_eq!(after(&failed).map(|stop| stop.cause), Some(PlanPause::Canary));
         let passed = Plan { canary_passed: true, ..failed };
-        assert_eq!(after(&passed, &[]), None, "one of one ended is no sample yet");
+        assert_eq!(after(&passed), None, "one of one ended is no sample yet");
     }
 
     #[test]
     fn too_many_failures_since_the_last_resume_stop_the_plan() {
         let counts = PlanCounts { waiting: 80, succeeded: 7, dead: 2, ..waiting(0) };
-        assert_eq!(after(&plan(counts), &[]).map(|stop| stop.cause), Some(PlanPause::Failures));
-        assert_eq!(after(&Plan { before: (4, 2), ..plan(counts) }, &[]), None);
+        assert_eq!(after(&plan(counts)).map(|stop| stop.cause), Some(PlanPause::Failures));
+        assert_eq!(after(&Plan { before: (4, 2), ..plan(counts) }), None);
         let last = PlanCounts { waiting: 0, ..counts };
-        assert_eq!(after(&plan(last), &[]), None, "there is nothing left to stop");
+        assert_eq!(after(&plan(last)), None, "there is nothing left to stop");
     }
 
     #[test]
-    fn a_death_that_the_set_did_not_know_stops_the_plan_once() {
-        let running = plan(PlanCounts { waiting: 80, dead: 1, ..waiting(0) });
-        assert_eq!(after(&running, &[face("unresolved")]), None);
-        let stop = after(&running, &[face("request_refused")]).unwrap();
-        assert_eq!((stop.cause, stop.learnt), (PlanPause::NewFailure, vec![face("request_refused")]));
+    fn a_canary_that_an_operator_closed_did_not_succeed_and_one_that_expired_as_shown_did_not_fail() {
+        let closed = canary(1, PlanCounts { waiting: 97, discarded: 1, ..waiting(0) });
+        assert_eq!(after(&closed).map(|stop| stop.cause), Some(PlanPause::Canary));
+        let expired = canary(1, PlanCounts { waiting: 97, expired: 1, ..waiting(0) });
+        assert_eq!(after(&expired), None);
     }
 
     #[test]

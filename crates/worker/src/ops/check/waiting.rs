@@ -138,6 +138,7 @@ mod tests {
     #[test]
     fn a_plan_that_stands_is_a_warning_that_says_why() {
         let standing = Plan {
+            version: 1,
             id: PlanId(3),
             state: PlanState::Paused,
             by: "sari".to_owned(),

@@ -58,11 +58,12 @@ struct CountsView {
     rejected: u64,
     dead: u64,
     discarded: u64,
+    expired: u64,
 }
 
 impl PlanView {
     pub(super) fn new(plan: &Plan) -> Self {
-        let PlanCounts { items, waiting, refused, skipped, replayed, succeeded, rejected, dead, discarded } =
+        let PlanCounts { items, waiting, refused, skipped, replayed, succeeded, rejected, dead, discarded, expired } =
             plan.counts;
         let pause = plan.pause.as_ref();
         Self {
@@ -78,7 +79,17 @@ impl PlanView {
             count: items,
             amount: plan.amount.into(),
             released_amount: plan.released.into(),
-            counts: CountsView { waiting, refused, skipped, under_way: replayed, succeeded, rejected, dead, discarded },
+            counts: CountsView {
+                waiting,
+                refused,
+                skipped,
+                under_way: replayed,
+                succeeded,
+                rejected,
+                dead,
+                discarded,
+                expired,
+            },
             items_per_second: per_second(plan),
             canary: plan.terms.canary,
             max_failed_percent: plan.terms.max_failed_pct,
@@ -265,6 +276,7 @@ pub(super) fn plan_text(plan: &Plan, now: Timestamp, color: bool) -> String {
         ("rejected", of(counts.rejected)),
         ("dead again", of(counts.dead)),
         ("discarded", of(counts.discarded)),
+        ("expired", of(counts.expired)),
         ("refused", of(counts.refused)),
         ("skipped", of(counts.skipped)),
         ("pace", (counts.waiting > 0).then(|| format!("one every {} ms", rate.as_millis()))),
@@ -354,8 +366,7 @@ async fn act(args: &PlanActArgs, wish: Wish, desk: &Desk<'_>) -> Result<Exit, Co
     match wish {
         Wish::Pause => {
             let detail = format!("{}: {}", actor.by, actor.reason);
-            let paused =
-                desk.store.pause_plan(plan.id, PlanPause::Operator, detail, at, Vec::new(), Some(audit)).await?;
+            let paused = desk.store.pause_plan(plan.id, None, PlanPause::Operator, detail, audit).await?;
             if !paused {
                 return Err(ended(&known(args.id, desk).await?));
             }
@@ -372,6 +383,12 @@ async fn resume(args: &PlanResumeArgs, desk: &Desk<'_>) -> Result<Exit, CommandE
     let plan = known(args.id, desk).await?;
     match plan.state {
         PlanState::Paused => {}
+        PlanState::Running if args.max_amount.is_some() => {
+            return Err(CommandError::Refused {
+                what: format!("plan {} runs: its limits are those it was made with", plan.id),
+                hint: format!("pause it first: worker dlq plans pause {}", plan.id),
+            });
+        }
         PlanState::Running => desk.output.say(&format!("plan {} runs already", plan.id)),
         _ => return Err(ended(&plan)),
     }

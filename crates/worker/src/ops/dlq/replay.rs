@@ -1,7 +1,9 @@
 //! `worker dlq replay`: freezes a set, shows it, and lets it go as a plan.
 
+use std::time::Duration;
+
 use outbox::{
-    DeadLetter, NewPlan, NewPlanItem, Plan, PlanFace, PlanId, PlanItem, PlanState, PlanTerms, StoreError, Total,
+    DeadLetter, NewPlan, NewPlanItem, Plan, PlanFace, PlanId, PlanItem, PlanState, PlanTerms, Store, StoreError, Total,
 };
 use serde::Serialize;
 use serde_json::json;
@@ -19,6 +21,8 @@ use crate::replay::{Replayer, Rules, Verdict, verdict};
 const TOLD: usize = 5;
 /// Items read at a time.
 const PART: usize = 1_000;
+/// A plan that somebody else works off is looked at so often.
+const WATCH_EVERY: Duration = Duration::from_millis(200);
 
 /// A dead letter of the set, and what a replay would do.
 struct Judged {
@@ -41,10 +45,16 @@ pub(super) async fn replay(args: &DlqReplayArgs, desk: &Desk<'_>) -> Result<Exit
     if args.act.dry_run {
         return tell_dry_run(&set, &args.terms, desk);
     }
-    ask(&args.act, desk.output, &format!("replay {}?", counted(allowed as u64, "dead letter")))?;
+    let amount = rupiah(released(&set).minor());
+    ask(&args.act, desk.output, &format!("replay {}, {amount}?", counted(allowed as u64, "dead letter")))?;
     let actor = Actor::of(&args.act, desk.environment);
     let id = desk.store.make_plan(plan_of(&set, &args.terms, &actor, desk)).await?;
-    desk.output.say(&format!("plan {id}: a running worker works it off too, whatever becomes of this command"));
+    let works = if Store::is_held(&desk.config.store.path) {
+        "the running worker works it off, whatever becomes of this command"
+    } else {
+        "no worker runs: this command works it off, and a worker goes on with it when one starts"
+    };
+    desk.output.say(&format!("plan {id}: {works}"));
     if args.detach {
         return tell(id, false, desk).await;
     }
@@ -89,7 +99,9 @@ pub(super) async fn judge(letter: &DeadLetter, rules: &Rules, desk: &Desk<'_>) -
 /// Says what the set is, what will be done, and what is refused.
 fn show(set: &[Judged], terms: &TermsArgs, desk: &Desk<'_>) {
     let say = |line: &str| desk.output.say(line);
-    let letters: Vec<DeadLetter> = set.iter().map(|judged| judged.letter.clone()).collect();
+    let allowed = set.iter().filter(|judged| judged.verdict.refusal().is_none());
+    let letters: Vec<DeadLetter> =
+        allowed.map(|judged| DeadLetter { amount: amount_of(judged), ..judged.letter.clone() }).collect();
     say(&format!("replay {}", preview(&letters)));
     let count = |is: fn(&Verdict) -> bool| set.iter().filter(|judged| is(&judged.verdict)).count() as u64;
     let what = [
@@ -192,32 +204,51 @@ fn item_of(judged: &Judged) -> NewPlanItem {
             .or_else(|| letter.claimed_reference.clone()),
         amount: amount_of(judged),
         money_state: letter.money_state,
+        expires: judged.verdict == Verdict::Expires,
         refused: judged.verdict.refusal().map(str::to_owned),
     }
 }
 
-/// Works the plan off until it stands or ended, or, unless all of it is waited for, nothing can be let go for now.
+/// Watches the plan, and works it off where no worker does, until it stands or ended; or, unless all of it is waited for,
+/// until nothing can be let go for now.
 pub(super) async fn watch(id: PlanId, rules: Rules, wait: bool, desk: &Desk<'_>) -> Result<(), CommandError> {
     let mut replayer = Replayer::new(desk.store.clone(), *desk.clock, rules);
-    let Some(plan) = desk.store.plan(id).await? else { return Ok(()) };
+    let Some(mut plan) = desk.store.plan(id).await? else { return Ok(()) };
     let bar = desk.output.progress(plan.counts.items - plan.counts.refused, "replaying");
-    loop {
-        let pause = replayer.turn().await?;
-        let Some(plan) = desk.store.plan(id).await? else { break };
+    while plan.state == PlanState::Running {
+        let is_held = Store::is_held(&desk.config.store.path);
+        let pause = if is_held { WATCH_EVERY } else { replayer.work(plan).await? };
+        let Some(now) = desk.store.plan(id).await? else { break };
+        plan = now;
         let counts = &plan.counts;
         bar.set_position(if wait { counts.ended() + counts.skipped } else { counts.released() + counts.skipped });
-        let waits_for_canaries = waits_for_canaries(&plan);
-        if plan.state != PlanState::Running || (!wait && (counts.waiting == 0 || waits_for_canaries)) {
+        let only_outcomes_are_missing = counts.waiting == 0 || waits_for_canaries(&plan);
+        if plan.state == PlanState::Running && only_outcomes_are_missing && (!wait || !is_held) {
             bar.finish_and_clear();
-            if plan.state == PlanState::Running && waits_for_canaries {
-                let first = counted(plan.terms.canary, "canary item");
-                desk.output.say(&format!("the rest goes when {first} succeeded: `worker dlq plans show {id}`"));
-            }
-            break;
+            desk.output.say(&what_is_missing(&plan, is_held));
+            return Ok(());
         }
         tokio::time::sleep(pause).await;
     }
+    bar.finish_and_clear();
     Ok(())
+}
+
+fn what_is_missing(plan: &Plan, is_held: bool) -> String {
+    let under_way = counted(plan.counts.replayed, "item");
+    let id = plan.id;
+    match (plan.counts.waiting, is_held) {
+        (0, true) => {
+            format!("{under_way} under way: `worker dlq plans show {id}` tells how they end, --wait waits for it")
+        }
+        (0, false) => format!("{under_way} to be driven: start `worker run`"),
+        (_, true) => {
+            format!("the rest goes when the first {} succeeded: `worker dlq plans show {id}`", plan.terms.canary)
+        }
+        (_, false) => {
+            format!("the rest goes when the first {} succeeded, once `worker run` drives them", plan.terms.canary)
+        }
+    }
 }
 
 const fn waits_for_canaries(plan: &Plan) -> bool {
@@ -241,7 +272,7 @@ fn tell_dry_run(set: &[Judged], terms: &TermsArgs, desk: &Desk<'_>) -> Result<Ex
     let items = set.iter().map(|judged| ItemView::planned(&item_of(judged), judged.verdict.effect())).collect();
     let told = Told { plan: None, items, dry_run: true };
     let text = || {
-        let pace = std::time::Duration::from_micros(terms.rate.interval_us.unsigned_abs());
+        let pace = Duration::from_micros(terms.rate.interval_us.unsigned_abs());
         let allowed = set.iter().filter(|judged| judged.verdict.refusal().is_none()).count();
         let takes = pace.saturating_mul(u32::try_from(allowed).unwrap_or(u32::MAX));
         format!("nothing was changed; at this rate all are let go within {}\n", crate::output::age(takes))
@@ -280,7 +311,7 @@ const fn exit_of(plan: &Plan, waited: bool) -> Exit {
     if counts.skipped > 0 && counts.items == 1 {
         return Exit::Refused;
     }
-    let stands = matches!(plan.state, PlanState::Paused);
+    let stands = matches!(plan.state, PlanState::Paused | PlanState::Cancelled);
     if stands || counts.refused > 0 || counts.skipped > 0 || (waited && counts.failed() > 0) {
         return Exit::SomeFailed;
     }

@@ -182,6 +182,48 @@ async fn plans_are_listed_shown_halted_and_ended() {
     assert_eq!(actions, ["dlq_replay", "plan_pause", "plan_cancel"]);
 }
 
+/// Two refused messages that a mended configuration would take.
+async fn messages() -> Filled {
+    let filled = fixture::empty();
+    for (id, key) in [MALFORMED, CONFLICT].into_iter().zip(["key-1", "key-2"]) {
+        let body = format!(
+            r#"{{"partnerReferenceNo":"{key}","customerNumber":"081977817902","provider":"finpay",
+                "amount":{{"value":"1000000.00","currency":"IDR"}}}}"#
+        );
+        let refusal = fixture::refusal(id, engine::DeadReason::UnknownProvider, "", body.as_bytes());
+        filled.store.refuse(vec![refusal]).await.unwrap();
+    }
+    filled
+}
+
+#[tokio::test]
+async fn the_preview_tells_the_rupiah_of_messages_too() {
+    let filled = messages().await;
+    let (ended, json, said) = done(&filled, replay(&[MALFORMED, CONFLICT]), Format::Json).await;
+    assert_eq!(ended.unwrap(), Exit::Done);
+    assert!(said.starts_with("replay 2 dead letters, Rp 2,000,000"), "{said}");
+    assert!(said.contains("2 will go through the intake") && said.contains("start `worker run`"), "{said}");
+    let told: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(told["plan"]["releasedAmount"]["value"], "2000000.00");
+    assert_eq!(filled.store.jobs(outbox::JobFilter::default(), None, 9).await.unwrap().items.len(), 2);
+}
+
+#[tokio::test]
+async fn a_limit_for_a_plan_that_runs_is_refused_and_not_forgotten() {
+    let filled = messages().await;
+    let detached = DlqCommand::Replay(DlqReplayArgs {
+        choice: choice(&[MALFORMED, CONFLICT]),
+        detach: true,
+        act: acting(),
+        ..DlqReplayArgs::default()
+    });
+    done(&filled, detached, Format::Json).await.0.unwrap();
+    let max_amount = Some(outbox::Total::from_minor(100));
+    let resume = plans(PlansCommand::Resume(PlanResumeArgs { id: 1, max_amount, act: acting() }));
+    assert_eq!(done(&filled, resume, Format::Json).await.0.unwrap_err().exit(), Exit::Refused);
+    assert_eq!(filled.store.plan(PlanId(1)).await.unwrap().unwrap().counts.released(), 0);
+}
+
 /// The uniqueness window of the fixture's providers is the profile's; far later "not found" proves nothing.
 #[tokio::test]
 async fn m8_what_is_too_old_is_refused_with_an_explanation() {
