@@ -4,13 +4,16 @@
 //! For tests and benchmarks only: what cannot go on panics, and says what it saw. Nothing here knows the worker.
 
 mod broker;
+mod dice;
 pub mod http;
 mod leash;
 mod net;
+pub mod power;
 pub mod process;
 mod wait;
 
 pub use broker::Broker;
+pub use dice::Dice;
 pub use leash::Leash;
 pub use net::{free_port, random};
 pub use wait::{eventually, eventually_now};
