@@ -17,9 +17,6 @@ use tokio::sync::mpsc;
 
 use crate::{error::describe, health::HealthState, reserve::free_bytes, rows, writer::Message};
 
-/// Frames (pages of 4 KiB) in the WAL from which on it is moved into the file and started over. A page that changed many
-/// times is moved once: with a quarter of it the file is written a tenth more.
-pub(crate) const CHECKPOINT_FRAMES: usize = 4000;
 /// The most frames that are left to the writer, where a few more rounds get there.
 const LEFT_TO_WRITER: usize = 128;
 /// Of the room that is asked for this part has to be free on the file system itself, wherever the rest lies.
@@ -36,6 +33,8 @@ pub(crate) struct Housekeeper {
     pub(crate) writer: mpsc::WeakSender<Message>,
     /// Frames in the WAL after the last commit.
     pub(crate) wal_frames: Arc<AtomicUsize>,
+    /// From so many on the WAL is moved into the file.
+    pub(crate) checkpoint_frames: usize,
     /// The store counts as full below this.
     pub(crate) min_free: u64,
     /// What has to be free beyond it before the reserve is taken again.
@@ -68,7 +67,7 @@ impl Housekeeper {
     fn shorten_wal(&self, moved: usize) -> usize {
         let frames = self.wal_frames.load(Ordering::Relaxed);
         let mut moved = if frames < moved { 0 } else { moved };
-        if frames - moved < CHECKPOINT_FRAMES {
+        if frames - moved < self.checkpoint_frames {
             return moved;
         }
         for _ in 0..ROUNDS {

@@ -55,6 +55,9 @@ pub struct OpenOptions {
     pub min_free_bytes: u64,
     /// How often it looks.
     pub look_for_room_every: Duration,
+    /// Frames in the WAL (pages of 4 KiB) from which on it is moved into the file and started over. Only an exclusive store
+    /// does it by this number.
+    pub checkpoint_frames: usize,
     /// SQLite's page cache for writing, in KiB; each reader has a quarter of it.
     pub cache_kib: u32,
     /// Connections for reading, opened when first needed.
@@ -72,6 +75,8 @@ impl Default for OpenOptions {
             reserve_bytes: 16 << 20,
             min_free_bytes: 32 << 20,
             look_for_room_every: Duration::from_secs(1),
+            // A page that changed many times is moved once: with a quarter of it the file is written a tenth more.
+            checkpoint_frames: 4000,
             // More gives nothing, even at a million stored jobs: what is used again is little, and keys come at random.
             cache_kib: 2 << 10,
             readers: 2,
@@ -196,6 +201,7 @@ fn start(
             health: Arc::clone(&health),
             writer: sender.downgrade(),
             wal_frames: Arc::clone(&wal_frames),
+            checkpoint_frames: options.checkpoint_frames,
             min_free: scaled(path, options.min_free_bytes),
             reserve: scaled(path, options.reserve_bytes),
             every: options.look_for_room_every,
@@ -210,6 +216,7 @@ fn start(
         reserve,
         on_commit: options.on_commit.clone(),
         wal_frames,
+        checkpoint_frames: options.checkpoint_frames,
         housekeeper: wake,
         frames_told: 0,
         side_failed: false,

@@ -13,7 +13,6 @@ use crate::{
     CommitObserver, CommitSample, StoreError,
     error::{Rejected, classify, describe},
     health::HealthState,
-    housekeeper::CHECKPOINT_FRAMES,
     lock::SideFile,
     reserve::Reserve,
     task::{Room, Task},
@@ -48,6 +47,8 @@ pub(crate) struct Writer {
     pub(crate) on_commit: Option<CommitObserver>,
     /// Frames in the WAL after the last commit.
     pub(crate) wal_frames: Arc<AtomicUsize>,
+    /// From so many more on the housekeeper is told.
+    pub(crate) checkpoint_frames: usize,
     /// Tells the housekeeper that the WAL has grown.
     pub(crate) housekeeper: Option<std_mpsc::SyncSender<()>>,
     /// Its length when the housekeeper was last told.
@@ -267,7 +268,7 @@ impl Writer {
             self.frames_told = 0;
         }
         if let Some(housekeeper) = &self.housekeeper
-            && frames >= self.frames_told + CHECKPOINT_FRAMES
+            && frames >= self.frames_told + self.checkpoint_frames
         {
             self.frames_told = frames;
             match housekeeper.try_send(()) {

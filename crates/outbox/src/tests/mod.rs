@@ -23,6 +23,8 @@ mod lanes;
 mod opening;
 mod outcomes;
 pub(crate) mod plans;
+#[cfg(target_os = "linux")]
+mod power_loss;
 mod queries;
 mod reconcile;
 mod record;
