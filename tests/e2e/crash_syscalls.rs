@@ -5,7 +5,6 @@
 use std::process::Command;
 use std::time::Duration;
 
-use crate::harness::worker::binary;
 use crate::harness::{Stage, eventually_now, long};
 
 const LIMIT: Duration = Duration::from_secs(90);
@@ -36,11 +35,7 @@ async fn sweep(name: &str, calls: &str, last: u32, step: usize) {
         let mut traced = Command::new("strace");
         traced.args(["-f", "-qq", "-o", "/dev/null", "-e", &format!("trace={calls}")]);
         traced.args(["-e", &format!("inject={calls}:signal=SIGKILL:when={moment}")]);
-        traced.arg(binary()).args(["-c", "worker.toml", "run"]).current_dir(stage.worker.dir());
-        let plain = stage.worker.command(&[]);
-        traced
-            .envs(plain.get_envs().filter_map(|(name, value)| value.map(|value| (name.to_owned(), value.to_owned()))));
-        stage.worker.spawn_as(&mut traced);
+        stage.worker.spawn_under(traced);
         let jobs = stage.jobs(name, count);
         stage.publish(&jobs).await;
         // It dies at its moment, or there are not so many calls in a run of these few jobs.

@@ -24,6 +24,7 @@ mod harness_self_test;
 mod hostile_input;
 mod lanes;
 mod memory;
+mod power_loss;
 mod provider_faults;
 mod replay;
 mod restored;

@@ -152,6 +152,14 @@ impl WorkerProc {
         self.spawn_as(&mut command);
     }
 
+    /// Starts `worker run` under a tool that runs what is named by its last arguments, and does not wait.
+    pub(crate) fn spawn_under(&mut self, mut tool: Command) {
+        let plain = self.command(&["run"]);
+        tool.arg(plain.get_program()).args(plain.get_args()).current_dir(&self.dir);
+        tool.envs(plain.get_envs().filter_map(|(name, value)| value.map(|value| (name.to_owned(), value.to_owned()))));
+        self.spawn_as(&mut tool);
+    }
+
     /// Starts this command as the worker (a wrapper around `worker run`).
     pub(crate) fn spawn_as(&mut self, command: &mut Command) {
         assert!(self.process.is_none(), "one process at a time");

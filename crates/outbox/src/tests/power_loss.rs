@@ -193,21 +193,15 @@ async fn m1_without_any_one_kind_of_sync_a_power_loss_is_found_to_do_harm() {
     let mut dice = Dice::new("power loss, controls");
     let dir = fast_dir();
     let life = Life::live(dir.path(), 0, &BTreeMap::new(), &Facts::default());
-    let ops = &life.recording.ops;
-    let syncs = |what: &dyn Fn(usize, &Call) -> bool| -> BTreeSet<usize> {
-        ops.iter().enumerate().filter(|(n, op)| what(*n, &op.call)).map(|(n, _)| n).collect()
-    };
-    let of = |file: &'static str| move |call: &Call| matches!(call, Call::Sync { file: synced } if synced == file);
-    // `synchronous = NORMAL` syncs the WAL when it is moved into the file, and not when it commits.
-    let before_moving = |n: usize| matches!(life.recording.next_of_thread(n).map(|op| &op.call), Some(Call::Write { file, .. }) if file == "s.db");
+    let recording = &life.recording;
     for (without, void, expected) in [
-        ("synchronous = NORMAL", syncs(&|n, call| of("s.db-wal")(call) && !before_moving(n)), [Fault::Lost].as_slice()),
+        ("synchronous = NORMAL", recording.left_out_by_normal("s.db"), [Fault::Lost].as_slice()),
         (
             "no sync of the file before the WAL starts over",
-            syncs(&|_, call| of("s.db")(call)),
+            recording.syncs(|call| matches!(call, Call::Sync { file } if file == "s.db")),
             &[Fault::Refused, Fault::Damaged],
         ),
-        ("no sync of the directory", syncs(&|_, call| matches!(call, Call::SyncNames)), &[Fault::Lost]),
+        ("no sync of the directory", recording.syncs(|call| *call == Call::SyncNames), &[Fault::Lost]),
     ] {
         assert!(!void.is_empty(), "{without}");
         let mut tally = Tally::default();

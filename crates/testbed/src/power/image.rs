@@ -1,8 +1,9 @@
 //! Choosing what the power leaves.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io;
+use std::io::{self, Write as _};
 use std::ops::Range;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use super::disk::{Change, File, Name, Pending};
@@ -30,12 +31,15 @@ impl Image {
         self.lost > 0 && self.kept > 0
     }
 
-    /// Writes the files into a directory.
+    /// Writes the files into a directory that has none of them, for their owner's eyes only.
     ///
     /// # Errors
     /// As the file system says.
     pub fn write_to(&self, dir: &Path) -> io::Result<()> {
-        self.files.iter().try_for_each(|(name, content)| std::fs::write(dir.join(name), content))
+        self.files.iter().try_for_each(|(name, content)| {
+            let file = std::fs::File::options().write(true).create_new(true).mode(0o600).open(dir.join(name));
+            file.and_then(|mut file| file.write_all(content))
+        })
     }
 }
 

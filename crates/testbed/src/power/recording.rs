@@ -1,5 +1,6 @@
 //! The calls of a process, in the order in which they began and ended.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 /// What a call does to the directory, or says to the world.
@@ -98,11 +99,24 @@ impl Recording {
         }
     }
 
-    /// The next call of the same thread that changes or syncs something, from call `op` on.
-    pub fn next_of_thread(&self, op: usize) -> Option<&Op> {
-        let thread = self.ops[op].thread;
-        self.ops[op + 1..]
-            .iter()
-            .find(|next| next.thread == thread && !matches!(next.call, Call::Said { .. } | Call::Open { .. }))
+    /// Every sync that is one of these.
+    pub fn syncs(&self, are: impl Fn(&Call) -> bool) -> BTreeSet<usize> {
+        let is_one = |op: &Op| matches!(op.call, Call::Sync { .. } | Call::SyncNames) && are(&op.call);
+        (0..self.ops.len()).filter(|op| is_one(&self.ops[*op])).collect()
+    }
+
+    /// The syncs that SQLite leaves out of this store with `synchronous = NORMAL`: those of the WAL at a commit. It syncs the
+    /// WAL only before it is moved into the file.
+    pub fn left_out_by_normal(&self, store: &str) -> BTreeSet<usize> {
+        let wal = format!("{store}-wal");
+        let mut syncs = self.syncs(|call| matches!(call, Call::Sync { file } if *file == wal));
+        syncs.retain(|op| {
+            let thread = self.ops[*op].thread;
+            let next = self.ops[op + 1..].iter().find(|next| {
+                next.thread == thread && !matches!(next.call, Call::Said { .. } | Call::Open { .. } | Call::SyncNames)
+            });
+            !matches!(next.map(|op| &op.call), Some(Call::Write { file, .. }) if file == store)
+        });
+        syncs
     }
 }

@@ -10,12 +10,14 @@ use super::recording::{Call, Moment, Op, Recording};
 const CALLS: &str = "trace=openat,pwrite64,write,writev,sendto,fdatasync,fsync,ftruncate,fallocate,\
                      rename,renameat,renameat2,unlink,unlinkat";
 
-/// A command that runs `program` and writes its calls into the file `trace`.
-pub fn record(program: &Path, trace: &Path) -> Command {
+/// A command that runs what is named by its next arguments, and writes its calls into the file `trace`.
+///
+/// Where it is killed together with what it runs, the file lacks nothing that anybody can know of.
+pub fn record(trace: &Path) -> Command {
     let mut command = Command::new("strace");
     // Every byte of every call, in hexadecimal; descriptors with what they are.
     command.args(["-f", "--seccomp-bpf", "-qq", "-xx", "-y", "-s", "67108864", "-e", "signal=none", "-e", CALLS]);
-    command.arg("-o").arg(trace).arg(program);
+    command.arg("-o").arg(trace);
     command
 }
 
@@ -38,7 +40,8 @@ pub(super) fn read(trace: &str, dir: &Path, skips: fn(&str) -> bool) -> Result<R
     // By thread: the call that has not returned. `None`: one that is of no interest.
     let mut open: BTreeMap<u32, Option<usize>> = BTreeMap::new();
     let mut failed: Vec<usize> = Vec::new();
-    for line in trace.lines() {
+    // A line that has no end was being written when strace was killed.
+    for line in trace.split_inclusive('\n').filter_map(|line| line.strip_suffix('\n')) {
         let wrong = |what: &str| format!("{what}: {}", line.get(..line.len().min(200)).unwrap_or_default());
         let (thread, rest) = line.split_once(' ').ok_or_else(|| wrong("no thread"))?;
         let thread: u32 = thread.parse().map_err(|_no_number| wrong("no thread"))?;
@@ -256,7 +259,8 @@ mod tests {
             format!("8  fdatasync(4<{wal}>) = ?"),
             "8  +++ killed by SIGKILL +++".to_owned(),
         ];
-        let read = read(&lines.join("\n"), Path::new("/d"), |name| name.ends_with("-shm")).unwrap();
+        let read = read(&(lines.join("\n") + "\n8  fdatasync(4<\\x2f"), Path::new("/d"), |name| name.ends_with("-shm"))
+            .unwrap();
         let (db, wal) = (|| "s.db".to_owned(), || "s.db-wal".to_owned());
         let calls: Vec<Call> = read.ops.iter().map(|op| op.call.clone()).collect();
         let said = |to: &str, text: &str| Call::Said { to: to.to_owned(), bytes: text.as_bytes().to_vec() };
@@ -295,7 +299,7 @@ mod tests {
             format!("7  rename(\"{db}\", \"{}\") = 0", hex("/d/t.db")),
             "what".to_owned(),
         ] {
-            assert!(read(&line, Path::new("/d"), |_| false).is_err(), "{line}");
+            assert!(read(&format!("{line}\n"), Path::new("/d"), |_| false).is_err(), "{line}");
         }
     }
 }

@@ -116,7 +116,8 @@ impl Life {
         fs::write(dir.join("said"), said_before.lines()).unwrap();
         let store = fs::canonicalize(dir.join("store")).unwrap();
         fs::write(dir.join("where"), store.to_str().unwrap()).unwrap();
-        let ran = power::record(&std::env::current_exe().unwrap(), &dir.join("trace"))
+        let ran = power::record(&dir.join("trace"))
+            .arg(std::env::current_exe().unwrap())
             .args(["--exact", CHILD, "--nocapture", "--test-threads=1"])
             .env(STORE, store.join("s.db"))
             .env(LIFE, number.to_string())

@@ -1,0 +1,103 @@
+//! The power goes, again and again, under a worker under load: its store is what the disk may have kept, the broker and the
+//! provider are as they were told.
+//!
+//! `testbed::power` says what a disk may keep. Hundreds of images of one store are judged by the tests of the outbox; here the
+//! whole worker goes on with a few of them, and the oracle judges what came of it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use testbed::power::{self, Disk, Image, Recording};
+
+use crate::harness::{Dice, Stage, WorkerProc, long};
+
+const LIMIT: Duration = Duration::from_secs(180);
+/// Images in which a sync that is not there is looked for.
+const CONTROLS: usize = 3;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn m1_when_the_power_goes_under_load_nothing_is_lost_or_paid_twice() {
+    let mut dice = Dice::new("power");
+    let mut stage = Stage::prepare("power").await;
+    stage.settings.prefetch = 24;
+    stage.settings.log_level = "info";
+    stage.sim.behave(|behaviour| behaviour.latency = Duration::from_millis(60));
+    stage.reconfigure();
+    let dir = fs::canonicalize(stage.worker.dir()).unwrap();
+    let (mut torn, mut lost, mut missed) = (0, 0, 0);
+    for _ in 0..if long() { 100 } else { 6 } {
+        let before = store(&dir);
+        stage.worker.spawn_under(power::record(&dir.join("trace")));
+        let jobs = stage.jobs("power", 150);
+        stage.publish(&jobs).await;
+        stage.worker.wait_ready();
+        // The moment is what is random here; it is not a wait for anything.
+        tokio::time::sleep(dice.span(Duration::from_millis(20), Duration::from_millis(700))).await;
+        stage.worker.kill();
+
+        let trace = fs::read_to_string(dir.join("trace")).unwrap();
+        let recording = Recording::read(&trace, &dir, is_not_kept).unwrap();
+        let image = |void: BTreeSet<usize>, dice: &mut Dice| {
+            let mut disk = Disk::new(&recording, &before, void);
+            disk.play_to(usize::MAX);
+            disk.image(dice)
+        };
+        let left = image(BTreeSet::new(), &mut dice);
+        assert_eq!(missing(&stage, &left), Vec::<String>::new(), "told, and not in the store");
+        for _ in 0..CONTROLS {
+            let without = image(recording.left_out_by_normal("worker.db"), &mut dice);
+            missed += usize::from(!missing(&stage, &without).is_empty());
+        }
+        torn += usize::from(left.is_torn());
+        lost += left.lost;
+        put_back(&dir, &left);
+    }
+    stage.worker.start();
+    stage.settled(LIMIT).await;
+
+    stage.verdict().assert_all_succeeded();
+    let asked = "the store may not know everything that was done";
+    assert!(!stage.worker.log().contains(asked), "a power loss is no restore");
+    eprintln!(
+        "power: {torn} torn images, {lost} sectors lost; with synchronous = NORMAL {missed} would have lost jobs"
+    );
+    assert!(missed > 0, "without the syncs of its commits the store would have forgotten jobs");
+}
+
+/// What is not there after a power loss, and what is no part of the store.
+fn is_not_kept(name: &str) -> bool {
+    !name.starts_with("worker.db") || name.ends_with("-shm") || name.ends_with(".reserve")
+}
+
+/// The files of the store.
+fn store(dir: &Path) -> BTreeMap<String, Vec<u8>> {
+    let names = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    names.filter(|name| !is_not_kept(name)).map(|name| (name.clone(), fs::read(dir.join(name)).unwrap())).collect()
+}
+
+/// The store is what the power left of it.
+fn put_back(dir: &Path, left: &Image) {
+    for entry in fs::read_dir(dir).unwrap().map(Result::unwrap) {
+        if entry.file_name().to_str().is_some_and(|name| name.starts_with("worker.db")) {
+            fs::remove_file(entry.path()).unwrap();
+        }
+    }
+    left.write_to(dir).unwrap();
+}
+
+/// Jobs of which the broker has a terminal event, and which the image does not know as ended.
+fn missing(stage: &Stage, image: &Image) -> Vec<String> {
+    let dir = tempfile::tempdir().unwrap();
+    image.write_to(dir.path()).unwrap();
+    let worker = WorkerProc::configure(dir.path(), &stage.settings);
+    let told = stage.outcomes.terminal_by_reference().into_keys();
+    if !worker.ask(&["jobs", "list"]).status.success() {
+        // Nothing is left, or nothing that could be opened.
+        return told.collect();
+    }
+    let listed = worker.list(&["jobs", "list", "--state", "succeeded"]);
+    let known: BTreeSet<&str> = listed.iter().filter_map(|job| job["partnerReferenceNo"].as_str()).collect();
+    told.filter(|reference| !known.contains(reference.as_str())).collect()
+}
