@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use outbox::{
     DeadLetter, NewPlan, NewPlanItem, Plan, PlanFace, PlanId, PlanItem, PlanState, PlanTerms, Store, StoreError, Total,
 };
@@ -19,6 +20,8 @@ use crate::replay::{Replayer, Rules, Verdict, verdict};
 
 /// Reasons of refusals that are told one by one.
 const TOLD: usize = 5;
+/// Dead letters that are looked at at once.
+const AT_ONCE: usize = 32;
 /// Items read at a time.
 const PART: usize = 1_000;
 /// A plan that somebody else works off is looked at so often.
@@ -65,9 +68,15 @@ pub(super) async fn replay(args: &DlqReplayArgs, desk: &Desk<'_>) -> Result<Exit
 async fn judged(letters: Vec<DeadLetter>, rules: &Rules, desk: &Desk<'_>) -> Result<Vec<Judged>, CommandError> {
     let bar = desk.output.progress(letters.len() as u64, "looking");
     let mut set = Vec::with_capacity(letters.len());
-    for letter in letters {
-        let verdict = judge(&letter, rules, desk).await?;
-        set.push(Judged { letter, verdict });
+    // Several reads at once: what each costs is mostly the way to the store's threads.
+    let mut looks = stream::iter(letters)
+        .map(async |letter| {
+            let verdict = judge(&letter, rules, desk).await?;
+            Ok::<_, CommandError>(Judged { letter, verdict })
+        })
+        .buffered(AT_ONCE);
+    while let Some(judged) = looks.try_next().await? {
+        set.push(judged);
         bar.inc(1);
     }
     bar.finish_and_clear();
