@@ -9,7 +9,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use testbed::power::{self, Disk, Image, Recording};
+use testbed::power::{self, Disk, Image, Names, Recording};
 
 use crate::harness::{Dice, Stage, WorkerProc, long};
 
@@ -40,7 +40,7 @@ async fn m1_when_the_power_goes_under_load_nothing_is_lost_or_paid_twice() {
         let trace = fs::read_to_string(dir.join("trace")).unwrap();
         let recording = Recording::read(&trace, &dir, is_not_kept).unwrap();
         let image = |void: BTreeSet<usize>, dice: &mut Dice| {
-            let mut disk = Disk::new(&recording, &before, void);
+            let mut disk = Disk::new(&recording, &before, void, Names::ByDirectory);
             disk.play_to(usize::MAX);
             disk.image(dice)
         };

@@ -5,13 +5,13 @@
 //!
 //! Longer: `POWER_LOSS_IMAGES=20000`, as `tests/run --long` has it. `E2E_SEED` chooses moments and images, but every recording
 //! is another, for its threads are not ours to order: so a failing image is left behind with its recording, and
-//! `POWER_LOSS_REPLAY="DIR MOMENT SEED"` judges it again.
+//! `POWER_LOSS_REPLAY="…"`, as it is printed, judges it again.
 
 use std::{collections::BTreeMap, collections::BTreeSet, path::Path};
 
 use testbed::{
     Dice,
-    power::{Call, Disk, Image, Op},
+    power::{Call, Disk, Image, Names, Op},
 };
 
 use facts::Facts;
@@ -23,11 +23,13 @@ mod judge;
 mod life;
 
 /// Images of a run of all tests.
-const IMAGES: usize = 600;
+const IMAGES: usize = 400;
 /// Processes, one after the other, each on what the power left of the one before.
 const LIVES: u64 = 3;
 /// Images of such a chain of lives at the most; then another one begins on an empty directory.
 const OF_A_CHAIN: usize = 900;
+/// What makes names durable: both have to do.
+const LAWS: [(&str, Names); 2] = [("directory", Names::ByDirectory), ("file", Names::ByFile)];
 /// Images of each control.
 const OF_CONTROLS: usize = 40;
 
@@ -78,17 +80,17 @@ async fn one(disk: &Disk<'_>, facts: &Facts, seed: u64) -> (Image, Finding) {
     (image, finding)
 }
 
-/// Cuts the power so many times, at moments all over the life, and hands each image with its moment and seed to `see`.
+/// Cuts the power so many times, at moments all over the life, while this disk plays it; hands each image with its moment
+/// and seed to `see`.
 async fn cut(
     life: &Life,
+    mut disk: Disk<'_>,
     images: usize,
-    void: BTreeSet<usize>,
     dice: &mut Dice,
     mut see: impl FnMut(usize, u64, Image, Finding),
 ) {
     let mut cuts: Vec<(usize, u64)> = (0..images).map(|_| (moment(life, dice), dice.roll())).collect();
     cuts.sort_unstable();
-    let mut disk = Disk::new(&life.recording, &life.found, void);
     let (mut facts, mut heard) = (life.said_before.clone(), 0);
     for (moment, seed) in cuts {
         disk.play_to(moment);
@@ -157,28 +159,32 @@ async fn chain(images: usize, dice: &mut Dice, tally: &mut Tally) {
         let dir = fast_dir();
         let life = Life::live(dir.path(), number, &found, &said);
         must_show_everything(&life);
+        let share = images.div_ceil(usize::try_from(LIVES).unwrap() * LAWS.len());
         let mut wrong = None;
-        let share = images.div_ceil(usize::try_from(LIVES).unwrap());
-        cut(&life, share, BTreeSet::new(), dice, |moment, seed, image, finding| {
-            tally.add(&image, &finding);
-            if !finding.faults.is_empty() {
-                wrong.get_or_insert((moment, seed, finding));
-            }
-        })
-        .await;
-        if let Some((moment, seed, finding)) = wrong {
+        for (name, law) in LAWS {
+            let disk = Disk::new(&life.recording, &life.found, BTreeSet::new(), law);
+            cut(&life, disk, share, dice, |moment, seed, image, finding| {
+                tally.add(&image, &finding);
+                if !finding.faults.is_empty() {
+                    wrong.get_or_insert((name, moment, seed, finding));
+                }
+            })
+            .await;
+        }
+        if let Some((name, moment, seed, finding)) = wrong {
             let dir = dir.keep();
-            panic!("{:?}\nagain: POWER_LOSS_REPLAY='{} {moment} {seed}'", finding.faults, dir.display());
+            panic!("{:?}\nagain: POWER_LOSS_REPLAY='{} {name} {moment} {seed}'", finding.faults, dir.display());
         }
         (found, said) = life.cut(dice);
     }
 }
 
 async fn replay(wanted: &str) {
-    let [dir, moment, seed] = wanted.split(' ').collect::<Vec<_>>()[..] else { panic!("DIR MOMENT SEED: {wanted}") };
+    let [dir, name, moment, seed] = wanted.split(' ').collect::<Vec<_>>()[..] else { panic!("four words: {wanted}") };
     let life = Life::read(Path::new(dir));
     let moment = moment.parse().unwrap();
-    let mut disk = Disk::new(&life.recording, &life.found, BTreeSet::new());
+    let law = LAWS.iter().find(|(known, _)| *known == name).unwrap().1;
+    let mut disk = Disk::new(&life.recording, &life.found, BTreeSet::new(), law);
     disk.play_to(moment);
     let mut facts = life.said_before.clone();
     life.hear(&mut facts, 0, moment);
@@ -205,7 +211,8 @@ async fn m1_without_any_one_kind_of_sync_a_power_loss_is_found_to_do_harm() {
     ] {
         assert!(!void.is_empty(), "{without}");
         let mut tally = Tally::default();
-        cut(&life, OF_CONTROLS, void, &mut dice, |_, _, image, finding| tally.add(&image, &finding)).await;
+        let disk = Disk::new(recording, &life.found, void, Names::ByDirectory);
+        cut(&life, disk, OF_CONTROLS, &mut dice, |_, _, image, finding| tally.add(&image, &finding)).await;
         eprintln!("{without}: {tally:?}");
         assert!(expected.iter().any(|fault| tally.faults.contains_key(fault)), "{without}: {tally:?}");
     }

@@ -7,8 +7,8 @@
 //! of it that had *returned* when the sync was called. Of everything later, nothing is promised:
 //! - each sector of 512 bytes holds, apart from all others, any of the contents it had since the sync;
 //! - the file's length is, apart from its sectors, any of those it had; what is beyond what was written reads as zeros;
-//! - a name made, removed or changed is there in any of its states since the last sync of the *directory*, apart from the
-//!   other names: syncing a file does not make its name durable.
+//! - a name made or removed is there in any of its states since the last sync that keeps names ([`Names`]), apart from the
+//!   other names.
 //!
 //! So writes are torn, reordered within a file and across files, kept without the length and the other way round. A call that
 //! was under way when the power went may have had its effect, in parts; a sync that had not returned has none.
@@ -23,7 +23,10 @@ mod image;
 mod recording;
 mod strace;
 
-pub use disk::Disk;
+pub use disk::{Disk, Names};
 pub use image::Image;
 pub use recording::{Call, Moment, Op, Recording};
 pub use strace::record;
+
+#[cfg(test)]
+mod tests;

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fs, path::Path, process::Stdio};
 
 use testbed::{
     Dice,
-    power::{self, Call, Disk, Recording},
+    power::{self, Call, Disk, Names, Recording},
 };
 
 use super::{
@@ -165,7 +165,7 @@ impl Life {
     pub(super) fn cut(&self, dice: &mut Dice) -> (BTreeMap<String, Vec<u8>>, Facts) {
         let half = self.recording.moments.len() / 2;
         let moment = half + dice.below(half);
-        let mut disk = Disk::new(&self.recording, &self.found, [].into());
+        let mut disk = Disk::new(&self.recording, &self.found, [].into(), Names::ByDirectory);
         disk.play_to(moment);
         let mut facts = self.said_before.clone();
         self.hear(&mut facts, 0, moment);
