@@ -14,8 +14,10 @@ use testbed::power::{self, Disk, Image, Names, Recording};
 use crate::harness::{Dice, Stage, WorkerProc, long};
 
 const LIMIT: Duration = Duration::from_secs(180);
-/// Images in which a sync that is not there is looked for.
+/// Images in which a sync that is not there is looked for: so many of each of the first cuts.
 const CONTROLS: usize = 3;
+/// Cuts of a run of all tests.
+const CUTS: usize = 6;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn m1_when_the_power_goes_under_load_nothing_is_lost_or_paid_twice() {
@@ -27,7 +29,7 @@ async fn m1_when_the_power_goes_under_load_nothing_is_lost_or_paid_twice() {
     stage.reconfigure();
     let dir = fs::canonicalize(stage.worker.dir()).unwrap();
     let (mut torn, mut lost, mut missed) = (0, 0, 0);
-    for _ in 0..if long() { 100 } else { 6 } {
+    for cut in 0..if long() { 10 * CUTS } else { CUTS } {
         let before = store(&dir);
         stage.worker.spawn_under(power::record(&dir.join("trace")));
         let jobs = stage.jobs("power", 150);
@@ -46,7 +48,7 @@ async fn m1_when_the_power_goes_under_load_nothing_is_lost_or_paid_twice() {
         };
         let left = image(BTreeSet::new(), &mut dice);
         assert_eq!(missing(&stage, &left), Vec::<String>::new(), "told, and not in the store");
-        for _ in 0..CONTROLS {
+        for _ in 0..if cut < CUTS { CONTROLS } else { 0 } {
             let without = image(recording.left_out_by_normal("worker.db"), &mut dice);
             missed += usize::from(!missing(&stage, &without).is_empty());
         }

@@ -21,10 +21,17 @@ pub(super) enum Level {
     Ended,
     /// Its outcome is marked as confirmed.
     Marked,
+    /// A tombstone is left of it.
+    Shrunk,
 }
 
-const LEVELS: [(&str, Level); 4] =
-    [("accepted", Level::Accepted), ("sending", Level::Sending), ("ended", Level::Ended), ("marked", Level::Marked)];
+const LEVELS: [(&str, Level); 5] = [
+    ("accepted", Level::Accepted),
+    ("sending", Level::Sending),
+    ("ended", Level::Ended),
+    ("marked", Level::Marked),
+    ("shrunk", Level::Shrunk),
+];
 
 /// How far it has come at least, for that was acknowledged, and at most, for nothing more was begun.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeMap, path::Path};
 
+use serde::{Deserialize, Serialize};
+
 use super::{
     super::*,
     facts::{Facts, Level},
@@ -9,7 +11,7 @@ use super::{
 };
 
 /// What is wrong with an image.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(super) enum Fault {
     /// The store does not open.
     Refused,
@@ -83,8 +85,9 @@ fn whole(path: &Path, finding: &mut Finding) {
     finding.must(foreign == "0", Fault::Damaged, || format!("{foreign} references to nothing"));
     let halves = says(
         "SELECT count(*) || '' FROM jobs WHERE (state = 'succeeded') <> (outcome_id IS NOT NULL)
-           OR (state = 'ready') <> (engine IS NULL) OR (state = 'ready') <> (requests = 0)
-           OR requests <> (SELECT count(*) FROM job_records, json_each(happened, '$.requests') WHERE job_id = jobs.id)
+           OR shrunk_at IS NULL AND ((state = 'ready') <> (engine IS NULL) OR (state = 'ready') <> (requests = 0)
+             OR requests <> (SELECT count(*) FROM job_records, json_each(happened, '$.requests') WHERE job_id = jobs.id))
+           OR shrunk_at IS NOT NULL AND (engine IS NOT NULL OR customer_number IS NOT NULL OR first_engine IS NOT NULL)
            OR (state = 'dead') <> EXISTS (SELECT * FROM dead_letters d WHERE d.job_id = jobs.id AND closed_at IS NULL)
            OR (state IN ('succeeded', 'dead')) <> EXISTS (SELECT * FROM outcomes o WHERE o.job_id = jobs.id)",
     );
@@ -106,6 +109,7 @@ struct Row {
     /// Event, type, body, headers.
     outcome: Option<String>,
     published: bool,
+    shrunk: bool,
 }
 
 fn rows(path: &Path) -> rusqlite::Result<BTreeMap<String, Row>> {
@@ -118,12 +122,16 @@ fn rows(path: &Path) -> rusqlite::Result<BTreeMap<String, Row>> {
             WHERE p.job_id = j.id),
            (SELECT group_concat(concat_ws(' ', event_id, event_type, CAST(body AS TEXT), headers)) FROM outcomes o
             WHERE o.job_id = j.id),
-           EXISTS (SELECT * FROM outcomes o JOIN outbox ON outcome_id = o.id WHERE o.job_id = j.id AND published_at IS NOT NULL)
+           EXISTS (SELECT * FROM outcomes o JOIN outbox ON outcome_id = o.id WHERE o.job_id = j.id AND published_at IS NOT NULL),
+           shrunk_at IS NOT NULL
          FROM jobs j",
     )?;
     let rows = statement.query_map([], |row| {
         let [state, asked, requests, ends] = [row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?];
-        Ok((row.get(0)?, Row { state, asked, requests, ends, outcome: row.get(5)?, published: row.get(6)? }))
+        Ok((
+            row.get(0)?,
+            Row { state, asked, requests, ends, outcome: row.get(5)?, published: row.get(6)?, shrunk: row.get(7)? },
+        ))
     })?;
     rows.collect()
 }
@@ -152,6 +160,7 @@ fn level(row: &Row) -> Level {
     match row.state.as_str() {
         "ready" => Level::Accepted,
         "sending" | "unconfirmed" => Level::Sending,
+        _ if row.shrunk => Level::Shrunk,
         _ if row.published => Level::Marked,
         _ => Level::Ended,
     }
@@ -160,8 +169,10 @@ fn level(row: &Row) -> Level {
 /// Everything that is there is as it was written, byte for byte.
 fn content(key: &str, row: &Row, finding: &mut Finding) {
     let asked = request(key);
-    let asked = format!("{} 1000000 {} c-1", asked.customer_number.expose(), asked.metadata.expose());
+    let whole = format!("{} 1000000 {} c-1", asked.customer_number.expose(), asked.metadata.expose());
     let level = level(row);
+    let is_whole = level < Level::Shrunk;
+    let asked = if is_whole { whole } else { "1000000".to_owned() };
     let id = external_id(number(key)).to_string();
     let from = |least: Level, text: &str| if level >= least { text.to_owned() } else { String::new() };
     let last = last_record(&StoredJob { request: request(key), ..sample() });
@@ -170,8 +181,8 @@ fn content(key: &str, row: &Row, finding: &mut Finding) {
     let event = format!("{} {} {body} {}", told.event_id, told.event_type, told.headers);
     for (what, is, wanted) in [
         ("the request", row.asked.clone(), asked),
-        ("the intent", row.requests.clone(), from(Level::Sending, &id)),
-        ("the end", row.ends.clone(), from(Level::Ended, &id)),
+        ("the intent", row.requests.clone(), if is_whole { from(Level::Sending, &id) } else { String::new() }),
+        ("the end", row.ends.clone(), if is_whole { from(Level::Ended, &id) } else { String::new() }),
         ("the outcome", row.outcome.clone().unwrap_or_default(), from(Level::Ended, &event)),
         ("the last state", from(Level::Ended, &row.state), from(Level::Ended, last.job.state.name())),
     ] {

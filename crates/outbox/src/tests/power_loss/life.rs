@@ -19,6 +19,9 @@ const LIFE: &str = "OUTBOX_TEST_POWER_LIFE";
 const AT_A_TIME: u64 = 6;
 const ONE_AFTER_ANOTHER: u64 = 6;
 
+/// Between the arrivals of jobs before the store was closed and after, in milliseconds.
+const LONG: i64 = 100_000;
+
 /// Small, so that the WAL is moved into the file, and started over, every few commits.
 pub(super) fn options() -> OpenOptions {
     OpenOptions { checkpoint_frames: 48, ..super::super::options() }
@@ -40,6 +43,7 @@ pub(super) fn last_record(job: &StoredJob) -> Record {
 async fn this_does_nothing_unless_it_is_to_lose_its_power() {
     let (Some(path), Some(life)) = (testbed::setting(STORE), testbed::setting(LIFE)) else { return };
     for part in 0..2 {
+        let begun = t(LONG * (2 * life.parse::<i64>().unwrap() + part));
         let opened = Store::open(Path::new(&path), t(0), &options()).unwrap();
         assert!(opened.reconcile.is_none(), "a power loss is no restore");
         opened.store.recover(RecoverScope::InFlight, t(10), restarted).await.unwrap();
@@ -47,7 +51,11 @@ async fn this_does_nothing_unless_it_is_to_lose_its_power() {
         let mut tasks = tokio::task::JoinSet::new();
         for worker in 0..AT_A_TIME {
             let (store, prefix) = (opened.store.clone(), format!("{life}-{part}-{worker}"));
-            tasks.spawn(async move { work(&store, &prefix).await });
+            tasks.spawn(async move { work(&store, &prefix, begun).await });
+        }
+        if part == 1 {
+            let store = opened.store.clone();
+            tasks.spawn(async move { shrink(&store, begun).await });
         }
         let (trail, prefix) = (beside.clone(), format!("{life}-{part}"));
         tasks.spawn(async move { audit(&trail, &prefix).await });
@@ -60,11 +68,15 @@ async fn this_does_nothing_unless_it_is_to_lose_its_power() {
     }
 }
 
-async fn work(store: &Store, prefix: &str) {
+async fn work(store: &Store, prefix: &str, accepted_at: Timestamp) {
     for n in 0..ONE_AFTER_ANOTHER {
         let key = format!("{prefix}-{n}");
         facts::will(Level::Accepted, &key);
-        let Accepted::New(job) = store.accept(vec![new_job(&key)]).await.unwrap().remove(0) else { panic!("{key}") };
+        let Accepted::New(job) =
+            store.accept(vec![NewJob { at: accepted_at, ..new_job(&key) }]).await.unwrap().remove(0)
+        else {
+            panic!("{key}")
+        };
         facts::done(Level::Accepted, &key);
         facts::will(Level::Sending, &key);
         let sent = store.record(intent(&job, number(&key))).await.unwrap();
@@ -75,6 +87,30 @@ async fn work(store: &Store, prefix: &str) {
         facts::will(Level::Marked, &key);
         store.mark_published(ended.outcomes, t(3)).await.unwrap();
         facts::done(Level::Marked, &key);
+    }
+}
+
+/// Jobs that were accepted before shrink to tombstones, beside those that are driven.
+async fn shrink(store: &Store, before: Timestamp) {
+    let succeeded = || async {
+        let filter = JobFilter { states: vec!["succeeded".to_owned()], until: Some(before), ..JobFilter::default() };
+        store.jobs(filter, None, 9999).await.unwrap().items
+    };
+    for job in succeeded().await {
+        facts::will(Level::Shrunk, job.partner_reference_no().as_str());
+    }
+    let mut after = None;
+    loop {
+        after = store.shrink_some(before, t(4), after).await.unwrap().next;
+        if after.is_none() {
+            break;
+        }
+    }
+    for job in succeeded().await {
+        // One whose outcome was never marked stays as it is.
+        if matches!(job, KnownJob::Tombstone(_)) {
+            facts::done(Level::Shrunk, job.partner_reference_no().as_str());
+        }
     }
 }
 
