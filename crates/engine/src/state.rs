@@ -195,6 +195,15 @@ impl Job {
         }
     }
 
+    /// As it may stand where the store was put back from a copy that does not know its key (M12): perhaps sent at `since`
+    /// already, or at any time after it. To be asked about by [`crate::Event::StoreRestored`].
+    #[must_use]
+    pub fn perhaps_sent_since(mut self, since: Timestamp) -> Self {
+        let first = &mut self.evidence.first_sent_at;
+        *first = Some(first.map_or(since, |first| first.min(since)));
+        self
+    }
+
     /// When the worker should look at it again; `None` where it rests.
     pub const fn due_at(&self) -> Option<Timestamp> {
         match self.state {

@@ -6,6 +6,8 @@ CREATE TABLE meta (
   commit_seq       INTEGER NOT NULL,              -- grows with every commit; the side file holds the last one
   reconcile_since  INTEGER,                       -- set: the store may not know everything that was done
   reconcile_reason TEXT,
+  reconcile_known_until INTEGER,                  -- until when it knows every key
+  restored_at      INTEGER,                       -- when it last came to be so; stays when that was ended
   audit_rows       INTEGER NOT NULL,
   audit_hash       BLOB    NOT NULL CHECK (length(audit_hash) = 32)
 ) STRICT;

@@ -130,7 +130,7 @@ impl Store {
         migrate::must_match(&connection, &path)?;
         let (store_id, reconcile) = reconcile::compare(&mut connection, &path, &side, now)?;
         side.sync().map_err(|source| OpenError::Io { what: "sync the side file of", path: path.clone(), source })?;
-        let newest = newest(&connection, &path)?;
+        let newest = reconcile::newest(&connection).map_err(sqlite(&path))?;
         let store = start(&path, connection, side, store_id, options)?;
         Ok(Opened { store, reconcile, created, newest })
     }
@@ -151,7 +151,7 @@ fn open_for_reading(path: &Path, options: &OpenOptions) -> Result<Opened, OpenEr
     let health = Arc::new(HealthState::new());
     let readers = Readers::new(path.to_owned(), options.cache_kib / 4, options.readers, Arc::clone(&health));
     let reconcile = reconcile::read(&connection).map_err(sqlite(path))?;
-    let newest = newest(&connection, path)?;
+    let newest = reconcile::newest(&connection).map_err(sqlite(path))?;
     Ok(Opened {
         store: Store::from_parts(None, Arc::new(readers), health, Vec::new()),
         reconcile,
@@ -285,18 +285,4 @@ fn check(connection: &Connection, path: &Path) -> Result<(), OpenError> {
     }
     let says: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(sqlite(path))?;
     if says == "ok" { Ok(()) } else { Err(OpenError::Damaged { path: path.to_owned(), detail: says }) }
-}
-
-fn newest(connection: &Connection, path: &Path) -> Result<Option<Timestamp>, OpenError> {
-    use rusqlite::OptionalExtension as _;
-
-    connection
-        .query_row(
-            "SELECT accepted_at FROM job_states WHERE job_id = (SELECT max(job_id) FROM job_states)",
-            [],
-            |row| row.get(0),
-        )
-        .optional()
-        .map(|at: Option<i64>| at.map(Timestamp::from_millis))
-        .map_err(sqlite(path))
 }

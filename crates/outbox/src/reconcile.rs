@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use rusqlite::{Connection, TransactionBehavior, params};
+use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
 use snap_core::Timestamp;
 
 use crate::{
@@ -11,8 +11,11 @@ use crate::{
     error::Rejected,
     lock::{SideFile, SideState},
     replay_acts::pause_all_restored,
-    task::Room,
+    task::{Room, Work},
 };
+
+/// The reason of a mark that an operator sets: why is in the trail.
+pub const SAID_SO: &str = "an operator said so";
 
 /// Why the store may not know everything that was done (M12): the worker asks before it sends anything.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +24,16 @@ pub struct Reconcile {
     pub since: Timestamp,
     /// What was found.
     pub reason: String,
+    /// Until when it knows every key; `None`: nobody can say.
+    pub known_until: Option<Timestamp>,
+}
+
+impl Reconcile {
+    /// Since when a key that it does not know may have been sent; where nobody can say, always.
+    #[must_use]
+    pub fn unknown_since(&self) -> Timestamp {
+        self.known_until.unwrap_or(Timestamp::from_millis(0))
+    }
 }
 
 /// Compares the store with its side file and marks it where it may have forgotten something; answers the store's id and
@@ -38,18 +51,14 @@ pub(crate) fn compare(
         .query_row("SELECT store_id, commit_seq FROM meta WHERE id = 1", [], |row| Ok((row.get(0)?, row.get(1)?)))
         .map_err(sqlite(path))?;
     let forgotten = forgotten(&noted, &store_id, commits);
-    if let Some((reason, beyond)) = &forgotten {
+    if let Some(Forgotten { reason, beyond, another }) = &forgotten {
         tracing::error!(reason, "the store may not know everything that was done");
+        // Another store knows nothing of what was sent here.
+        let known = if *another { None } else { newest(&transaction).map_err(sqlite(path))? };
+        mark(&transaction, now, reason, known).map_err(sqlite(path))?;
         // Beyond both, so that the newer file would be noticed as well if it were put back.
         commits = commits.max(*beyond).saturating_add(1);
-        transaction
-            .execute(
-                // Since now, in the mode already or not: what was asked about after an earlier restore may be forgotten too.
-                "UPDATE meta SET commit_seq = ?1, reconcile_since = ?2, reconcile_reason = ?3 WHERE id = 1",
-                params![commits, now.as_millis(), reason],
-            )
-            .map_err(sqlite(path))?;
-        pause_all_restored(&transaction, now).map_err(sqlite(path))?;
+        transaction.execute("UPDATE meta SET commit_seq = ?1 WHERE id = 1", [commits]).map_err(sqlite(path))?;
     }
     let mark = read(&transaction).map_err(sqlite(path))?;
     transaction.commit().map_err(sqlite(path))?;
@@ -63,29 +72,82 @@ pub(crate) fn compare(
     Ok((store_id, mark))
 }
 
-/// What the store may have forgotten, and the last commit the side file knows of.
-fn forgotten(noted: &SideState, store_id: &str, commits: i64) -> Option<(String, i64)> {
+/// That the store may have forgotten something.
+struct Forgotten {
+    /// What was found.
+    reason: String,
+    /// The last commit that the side file knows of.
+    beyond: i64,
+    /// The side file is of another store.
+    another: bool,
+}
+
+fn forgotten(noted: &SideState, store_id: &str, commits: i64) -> Option<Forgotten> {
+    let here = |reason: &str, beyond| Some(Forgotten { reason: reason.to_owned(), beyond, another: false });
     match noted {
         SideState::Fresh if commits == 0 => None,
-        SideState::Fresh => Some(("its side file is missing".to_owned(), 0)),
-        SideState::Unreadable => Some(("its side file cannot be read".to_owned(), 0)),
+        SideState::Fresh => here("its side file is missing", 0),
+        SideState::Unreadable => here("its side file cannot be read", 0),
         SideState::Known { commits: 0, .. } if commits == 0 => None,
-        SideState::Known { store_id: other, commits: noted } if other != store_id => {
-            Some((format!("another store stood here, with {noted} commits"), *noted))
-        }
+        SideState::Known { store_id: other, commits: noted } if other != store_id => Some(Forgotten {
+            reason: format!("another store stood here, with {noted} commits"),
+            beyond: *noted,
+            another: true,
+        }),
         SideState::Known { commits: noted, .. } if *noted > commits => {
-            Some((format!("it has {commits} commits of {noted}: an older copy, or its -wal file was lost"), *noted))
+            let reason = format!("it has {commits} commits of {noted}: an older copy, or its -wal file was lost");
+            here(&reason, *noted)
         }
         SideState::Known { .. } => None,
     }
 }
 
+/// When the last job was accepted: up to then a copy knows every key.
+pub(crate) fn newest(connection: &Connection) -> rusqlite::Result<Option<Timestamp>> {
+    let last = "SELECT accepted_at FROM job_states WHERE job_id = (SELECT max(job_id) FROM job_states)";
+    let at: Option<i64> = connection.query_row(last, [], |row| row.get(0)).optional()?;
+    Ok(at.map(Timestamp::from_millis))
+}
+
+/// Sets the mark. Since now, in the mode already or not: what was asked about after an earlier restore may be forgotten
+/// too.
+fn mark(
+    transaction: &Connection,
+    now: Timestamp,
+    reason: &str,
+    known: Option<Timestamp>,
+) -> rusqlite::Result<Reconcile> {
+    let known_until = no_more_than_before(transaction, known.map(|known| known.min(now)))?;
+    transaction.execute(
+        "UPDATE meta SET reconcile_since = ?1, reconcile_reason = ?2, reconcile_known_until = ?3, restored_at = ?1 \
+         WHERE id = 1",
+        params![now.as_millis(), reason, known_until.map(Timestamp::as_millis)],
+    )?;
+    pause_all_restored(transaction, now)?;
+    Ok(Reconcile { since: now, reason: reason.to_owned(), known_until })
+}
+
+/// What an earlier restore did not know is unknown still, until an operator ends the asking. `None` is the least.
+fn no_more_than_before(connection: &Connection, known: Option<Timestamp>) -> rusqlite::Result<Option<Timestamp>> {
+    Ok(read(connection)?.map_or(known, |standing| standing.known_until.min(known)))
+}
+
+/// What a copy made at `copied_at` knows; never more than up to its newest job.
+fn known_by_copy(connection: &Connection, copied_at: Option<Timestamp>) -> rusqlite::Result<Option<Timestamp>> {
+    Ok(newest(connection)?.map(|newest| copied_at.map_or(newest, |at| at.min(newest))))
+}
+
 /// The mark.
 pub(crate) fn read(connection: &Connection) -> rusqlite::Result<Option<Reconcile>> {
-    connection.query_row("SELECT reconcile_since, reconcile_reason FROM meta WHERE id = 1", [], |row| {
-        let since: Option<i64> = row.get(0)?;
-        let reason: Option<String> = row.get(1)?;
-        Ok(since.map(|since| Reconcile { since: Timestamp::from_millis(since), reason: reason.unwrap_or_default() }))
+    let sql = "SELECT reconcile_since, reconcile_reason, reconcile_known_until FROM meta WHERE id = 1";
+    connection.query_row(sql, [], |row| {
+        let (since, reason): (Option<i64>, Option<String>) = (row.get(0)?, row.get(1)?);
+        let known_until: Option<i64> = row.get(2)?;
+        Ok(since.map(|since| Reconcile {
+            since: Timestamp::from_millis(since),
+            reason: reason.unwrap_or_default(),
+            known_until: known_until.map(Timestamp::from_millis),
+        }))
     })
 }
 
@@ -98,13 +160,34 @@ impl Store {
         self.read(|connection| Ok(read(connection)?)).await
     }
 
+    /// Since when a message that was refused at `refused_at` may have been sent, by a replay that was forgotten; `None`
+    /// where none was. It outlives the mode: what was refused before a restore may have been replayed before it.
+    ///
+    /// # Errors
+    /// Any failure to read.
+    pub async fn perhaps_sent_since(&self, refused_at: Timestamp) -> Result<Option<Timestamp>, StoreError> {
+        self.read(move |connection| {
+            if let Some(mark) = read(connection)? {
+                return Ok(Some(mark.unknown_since().min(refused_at)));
+            }
+            let restored_at: Option<i64> =
+                connection.query_row("SELECT restored_at FROM meta WHERE id = 1", [], |row| row.get(0))?;
+            Ok(restored_at.filter(|at| refused_at.as_millis() <= *at).map(|_| refused_at))
+        })
+        .await
+    }
+
     /// An operator says that the store knows everything again.
     ///
     /// # Errors
     /// Any failure of the store.
     pub async fn clear_reconcile(&self, audit: NewAudit) -> Result<(), StoreError> {
         self.write(Room::Reserved, audit, |transaction, audit| {
-            transaction.execute("UPDATE meta SET reconcile_since = NULL, reconcile_reason = NULL WHERE id = 1", [])?;
+            transaction.execute(
+                "UPDATE meta SET reconcile_since = NULL, reconcile_reason = NULL, reconcile_known_until = NULL \
+                 WHERE id = 1",
+                [],
+            )?;
             audit::append(transaction, audit)?;
             Ok::<_, Rejected>(())
         })
@@ -112,21 +195,28 @@ impl Store {
         Ok(())
     }
 
-    /// An operator says that the store may not know everything, after a restore that left no trace.
+    /// Until when [`Self::mark_reconcile`] will say that the store knows every key.
+    ///
+    /// # Errors
+    /// Any failure to read.
+    pub async fn known_until(&self, copied_at: Option<Timestamp>) -> Result<Option<Timestamp>, StoreError> {
+        self.read(move |connection| Ok(no_more_than_before(connection, known_by_copy(connection, copied_at)?)?)).await
+    }
+
+    /// An operator says that the store was put back from a copy, which left no trace; answers the mark. It knows every key
+    /// up to `copied_at`, and never beyond its newest job. For who holds the store alone: a worker that runs takes it up at
+    /// its next start only.
     ///
     /// # Errors
     /// Any failure of the store.
-    pub async fn mark_reconcile(&self, audit: NewAudit) -> Result<(), StoreError> {
-        self.write(Room::Reserved, audit, |transaction, audit| {
-            transaction.execute(
-                "UPDATE meta SET reconcile_since = ?1, reconcile_reason = 'an operator said so' WHERE id = 1",
-                [audit.at.as_millis()],
-            )?;
-            pause_all_restored(transaction, audit.at)?;
+    pub async fn mark_reconcile(&self, copied_at: Option<Timestamp>, audit: NewAudit) -> Result<Reconcile, StoreError> {
+        let work: Work<_, _> = |transaction, (copied_at, audit): &mut (Option<Timestamp>, NewAudit)| {
+            let known = known_by_copy(transaction, *copied_at)?;
+            let marked = mark(transaction, audit.at, SAID_SO, known)?;
             audit::append(transaction, audit)?;
-            Ok::<_, Rejected>(())
-        })
-        .await?;
-        Ok(())
+            Ok::<_, Rejected>(marked)
+        };
+        let (_, marked) = self.write(Room::Reserved, (copied_at, audit), work).await?;
+        Ok(marked)
     }
 }

@@ -23,7 +23,7 @@ use crate::message::{ProviderRule, Providers};
 use crate::notes::Notes;
 use crate::relay::Relay;
 use crate::replay::{Replayer, Rules};
-use crate::restored::Restored;
+use crate::restored::{Restored, as_it_may_stand};
 use crate::retention::Forgetting;
 use crate::telemetry::metrics::{Metrics, StoreSnapshot};
 use crate::wake::Wake;
@@ -99,10 +99,7 @@ impl App {
             warn!("the store holds times after now: the clock was set back; times go on from the newest");
         }
         let clock = Clock::not_before(newest);
-        let restored = Restored::since_start(reconcile.as_ref().map(|reconcile| reconcile.since));
-        if let Some(reconcile) = &reconcile {
-            warn!(reason = %reconcile.reason, "the store may have forgotten what was sent: every job is asked about before anything is sent");
-        }
+        let restored = Restored::since_start(reconcile);
         let driver = Arc::new(Driver {
             store,
             clock,
@@ -112,7 +109,7 @@ impl App {
             published: Arc::new(Notify::new()),
         });
         let listener = listen(&config).await?;
-        recover(&driver, &lanes).await?;
+        recover(&driver, &lanes, &restored).await?;
 
         let longest = config.providers.values().map(|provider| provider.request_timeout).max().unwrap_or_default();
         let app = Self {
@@ -328,9 +325,9 @@ pub fn config_providers(
 }
 
 /// Everything in flight when the last process ended becomes "perhaps sent" or "ready", by the same `apply` as live.
-async fn recover(driver: &Driver, lanes: &Lanes) -> Result<(), AppError> {
+async fn recover(driver: &Driver, lanes: &Lanes, restored: &Restored) -> Result<(), AppError> {
     let now = driver.clock.now();
-    let clock = driver.clock;
+    let (clock, mark) = (driver.clock, restored.mark().cloned());
     let report = driver
         .store
         .recover(RecoverScope::InFlight, now, |job: &StoredJob| {
@@ -339,7 +336,8 @@ async fn recover(driver: &Driver, lanes: &Lanes) -> Result<(), AppError> {
             }
             // A job whose provider was taken out of the configuration waits as it is: nothing is known of its rules.
             let policy = &lanes.get(&job.request.provider)?.policy;
-            let next = apply(&job.job, policy, &Event::Restarted, now, clock.jitter()).ok()?;
+            let stands = mark.as_ref().map_or_else(|| job.job.clone(), |mark| as_it_may_stand(job, mark));
+            let next = apply(&stands, policy, &Event::Restarted, now, clock.jitter()).ok()?;
             Some(Notes::of_event(job, next, &Event::Restarted, now, &clock))
         })
         .await?;

@@ -11,7 +11,8 @@ use std::time::Duration;
 use engine::{Event, Job, Policy, apply};
 use lapin::message::Delivery;
 use outbox::{
-    Accepted, Carried, DeadLetterId, Delivered, Duplicate, JobRequest, NewJob, OnConflict, Refusal, StoreError,
+    Accepted, Carried, DeadLetterId, Delivered, Duplicate, JobRequest, NewJob, OnConflict, Reconcile, Refusal,
+    StoreError,
 };
 use sha2::{Digest as _, Sha256};
 use snap_core::Timestamp;
@@ -160,10 +161,10 @@ impl Intake {
         let (mut jobs_done, mut refusals_done) = (false, false);
         loop {
             let now = self.driver.clock.now();
-            let reconcile = self.restored.since().is_some();
+            let unknown_since = self.restored.mark().map(Reconcile::unknown_since);
             let (mut jobs, mut slots, mut refusals) = (Vec::new(), Vec::new(), Vec::new());
             for delivery in batch {
-                match self.take(source, delivery, now, reconcile) {
+                match self.take(source, delivery, now, unknown_since) {
                     Taken::Job(job, slot) if !jobs_done => {
                         jobs.push(*job);
                         slots.push(slot);
@@ -172,7 +173,7 @@ impl Intake {
                     _ => {}
                 }
             }
-            if !reconcile {
+            if unknown_since.is_none() {
                 self.wait_for_own_slots(&mut jobs, &mut slots).await;
             }
             let (accepted, refused) = tokio::join!(self.accept(jobs, slots), self.refuse(refusals));
@@ -248,7 +249,13 @@ impl Intake {
         }
     }
 
-    fn take(&self, source: Source, delivery: &Arc<Delivery>, now: Timestamp, reconcile: bool) -> Taken {
+    fn take(
+        &self,
+        source: Source,
+        delivery: &Arc<Delivery>,
+        now: Timestamp,
+        unknown_since: Option<Timestamp>,
+    ) -> Taken {
         let carried = carried(delivery);
         if source == Source::Dead {
             let refused = undeliverable(delivery);
@@ -268,11 +275,11 @@ impl Intake {
                     };
                     return Taken::Refused(Box::new(self.refusal(delivered(delivery), &carried, &refused, now)));
                 };
-                let slot = if reconcile { None } else { lane.try_slot() };
+                let slot = if unknown_since.is_some() { None } else { lane.try_slot() };
                 let due_at = slot.is_none().then_some(now);
                 let kept = Arc::clone(delivery);
                 let asked = Asked { request, carried, delivered: move || delivered(&kept), due_at, at: now };
-                Taken::Job(Box::new(new_job(&self.driver.clock, &lane.policy, asked, reconcile)), slot)
+                Taken::Job(Box::new(new_job(&self.driver.clock, &lane.policy, asked, unknown_since)), slot)
             }
             Err(refused) => Taken::Refused(Box::new(self.refusal(delivered(delivery), &carried, &refused, now))),
         }
@@ -298,17 +305,21 @@ pub struct Asked<D> {
     pub at: Timestamp,
 }
 
-/// A job to record, with what becomes of it where its key is taken by other content.
-pub fn new_job<D>(clock: &Clock, policy: &Policy, asked: Asked<D>, reconcile: bool) -> NewJob
+/// A job to record, with what becomes of it where its key is taken by other content. Where the store may not know the key
+/// though it was sent (M12), `perhaps_sent_since` says since when: it is asked about first, and "not found" is no proof any
+/// more once that is longer ago than the uniqueness window.
+pub fn new_job<D>(clock: &Clock, policy: &Policy, asked: Asked<D>, perhaps_sent_since: Option<Timestamp>) -> NewJob
 where
     D: Fn() -> Delivered + Send + Sync + 'static,
 {
     let Asked { request, carried, delivered, due_at, at } = asked;
     let mut job = Job::accepted(request.amount, request.not_after, request.customer_name.is_some(), policy, at);
-    if reconcile {
+    let mut due_at = due_at;
+    if let Some(since) = perhaps_sent_since {
+        job = job.perhaps_sent_since(since.min(at));
         job = apply(&job, policy, &Event::StoreRestored, at, clock.jitter()).unwrap_or(job);
+        due_at = job.due_at();
     }
-    let due_at = if reconcile { job.due_at() } else { due_at };
     let on_conflict: OnConflict = {
         let (clock, carried) = (*clock, carried.clone());
         let (reference, provider) = (request.partner_reference_no.clone(), request.provider.clone());

@@ -148,9 +148,8 @@ impl Replayer {
         let waiting = self.store.waiting_plan_items(plan.id, items).await?;
         let (mut acts, mut stop) = (Vec::with_capacity(waiting.len()), None);
         let mut released = plan.released;
-        let reconcile = self.store.reconcile().await?.is_some();
         for item in &waiting {
-            let (act, lane) = self.act(plan, item, reconcile).await?;
+            let (act, lane) = self.act(plan, item).await?;
             if let Some(provider) = lane {
                 if self.store.lane(&provider).await?.pause.is_some() {
                     stop = Some(Stop::new(PlanPause::Lane, format!("the lane of {provider} stands")));

@@ -1,31 +1,42 @@
 //! Whether the store may have forgotten what was sent (M12), as the running worker knows it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use outbox::{Store, StoreError};
-use snap_core::Timestamp;
-use tracing::info;
+use engine::Job;
+use outbox::{Reconcile, Store, StoreError, StoredJob};
+use tracing::{info, warn};
 
-/// Stands for "it knows everything".
-const WHOLE: i64 = i64::MIN;
-
-/// Since when every job is asked about before anything is sent; clones are the same.
+/// Whether every job is asked about before anything is sent; clones are the same. The mode begins with a start only: an
+/// operator cannot begin it beside a running worker, which would send for up to a second what it has not been told about.
 #[derive(Clone, Debug)]
-pub struct Restored(Arc<AtomicI64>);
+pub struct Restored(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    mark: Option<Reconcile>,
+    over: AtomicBool,
+}
 
 impl Restored {
     /// As the store said when it was opened.
     #[must_use]
-    pub fn since_start(since: Option<Timestamp>) -> Self {
-        Self(Arc::new(AtomicI64::new(since.map_or(WHOLE, Timestamp::as_millis))))
+    pub fn since_start(mark: Option<Reconcile>) -> Self {
+        if let Some(Reconcile { reason, known_until, .. }) = &mark {
+            warn!(%reason, "the store may have forgotten what was sent: every job is asked about before anything is sent");
+            let known_until = known_until.map(snap_core::Timestamp::to_rfc3339);
+            warn!(
+                known_until,
+                "a key that the store does not know counts as perhaps sent since its newest job: after the provider's uniqueness window it ends as unresolved"
+            );
+        }
+        Self(Arc::new(Inner { mark, over: AtomicBool::new(false) }))
     }
 
-    /// Since when; `None`: the store knows everything.
+    /// The mark; `None`: the store knows everything.
     #[must_use]
-    pub fn since(&self) -> Option<Timestamp> {
-        let since = self.0.load(Ordering::Relaxed);
-        (since != WHOLE).then(|| Timestamp::from_millis(since))
+    pub fn mark(&self) -> Option<&Reconcile> {
+        self.0.mark.as_ref().filter(|_| !self.0.over.load(Ordering::Relaxed))
     }
 
     /// Notices that an operator has ended it: what was not asked about by then is marked in the store itself. It costs
@@ -34,14 +45,90 @@ impl Restored {
     /// # Errors
     /// Any failure to read.
     pub async fn look(&self, store: &Store) -> Result<(), StoreError> {
-        if self.since().is_none() || store.reconcile().await?.is_some() {
+        if self.mark().is_none() || store.reconcile().await?.is_some() {
             return Ok(());
         }
-        if self.0.swap(WHOLE, Ordering::Relaxed) != WHOLE {
+        if !self.0.over.swap(true, Ordering::Relaxed) {
             info!(
                 "an operator says that the store knows everything again: new jobs are not asked about first any more"
             );
         }
         Ok(())
+    }
+}
+
+/// The job as it may stand: a key that the copy does not know was perhaps sent since the copy was made. So it is with what a
+/// worker took in between the restore and the operator's word about it. Where nobody can say what the copy knows, the jobs
+/// in it count as its own: what comes later begins so anyway.
+pub(crate) fn as_it_may_stand(job: &StoredJob, mark: &Reconcile) -> Job {
+    match mark.known_until {
+        Some(until) if job.accepted_at > until => job.job.clone().perhaps_sent_since(until),
+        _ => job.job.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use engine::{Event, State, StatusAnswer, apply};
+    use snap_core::{Amount, Timestamp};
+
+    use super::*;
+    use crate::clock::Clock;
+    use crate::intake::{Asked, body_of, new_job};
+    use crate::ops::fixture;
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    /// A job of a key that the copy does not know, `later` after the copy's newest job; asked about twice, and not found.
+    fn not_found(later: Duration) -> Job {
+        let clock = Clock::start();
+        let provider = &fixture::config().providers["finpay"];
+        let policy = provider.policy();
+        let known_until = clock.now();
+        let at = known_until.plus(later);
+        let asked = Asked {
+            request: fixture::request("key-1", "finpay", "081977817902", Amount::from_minor(1_000_000).unwrap()),
+            carried: outbox::Carried::default(),
+            delivered: || body_of(b"", serde_json::json!({}), serde_json::json!({})),
+            due_at: Some(at),
+            at,
+        };
+        let new = new_job(&clock, &policy, asked, Some(known_until));
+        assert_eq!(new.due_at, new.job.due_at());
+        let mut job = new.job;
+        for turn in 1..=2 {
+            let asked_at = at.plus(policy.quiet_period * turn);
+            let event = Event::Checked { asked_at, answer: StatusAnswer::NotFound };
+            job = apply(&job, &policy, &event, asked_at, clock.jitter()).unwrap();
+        }
+        job
+    }
+
+    #[test]
+    fn m12_an_unknown_key_in_a_restored_store_ends_before_a_person_after_the_uniqueness_window() {
+        let fresh = not_found(HOUR);
+        assert!(matches!(fresh.state, State::Ready { .. }), "within the window it is proof: {fresh:?}");
+        // Finpay keeps references for a day.
+        let old = not_found(24 * HOUR);
+        assert_eq!(old.state, State::Dead { reason: engine::DeadReason::Unresolved });
+    }
+
+    #[tokio::test]
+    async fn m12_a_job_taken_in_after_the_copy_counts_as_perhaps_sent_since_the_copy() {
+        let filled = fixture::filled().await;
+        let mut jobs = Vec::new();
+        for key in ["78912343452347890", "78912343452347893"] {
+            let key = snap_core::PartnerReferenceNo::parse(key).unwrap();
+            jobs.push(filled.store.find(&key).await.unwrap().unwrap());
+        }
+        let mark = |known_until| Reconcile { since: fixture::NOW, reason: String::new(), known_until };
+        for job in jobs {
+            let before = Timestamp::from_millis(job.accepted_at.as_millis() - 1);
+            assert_eq!(as_it_may_stand(&job, &mark(Some(job.accepted_at))), job.job, "the copy has it");
+            assert_eq!(as_it_may_stand(&job, &mark(Some(before))).evidence.first_sent_at, Some(before));
+            assert_eq!(as_it_may_stand(&job, &mark(None)), job.job);
+        }
     }
 }

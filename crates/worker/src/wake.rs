@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use engine::{Event, State, apply};
-use outbox::{LanePause, PauseCause, Resume, StoreError, StoredJob};
+use outbox::{LanePause, PauseCause, Reconcile, Resume, StoreError, StoredJob};
 use snap_core::Timestamp;
 use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
@@ -13,7 +13,7 @@ use crate::drive::{Driver, Purpose};
 use crate::full::{until_written, wait_for_room};
 use crate::lane::{Cause, Change, Gate, Lane};
 use crate::notes::Notes;
-use crate::restored::Restored;
+use crate::restored::{Restored, as_it_may_stand};
 
 /// Changes by other processes are noticed within this time.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -137,13 +137,13 @@ impl Wake {
     }
 
     async fn start(&self, job: StoredJob, purpose: Purpose) -> Result<(), StoreError> {
-        if let Some(since) = self.restored.since()
-            && must_ask_first(&job, since)
+        if let Some(mark) = self.restored.mark()
+            && must_ask_first(&job, mark.since)
         {
             if purpose == Purpose::Probe {
                 self.lane.probe_ended(self.driver.clock.now(), false);
             }
-            return self.ask_first(job).await;
+            return self.ask_first(job, mark).await;
         }
         match self.lane.any_slot() {
             Some(slot) => {
@@ -167,10 +167,11 @@ impl Wake {
     }
 
     /// M12: what this store says about the job may be old; it is asked about before anything is sent.
-    async fn ask_first(&self, job: StoredJob) -> Result<(), StoreError> {
+    async fn ask_first(&self, job: StoredJob, mark: &Reconcile) -> Result<(), StoreError> {
         let now = self.driver.clock.now();
         let event = Event::StoreRestored;
-        let Ok(next) = apply(&job.job, &self.lane.policy, &event, now, self.driver.clock.jitter()) else {
+        let stands = as_it_may_stand(&job, mark);
+        let Ok(next) = apply(&stands, &self.lane.policy, &event, now, self.driver.clock.jitter()) else {
             return Ok(());
         };
         let record = Notes::of_event(&job, next, &event, now, &self.driver.clock);

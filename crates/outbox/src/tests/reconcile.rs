@@ -51,7 +51,7 @@ async fn m12_an_older_copy_put_back_starts_in_reconcile_mode_until_an_operator_c
     opened.store.close().await;
     let opened = Store::open(&fixture.path(), t(9), &options()).unwrap();
     assert!(opened.reconcile.is_none());
-    opened.store.mark_reconcile(audit_entry("reconcile_mark")).await.unwrap();
+    opened.store.mark_reconcile(None, audit_entry("reconcile_mark")).await.unwrap();
     assert!(opened.store.reconcile().await.unwrap().is_some());
 }
 
@@ -145,10 +145,99 @@ async fn m12_a_copy_put_back_while_the_store_asks_first_is_asked_about_anew() {
     opened.store.close().await;
     let opened = Store::open(&fixture.path(), t(10), &options()).unwrap();
     assert_eq!(opened.reconcile.unwrap().since, t(9), "a restart is no restore");
-    opened.store.mark_reconcile(audit_entry("reconcile_mark")).await.unwrap();
+    opened.store.mark_reconcile(None, audit_entry("reconcile_mark")).await.unwrap();
     assert_ne!(
         opened.store.reconcile().await.unwrap().unwrap().since,
         t(9),
         "nor is a restore that only a person knows of lost"
     );
+}
+
+/// A closed store with a job accepted at each of these times.
+async fn closed_with(accepted: &[i64]) -> Fixture {
+    let fixture = Fixture::new();
+    for &at in accepted {
+        fixture.accept_one(NewJob { at: t(at), ..new_job(&format!("ref-{at}")) }).await;
+    }
+    fixture.store.close().await;
+    fixture
+}
+
+fn put_back(fixture: &Fixture, now: i64, with_side_file: bool) -> Opened {
+    if !with_side_file {
+        fs::remove_file(format!("{}.lock", fixture.path().display())).unwrap();
+    }
+    Store::open(&fixture.path(), t(now), &options()).unwrap()
+}
+
+#[tokio::test]
+async fn m12_the_mark_says_until_when_the_copy_knows_every_key() {
+    let fixture = closed_with(&[3, 5]).await;
+    let opened = put_back(&fixture, 100, false);
+    let mark = opened.reconcile.unwrap();
+    assert_eq!((mark.since, mark.known_until, mark.unknown_since()), (t(100), Some(t(5)), t(5)));
+
+    // In the mode it takes in a key that the copy did not know; a second restore knows no more than the first.
+    opened.store.accept(vec![NewJob { at: t(110), ..new_job("ref-110") }]).await.unwrap();
+    opened.store.close().await;
+    let opened = put_back(&fixture, 120, false);
+    let mark = opened.reconcile.unwrap();
+    assert_eq!((mark.since, mark.known_until), (t(120), Some(t(5))));
+    let marked =
+        opened.store.mark_reconcile(None, NewAudit { at: t(130), ..audit_entry("store_restored") }).await.unwrap();
+    assert_eq!((marked.since, marked.known_until), (t(130), Some(t(5))));
+
+    // Once an operator has ended it, that is over.
+    opened.store.clear_reconcile(audit_entry("store_reconciled")).await.unwrap();
+    opened.store.close().await;
+    let opened = put_back(&fixture, 140, false);
+    assert_eq!(opened.reconcile.unwrap().known_until, Some(t(110)));
+}
+
+#[tokio::test]
+async fn m12_an_empty_store_and_another_s_know_no_key() {
+    let lost = closed_with(&[3]).await;
+    fs::remove_file(lost.path()).unwrap();
+    let mark = put_back(&lost, 100, true).reconcile.unwrap();
+    assert_eq!((mark.known_until, mark.unknown_since()), (None, Timestamp::from_millis(0)));
+
+    let (here, other) = (closed_with(&[3]).await, closed_with(&[3, 5, 7]).await);
+    fs::copy(other.path(), here.path()).unwrap();
+    let opened = put_back(&here, 100, true);
+    let mark = opened.reconcile.unwrap();
+    assert!(mark.reason.starts_with("another store stood here"), "{}", mark.reason);
+    assert_eq!(mark.known_until, None, "what was sent by the other is in none of its jobs");
+    let marked = opened.store.mark_reconcile(Some(t(5)), audit_entry("store_restored")).await.unwrap();
+    assert_eq!(marked.known_until, None, "and an operator's word is about this one");
+}
+
+#[tokio::test]
+async fn m12_a_copy_that_left_no_trace_is_marked_by_an_operator_with_a_row_in_the_trail() {
+    let fixture = closed_with(&[3, 5]).await;
+    let opened = put_back(&fixture, 100, true);
+    assert_eq!(opened.reconcile, None, "nothing tells of it");
+    let store = opened.store;
+    let trail = store.audit_rows(0, 9).await.unwrap().len();
+    for (copied_at, known_until) in [(Some(t(4)), t(4)), (Some(t(50)), t(5)), (None, t(5))] {
+        assert_eq!(store.known_until(copied_at).await.unwrap(), Some(known_until));
+    }
+    let audit = NewAudit { at: t(100), ..audit_entry("store_restored") };
+    let marked = store.mark_reconcile(Some(t(4)), audit.clone()).await.unwrap();
+    assert_eq!((marked.since, marked.known_until), (t(100), Some(t(4))));
+    assert_eq!(store.reconcile().await.unwrap(), Some(marked.clone()));
+    assert_eq!(store.mark_reconcile(None, audit).await.unwrap(), marked, "said once more it is the same");
+    assert_eq!(store.audit_rows(0, 9).await.unwrap().len(), trail + 2);
+}
+
+#[tokio::test]
+async fn m12_what_was_refused_before_a_restore_counts_as_perhaps_sent_after_the_mode_too() {
+    let fixture = closed_with(&[5]).await;
+    let store = put_back(&fixture, 100, true).store;
+    assert_eq!(store.perhaps_sent_since(t(2)).await.unwrap(), None);
+    store.mark_reconcile(None, NewAudit { at: t(100), ..audit_entry("store_restored") }).await.unwrap();
+    assert_eq!(store.perhaps_sent_since(t(2)).await.unwrap(), Some(t(2)), "replayed at once, and forgotten");
+    assert_eq!(store.perhaps_sent_since(t(150)).await.unwrap(), Some(t(5)), "its key may have come before");
+    store.clear_reconcile(audit_entry("store_reconciled")).await.unwrap();
+    assert_eq!(store.perhaps_sent_since(t(2)).await.unwrap(), Some(t(2)));
+    assert_eq!(store.perhaps_sent_since(t(150)).await.unwrap(), None);
 }

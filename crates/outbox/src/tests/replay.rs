@@ -304,7 +304,7 @@ async fn m12_a_plan_of_a_copy_stands_when_the_copy_is_put_back() {
     let fixture = Fixture::new();
     let job = fixture.died("dead-1").await;
     let id = fixture.store.make_plan(plan_of(vec![item(&job, "dl-dead-1")])).await.unwrap();
-    fixture.store.mark_reconcile(audit_entry("store_restored")).await.unwrap();
+    fixture.store.mark_reconcile(None, audit_entry("store_restored")).await.unwrap();
     let plan = fixture.store.plan(id).await.unwrap().unwrap();
     assert_eq!(plan.pause.map(|(cause, ..)| cause), Some(PlanPause::Restored));
     assert_eq!(step(&fixture.store, id, vec![(1, let_go(&job))]).await.unwrap(), PlanStepped::Stale);

@@ -323,7 +323,7 @@ async fn m12_a_store_that_may_have_forgotten_something_forgets_nothing_more() {
     fixture.told("ref-2").await;
     fixture.shrink().await;
     fixture.told("ref-3").await;
-    fixture.store.mark_reconcile(audit_entry("reconcile_mark")).await.unwrap();
+    fixture.store.mark_reconcile(None, audit_entry("reconcile_mark")).await.unwrap();
     let nothing = Swept { done: 0, next: None };
     assert_eq!(fixture.store.shrink_some(LATER, LATER, None).await.unwrap(), nothing);
     assert_eq!(fixture.store.forget_some(LATER, None).await.unwrap(), nothing);

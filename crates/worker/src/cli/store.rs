@@ -1,12 +1,31 @@
 //! `worker store …`
 
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 
-use super::ActArgs;
+use super::{ActArgs, When};
 
 /// What to do with the store itself.
 #[derive(Debug, Subcommand)]
 pub enum StoreCommand {
+    /// Say that the store was put back from a copy: every job is asked about before anything is sent
+    #[command(after_help = "\
+Examples:
+  worker store restored --dry-run
+  worker store restored --reason 'copy of 02:00 put back, INC-130'
+  worker store restored --copied-at 2026-11-22T02:00:00+07:00 --reason 'machine set back to its snapshot, INC-131'
+
+A store that is older than its side file says is noticed without a word. One that came back together with its side file, as
+with the snapshot of a disk or a machine, is not: say it here, before the first start. To say it once more, or where it was
+noticed, does no harm.
+
+The worker has to be stopped, and takes it up with its next start. A running one is refused (exit 5): it has passed the
+question for what it drives, and would go on sending until it looks.
+
+The store knows every key up to its newest job. A key that it does not know, and that comes while it asks first, counts as
+perhaps sent since then: \"not found\" proves nothing once that is longer ago than the provider's uniqueness window, and the
+job ends as unresolved, before a person. Where a worker has run on the store since it was put back, its newest job says
+nothing: give the time of the copy. `worker store reconciled` ends it.")]
+    Restored(StoreRestoredArgs),
     /// After a restore from an older copy: say that the store knows everything again
     #[command(after_help = "\
 Examples:
@@ -15,7 +34,22 @@ Examples:
 
 A store that was put back from an older copy asks the provider about every job before it sends anything. This ends that
 for jobs that arrive from now on; every job that is in the store and was not asked about yet, dead letters too, stays
-marked to be asked about first. Before it, make sure that producers do not publish again what they published between the
-copy and the restore: the store does not know those keys. A running worker follows within a second.")]
+marked to be asked about first. A running worker follows within a second.
+
+The store does not know the keys of the time between the copy and the restore: one that comes afterwards is a new job, and
+is paid again. Two bring them: producers that publish again what they published then, and the broker, which delivers again
+whatever was not acknowledged. So let the worker take in all that waits in the queue of jobs first, `<namespace>.jobs`, and
+make sure of the producers.")]
     Reconciled(ActArgs),
+}
+
+/// Arguments of `worker store restored`.
+#[derive(Clone, Debug, Args)]
+pub struct StoreRestoredArgs {
+    /// When the copy was made, or before: a time, or how long ago; no later than its newest job [default: that]
+    #[arg(long, value_name = "TIME")]
+    pub copied_at: Option<When>,
+    /// Who and why.
+    #[command(flatten)]
+    pub act: ActArgs,
 }

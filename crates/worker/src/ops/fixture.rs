@@ -20,7 +20,7 @@ use crate::output::Output;
 /// 2026-11-22T10:00:00+07:00.
 pub(super) const START: Timestamp = Timestamp::from_millis(1_795_316_400_000);
 /// Three hours and some later: when the operator looks.
-pub(super) const NOW: Timestamp = Timestamp::from_millis(START.as_millis() + 11_000_000);
+pub(crate) const NOW: Timestamp = Timestamp::from_millis(START.as_millis() + 11_000_000);
 /// The dead letter of a job.
 pub(super) const UNRESOLVED: &str = "01JD9WZ0Q0V4T8K3M5N7P9R1S2";
 /// The dead letter of a message.
@@ -28,8 +28,8 @@ pub(super) const MALFORMED: &str = "01JD9WZ0Q0V4T8K3M5N7P9R1S3";
 pub(super) const CONFLICT: &str = "01JD9WZ0Q0V4T8K3M5N7P9R1S4";
 
 /// A store in a folder of its own.
-pub(super) struct Filled {
-    pub(super) store: Store,
+pub(crate) struct Filled {
+    pub(crate) store: Store,
     pub(super) path: PathBuf,
     _folder: tempfile::TempDir,
 }
@@ -49,7 +49,7 @@ pub(super) fn empty() -> Filled {
 }
 
 /// A configuration with two providers.
-pub(super) fn config() -> Config {
+pub(crate) fn config() -> Config {
     let section = |name: &str| {
         format!(
             "[providers.{name}]\nprofile = \"{name}\"\nbase_url = \"https://snap.example.test\"\nclient_key = \"k\"\n\
@@ -87,7 +87,7 @@ pub(super) async fn of_the_year_2100() -> Filled {
 }
 
 /// One job in each state that matters, and two refused messages.
-pub(super) async fn filled() -> Filled {
+pub(crate) async fn filled() -> Filled {
     let filled = empty();
     let store = &filled.store;
     accept(store, "78912343452347890", "finpay", "081977817901", 1_000_000, at(0)).await;
@@ -207,7 +207,19 @@ async fn accept(store: &Store, reference: &str, provider: &str, phone: &str, min
         budget: serde_json::from_value(json!({ "inquiries": 8, "attempts": 8, "checks": 60 })).unwrap(),
         evidence: serde_json::from_value(json!({ "money": "never_sent" })).unwrap(),
     };
-    let request = JobRequest {
+    let request = request(reference, provider, phone, amount);
+    let carried = Carried { message_id: Some(format!("m-{reference}")), ..Carried::default() };
+    let on_conflict = Box::new(|_: &[&'static str]| refusal(CONFLICT, DeadReason::IdempotencyConflict, "", b""));
+    let new = NewJob { request, carried, job, at, due_at: Some(at), on_conflict, closes: None, audit: None };
+    match store.accept(vec![new]).await.unwrap().pop() {
+        Some(Accepted::New(job)) => *job,
+        other => panic!("a new job, not {other:?}"),
+    }
+}
+
+/// What a message asks for.
+pub(crate) fn request(reference: &str, provider: &str, phone: &str, amount: Amount) -> JobRequest {
+    JobRequest {
         partner_reference_no: PartnerReferenceNo::parse(reference).unwrap(),
         provider: provider.to_owned(),
         customer_number: CustomerNumber::parse(phone).unwrap(),
@@ -218,13 +230,6 @@ async fn accept(store: &Store, reference: &str, provider: &str, phone: &str, min
         beneficiary_email: None,
         not_after: None,
         metadata: Private::from(r#"{"order":"secret to others"}"#),
-    };
-    let carried = Carried { message_id: Some(format!("m-{reference}")), ..Carried::default() };
-    let on_conflict = Box::new(|_: &[&'static str]| refusal(CONFLICT, DeadReason::IdempotencyConflict, "", b""));
-    let new = NewJob { request, carried, job, at, due_at: Some(at), on_conflict, closes: None, audit: None };
-    match store.accept(vec![new]).await.unwrap().pop() {
-        Some(Accepted::New(job)) => *job,
-        other => panic!("a new job, not {other:?}"),
     }
 }
 

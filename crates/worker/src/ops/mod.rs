@@ -9,7 +9,7 @@ pub mod dlq;
 pub mod drill;
 pub mod explain;
 #[cfg(test)]
-mod fixture;
+pub(crate) mod fixture;
 pub mod init;
 pub mod jobs;
 pub mod provider;
@@ -22,7 +22,7 @@ mod timeline;
 
 use std::future::Future;
 
-use outbox::{OpenOptions, Opened, Store};
+use outbox::{OpenError, OpenOptions, Opened, Store};
 use snap_core::Timestamp;
 
 use crate::cli::{Command, GlobalArgs, ProviderCommand, StoreCommand};
@@ -122,7 +122,7 @@ fn command_in_runtime(command: &Command, world: &World) -> Result<Exit, CommandE
             })
         }
         Command::Dlq(command) => {
-            at_desk(world, &clock, command.acts(), async |desk| Box::pin(dlq::run(command, desk)).await)
+            at_desk(world, &clock, Access::to_act(command.acts()), async |desk| Box::pin(dlq::run(command, desk)).await)
         }
         Command::Audit(command) => {
             let config = world.config()?;
@@ -138,11 +138,15 @@ fn command_in_runtime(command: &Command, world: &World) -> Result<Exit, CommandE
                 ProviderCommand::List => false,
                 ProviderCommand::Pause(args) | ProviderCommand::Resume(args) => !args.act.dry_run,
             };
-            at_desk(world, &clock, acts, async |desk| provider::run(command, desk).await)
+            at_desk(world, &clock, Access::to_act(acts), async |desk| provider::run(command, desk).await)
         }
         Command::Store(command) => {
-            let StoreCommand::Reconciled(act) = command;
-            at_desk(world, &clock, !act.dry_run, async |desk| store::run(command, desk).await)
+            let access = match command {
+                StoreCommand::Restored(args) if args.act.dry_run => Access::Reading,
+                StoreCommand::Restored(_) => Access::Alone,
+                StoreCommand::Reconciled(act) => Access::to_act(!act.dry_run),
+            };
+            at_desk(world, &clock, access, async |desk| store::run(command, desk).await)
         }
         Command::Run
         | Command::Init(_)
@@ -162,16 +166,33 @@ impl World {
     }
 }
 
-/// One command of an operator, with the store open for writing where it `acts`.
+/// How a command has the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Access {
+    /// For reading, beside a running worker and without one.
+    Reading,
+    /// For writing, beside a running worker and without one.
+    Beside,
+    /// For writing, as the only one: a running worker refuses it.
+    Alone,
+}
+
+impl Access {
+    const fn to_act(acts: bool) -> Self {
+        if acts { Self::Beside } else { Self::Reading }
+    }
+}
+
+/// One command of an operator.
 fn at_desk(
     world: &World,
     clock: &Clock,
-    acts: bool,
+    access: Access,
     work: impl AsyncFnOnce(&Desk<'_>) -> Result<Exit, CommandError>,
 ) -> Result<Exit, CommandError> {
     let config = world.config()?;
     in_runtime(Threads::One, async {
-        let store = open(&config, clock, acts)?;
+        let store = open(&config, clock, access)?;
         let (environment, output) = (&world.environment, &world.output);
         let desk = Desk { store: &store, config: &config, clock, now: clock.now(), environment, output };
         let ended = work(&desk).await;
@@ -182,14 +203,31 @@ fn at_desk(
 
 /// Beside a running worker and without one.
 fn open_for_reading(config: &Config, clock: &Clock) -> Result<Store, CommandError> {
-    open(config, clock, false)
+    open(config, clock, Access::Reading)
 }
 
-/// Beside a running worker and without one; for writing where the command `acts`.
-fn open(config: &Config, clock: &Clock, acts: bool) -> Result<Store, CommandError> {
-    let options = OpenOptions { read_only: !acts, create: false, ..OpenOptions::default() };
-    let Opened { store, .. } = Store::open(&config.store.path, clock.now(), &options)?;
-    Ok(store)
+fn open(config: &Config, clock: &Clock, access: Access) -> Result<Store, CommandError> {
+    let (read_only, exclusive) = (access == Access::Reading, access == Access::Alone);
+    // The reserve is the worker's.
+    let options = OpenOptions {
+        read_only,
+        exclusive,
+        create: false,
+        reserve_bytes: 0,
+        min_free_bytes: 0,
+        ..OpenOptions::default()
+    };
+    match Store::open(&config.store.path, clock.now(), &options) {
+        Ok(Opened { store, .. }) => Ok(store),
+        Err(OpenError::Locked { pid, .. }) if exclusive => Err(CommandError::Refused {
+            what: match pid {
+                Some(pid) => format!("process {pid} runs on this store"),
+                None => "a worker runs on this store".to_owned(),
+            },
+            hint: "stop the worker, say it again, then start it".to_owned(),
+        }),
+        Err(error) => Err(error.into()),
+    }
 }
 
 fn stdout(source: std::io::Error) -> CommandError {

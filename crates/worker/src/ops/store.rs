@@ -1,4 +1,4 @@
-//! `worker store`: leaving the mode in which every job is asked about first (M12).
+//! `worker store`: entering and leaving the mode in which every job is asked about first (M12).
 
 #[cfg(test)]
 mod tests;
@@ -14,10 +14,11 @@ use snap_core::Timestamp;
 use super::act::{Actor, ask};
 use super::jobs::Rupiah;
 use super::{Desk, stdout};
-use crate::cli::{ActArgs, StoreCommand};
+use crate::cli::{ActArgs, StoreCommand, StoreRestoredArgs};
 use crate::exit::{CommandError, Exit};
 use crate::notes::Notes;
-use crate::output::{counted, moment, rupiah};
+use crate::output::{age, counted, moment, rupiah};
+use crate::restored::as_it_may_stand;
 use crate::wake::must_ask_first;
 
 /// Jobs read at a time.
@@ -31,10 +32,14 @@ const ROUNDS: usize = 5;
 /// [`CommandError::Refused`] where jobs cannot be marked, [`CommandError::Declined`], or any failure of the store.
 pub async fn run(command: &StoreCommand, desk: &Desk<'_>) -> Result<Exit, CommandError> {
     match command {
+        StoreCommand::Restored(args) => restored(args, desk).await?,
         StoreCommand::Reconciled(act) => reconciled(act, desk).await?,
     }
     Ok(Exit::Done)
 }
+
+const BEGUN: &str = "every job is asked about before anything is sent: start the worker";
+const ENDED: &str = "the store counts as knowing everything; a running worker follows within a second";
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -42,30 +47,85 @@ struct Done {
     /// Since when the store asked first; null where it did not.
     since: Option<String>,
     cause: Option<String>,
-    /// Jobs, dead letters too, that stay marked to be asked about before anything is sent.
+    /// Until when it knows every key; null where nobody can say, and where it knows everything.
+    known_until: Option<String>,
+    /// Jobs, dead letters too, that are to be asked about before anything is sent.
     marked: u64,
     amount: Rupiah,
     changed: bool,
     dry_run: bool,
 }
 
+async fn restored(args: &StoreRestoredArgs, desk: &Desk<'_>) -> Result<(), CommandError> {
+    let act = &args.act;
+    let copied_at = args.copied_at.map(|when| when.at(desk.now));
+    let known_until = desk.store.known_until(copied_at).await?;
+    let unasked = unasked(desk.now, desk).await?;
+    desk.output.say(&preview_of_restored(known_until, &unasked, desk));
+    if act.dry_run {
+        let mark = Reconcile { since: desk.now, reason: outbox::SAID_SO.to_owned(), known_until };
+        return tell(Some(&mark), &unasked, None, act, desk);
+    }
+    ask(act, desk.output, "was the store put back from a copy?")?;
+    let shown = json!({
+        "copiedAt": copied_at.map(Timestamp::to_rfc3339),
+        "knownUntil": known_until.map(Timestamp::to_rfc3339),
+        "marked": unasked.len(),
+        "amount": sum(&unasked).to_string(),
+    });
+    let audit = Actor::of(act, desk.environment).audit(desk.now, "store_restored", "store", shown);
+    let mark = desk.store.mark_reconcile(copied_at, audit).await?;
+    tell(Some(&mark), &unasked, Some(BEGUN), act, desk)
+}
+
+fn preview_of_restored(known_until: Option<Timestamp>, unasked: &[StoredJob], desk: &Desk<'_>) -> String {
+    let mut text = format!(
+        "{}, {}, dead letters among them, are asked about before anything is sent\n",
+        counted(unasked.len() as u64, "job"),
+        rupiah(sum(unasked).minor())
+    );
+    match known_until {
+        None => {
+            text.push_str("nobody can say until when it knows every key: new jobs end as unresolved, before a person")
+        }
+        Some(until) => {
+            text.push_str(&format!(
+                "it knows every key up to {}: another counts as perhaps sent since then, and where that is longer ago than \
+                 the provider's uniqueness window it ends as unresolved, before a person\n",
+                moment(until)
+            ));
+            for (name, provider) in &desk.config.providers {
+                let window = provider.policy().uniqueness_window;
+                let over = if desk.now.since(until) > window { ": it is over" } else { "" };
+                text.push_str(&format!("  {name}: uniqueness window {}{over}\n", age(window)));
+            }
+            text.push_str(
+                "has a worker run on it since it was put back, then say --copied-at with the time of the copy, or one before it",
+            );
+        }
+    }
+    text
+}
+
 async fn reconciled(act: &ActArgs, desk: &Desk<'_>) -> Result<(), CommandError> {
     let Some(mark) = desk.store.reconcile().await? else {
         desk.output.say("the store is not in this mode: it knows of everything that was done");
-        return tell(None, &[], false, act, desk);
+        return tell(None, &[], None, act, desk);
     };
     let unasked = unasked(mark.since, desk).await?;
+    all_configured(&unasked, desk)?;
     desk.output.say(&preview(&mark, &unasked));
     if act.dry_run {
-        return tell(Some(&mark), &unasked, false, act, desk);
+        return tell(Some(&mark), &unasked, None, act, desk);
     }
     ask(act, desk.output, "does the store know everything again?")?;
     let mut left = unasked.clone();
     for _ in 0..ROUNDS {
         for job in &left {
-            mark_one(job, desk).await?;
+            mark_one(job, &mark, desk).await?;
         }
         left = self::unasked(mark.since, desk).await?;
+        all_configured(&left, desk)?;
         if left.is_empty() {
             break;
         }
@@ -82,7 +142,7 @@ async fn reconciled(act: &ActArgs, desk: &Desk<'_>) -> Result<(), CommandError> 
     });
     let audit = Actor::of(act, desk.environment).audit(desk.now, "store_reconciled", "store", shown);
     desk.store.clear_reconcile(audit).await?;
-    tell(Some(&mark), &unasked, true, act, desk)
+    tell(Some(&mark), &unasked, Some(ENDED), act, desk)
 }
 
 /// What was not asked about since the store came back, dead letters too.
@@ -94,24 +154,27 @@ async fn unasked(since: Timestamp, desk: &Desk<'_>) -> Result<Vec<StoredJob>, Co
         let page = desk.store.jobs(filter.clone(), after, PART).await?;
         // Nothing can be done to what is past retention any more.
         for job in page.items.into_iter().filter_map(KnownJob::whole) {
-            if !must_ask_first(&job, since) && !may_be_replayed(&job, since) {
-                continue;
+            if must_ask_first(&job, since) || may_be_replayed(&job, since) {
+                found.push(job);
             }
-            if !desk.config.providers.contains_key(&job.request.provider) {
-                return Err(CommandError::Refused {
-                    what: format!(
-                        "job {} is of provider {}, which is not configured",
-                        job.request.partner_reference_no, job.request.provider
-                    ),
-                    hint: "configure the provider until its jobs are settled".to_owned(),
-                });
-            }
-            found.push(job);
         }
         after = page.next;
         if after.is_none() {
             return Ok(found);
         }
+    }
+}
+
+fn all_configured(jobs: &[StoredJob], desk: &Desk<'_>) -> Result<(), CommandError> {
+    match jobs.iter().find(|job| !desk.config.providers.contains_key(&job.request.provider)) {
+        None => Ok(()),
+        Some(job) => Err(CommandError::Refused {
+            what: format!(
+                "job {} is of provider {}, which is not configured",
+                job.request.partner_reference_no, job.request.provider
+            ),
+            hint: "configure the provider until its jobs are settled".to_owned(),
+        }),
     }
 }
 
@@ -122,10 +185,11 @@ fn may_be_replayed(job: &StoredJob, since: Timestamp) -> bool {
         && job.job.evidence.last_ended_at.is_none_or(|ended| ended < since)
 }
 
-async fn mark_one(job: &StoredJob, desk: &Desk<'_>) -> Result<(), CommandError> {
+async fn mark_one(job: &StoredJob, mark: &Reconcile, desk: &Desk<'_>) -> Result<(), CommandError> {
     let event = Event::StoreRestored;
     let Some(provider) = desk.config.providers.get(&job.request.provider) else { return Ok(()) };
-    let Ok(next) = apply(&job.job, &provider.policy(), &event, desk.now, desk.clock.jitter()) else { return Ok(()) };
+    let stands = as_it_may_stand(job, mark);
+    let Ok(next) = apply(&stands, &provider.policy(), &event, desk.now, desk.clock.jitter()) else { return Ok(()) };
     let record = if matches!(next.state, State::Dead { .. } | State::Discarded { .. }) {
         let Some(timeline) = desk.store.timeline(&job.request.partner_reference_no).await? else { return Ok(()) };
         let open = timeline.dead_letters.into_iter().find(|letter| letter.closed.is_none());
@@ -162,8 +226,9 @@ fn preview(mark: &Reconcile, unasked: &[StoredJob]) -> String {
     format!(
         "since {} every job is asked about before anything is sent ({})\n\
          {}, {}, were not asked about yet, dead letters among them: they stay marked to be asked about first\n\
-         jobs that arrive from now on are new ones again: what producers published between the copy and the restore must \
-         not be published again",
+         jobs that arrive from now on are new ones again, and are sent at once: a key of the time between the copy and the \
+         restore must not come any more, published again by its producer or delivered again by the broker, which may still \
+         hold what the lost store had not acknowledged",
         moment(mark.since),
         mark.reason,
         counted(unasked.len() as u64, "job"),
@@ -174,21 +239,19 @@ fn preview(mark: &Reconcile, unasked: &[StoredJob]) -> String {
 fn tell(
     mark: Option<&Reconcile>,
     unasked: &[StoredJob],
-    changed: bool,
+    changed: Option<&str>,
     act: &ActArgs,
     desk: &Desk<'_>,
 ) -> Result<(), CommandError> {
     let done = Done {
         since: mark.map(|mark| mark.since.to_rfc3339()),
         cause: mark.map(|mark| mark.reason.clone()),
+        known_until: mark.and_then(|mark| mark.known_until).map(Timestamp::to_rfc3339),
         marked: unasked.len() as u64,
         amount: sum(unasked).into(),
-        changed,
+        changed: changed.is_some(),
         dry_run: act.dry_run,
     };
-    let text = || match changed {
-        true => "the store counts as knowing everything; a running worker follows within a second\n".to_owned(),
-        false => String::new(),
-    };
+    let text = || changed.map_or_else(String::new, |changed| format!("{changed}\n"));
     desk.output.object(&done, text).map_err(stdout)
 }

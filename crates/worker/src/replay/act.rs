@@ -12,12 +12,7 @@ use crate::notes::Notes;
 
 impl Replayer {
     /// What to do with an item whose turn has come, and whose lane it needs; none where it is left.
-    pub(super) async fn act(
-        &self,
-        plan: &Plan,
-        item: &PlanItem,
-        reconcile: bool,
-    ) -> Result<(PlanAct, Option<String>), StoreError> {
+    pub(super) async fn act(&self, plan: &Plan, item: &PlanItem) -> Result<(PlanAct, Option<String>), StoreError> {
         let skip = |why: &str| Ok((PlanAct::Skip(why.to_owned()), None));
         let letter = match self.store.dead_letter(&item.dead_letter).await {
             Ok(Some(letter)) => letter,
@@ -37,7 +32,9 @@ impl Replayer {
             (Verdict::Refused(why), _) => skip(&why),
             (Verdict::Intake(request), _) => {
                 let provider = request.provider.clone();
-                Ok((self.message(plan, &letter, *request, reconcile, now), Some(provider)))
+                // M12: it may have been replayed, and that was forgotten.
+                let perhaps_sent = self.store.perhaps_sent_since(letter.dead_at).await?;
+                Ok((self.message(plan, &letter, *request, perhaps_sent, now), Some(provider)))
             }
             (_, Some(job)) => {
                 let provider = job.request.provider.clone();
@@ -68,7 +65,7 @@ impl Replayer {
         plan: &Plan,
         letter: &DeadLetter,
         request: outbox::JobRequest,
-        reconcile: bool,
+        perhaps_sent: Option<Timestamp>,
         now: Timestamp,
     ) -> PlanAct {
         let (Some(delivered), Some(policy)) = (&letter.delivered, self.rules.policies.get(&request.provider)) else {
@@ -94,7 +91,7 @@ impl Replayer {
             due_at: Some(now),
             at: now,
         };
-        let mut job = new_job(&self.clock, policy, asked, reconcile);
+        let mut job = new_job(&self.clock, policy, asked, perhaps_sent);
         job.closes = Some(letter.id.clone());
         PlanAct::Message(Box::new(job), Box::new((outcome, trail(plan, letter, now, shown))))
     }

@@ -10,7 +10,7 @@ use super::{Finding, waiting};
 use crate::clock::Clock;
 use crate::config::{Config, Retention};
 use crate::exit::CommandError;
-use crate::output::age;
+use crate::output::{age, moment};
 use crate::text::chain;
 
 pub(super) const STORE: &str = "store";
@@ -111,8 +111,12 @@ fn as_opened(
         }
         Ok(_) => match reconcile {
             Some(reconcile) => {
+                let since = reconcile
+                    .known_until
+                    .map_or_else(|| "always".to_owned(), |until| format!("since {}", moment(until)));
                 let detail = format!(
-                    "{name} may have forgotten what was sent ({}): every job is asked about first",
+                    "{name} may have forgotten what was sent ({}): every job is asked about first, and a key that it does not \
+                     know counts as perhaps sent {since}",
                     reconcile.reason
                 );
                 let hint = "that is right after a restore, and docs/runbook.md says how to end it: `worker store reconciled --dry-run`";

@@ -41,7 +41,7 @@ pub(super) async fn through_store(
                         config.providers.get(&request.provider).context("a parsed provider is configured")?;
                     let policy = provider.policy();
                     let asked = Asked { request, carried, delivered, due_at: Some(now), at: now };
-                    jobs.push(new_job(&clock, &policy, asked, false));
+                    jobs.push(new_job(&clock, &policy, asked, None));
                 }
                 Err(refused) => refusals.push(refusal(&clock, delivered(), &carried, &refused, now)),
             }

@@ -178,7 +178,8 @@ async fn take_in(
             hint: "configure it first".to_owned(),
         });
     };
-    let reconcile = desk.store.reconcile().await?.is_some();
+    // M12: it may have been taken in, and that was forgotten.
+    let perhaps_sent = desk.store.perhaps_sent_since(letter.dead_at).await?;
     let (body, properties, headers) = (text.to_vec(), delivered.properties.clone(), delivered.headers.clone());
     let asked = Asked {
         request: request.clone(),
@@ -187,7 +188,7 @@ async fn take_in(
         due_at: Some(desk.now),
         at: desk.now,
     };
-    let mut job = new_job(desk.clock, &provider.policy(), asked, reconcile);
+    let mut job = new_job(desk.clock, &provider.policy(), asked, perhaps_sent);
     let shown = json!({
         "partnerReferenceNo": request.partner_reference_no.as_str(),
         "amount": request.amount.to_string(),

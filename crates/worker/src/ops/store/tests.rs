@@ -3,7 +3,7 @@ use insta::assert_snapshot;
 use outbox::{DeadLetterId, NewAudit};
 
 use super::*;
-use crate::cli::Format;
+use crate::cli::{Format, When};
 use crate::ops::fixture::{self, Filled, NOW, UNRESOLVED, acting};
 use crate::output::Output;
 
@@ -18,13 +18,16 @@ async fn restored() -> Filled {
         reason: "copy of last night".to_owned(),
         detail: Value::Null,
     };
-    filled.store.mark_reconcile(audit).await.unwrap();
+    filled.store.mark_reconcile(None, audit).await.unwrap();
     filled
 }
 
 async fn asked(filled: &Filled, act: ActArgs, format: Format) -> (Result<Exit, CommandError>, String, String) {
+    done(filled, StoreCommand::Reconciled(act), format).await
+}
+
+async fn done(filled: &Filled, command: StoreCommand, format: Format) -> (Result<Exit, CommandError>, String, String) {
     let output = Output::captured(format);
-    let command = StoreCommand::Reconciled(act);
     let ended = fixture::at_desk(filled, &output, async |desk| run(&command, desk).await).await;
     (ended, output.written(), output.said())
 }
@@ -58,4 +61,57 @@ async fn a_dry_run_marks_nothing_and_a_store_that_knows_everything_has_nothing_t
     ended.unwrap();
     assert_eq!(said, "the store is not in this mode: it knows of everything that was done\n");
     assert!(whole.store.audit_rows(0, 9).await.unwrap().is_empty());
+}
+
+fn put_back(copied_at: Option<When>, act: ActArgs) -> StoreCommand {
+    StoreCommand::Restored(StoreRestoredArgs { copied_at, act })
+}
+
+#[tokio::test]
+async fn m12_an_operator_says_that_the_store_was_put_back_and_every_job_is_asked_about() {
+    let filled = fixture::filled().await;
+    let (ended, json, said) = done(&filled, put_back(None, acting()), Format::Json).await;
+    ended.unwrap();
+    assert_snapshot!("restored_json", json);
+    assert_snapshot!("restored_said", said);
+    let mark = filled.store.reconcile().await.unwrap().unwrap();
+    assert_eq!((mark.since, mark.known_until), (NOW, filled.store.known_until(None).await.unwrap()));
+    let rows = filled.store.audit_rows(0, 9).await.unwrap();
+    assert_eq!((rows.len(), rows[0].entry.action.as_str()), (1, "store_restored"));
+    assert_eq!(rows[0].entry.reason, "provider says so, INC-7");
+
+    let (ended, again, _) = done(&filled, put_back(None, acting()), Format::Table).await;
+    ended.unwrap();
+    assert_eq!(again, "every job is asked about before anything is sent: start the worker\n");
+    assert_eq!(filled.store.reconcile().await.unwrap(), Some(mark), "said once more it is the same");
+}
+
+#[tokio::test]
+async fn m12_the_time_of_the_copy_is_taken_where_a_worker_has_run_on_it_since() {
+    let filled = fixture::filled().await;
+    let copied_at = Some(When::At(fixture::START));
+    let dry = put_back(copied_at, ActArgs { dry_run: true, ..acting() });
+    let (ended, json, _) = done(&filled, dry, Format::Json).await;
+    ended.unwrap();
+    let told: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(told["knownUntil"], fixture::START.to_rfc3339());
+    assert_eq!((&told["changed"], filled.store.reconcile().await.unwrap()), (&Value::Bool(false), None));
+    done(&filled, put_back(copied_at, acting()), Format::Json).await.0.unwrap();
+    assert_eq!(filled.store.reconcile().await.unwrap().unwrap().known_until, Some(fixture::START));
+
+    // What was taken in since then is marked with it.
+    done(&filled, StoreCommand::Reconciled(acting()), Format::Json).await.0.unwrap();
+    let letter = filled.store.dead_letter(&DeadLetterId::new(UNRESOLVED)).await.unwrap().unwrap();
+    let dead = filled.store.job(letter.job.unwrap()).await.unwrap().unwrap();
+    assert!(dead.accepted_at > fixture::START);
+    assert_eq!(dead.job.evidence.first_sent_at, Some(fixture::START));
+}
+
+#[tokio::test]
+async fn of_an_empty_store_nobody_can_say_what_it_knows_and_it_is_said() {
+    let empty = fixture::empty();
+    let (ended, json, said) = done(&empty, put_back(None, acting()), Format::Json).await;
+    ended.unwrap();
+    assert_eq!(serde_json::from_str::<Value>(&json).unwrap()["knownUntil"], Value::Null);
+    assert!(said.contains("nobody can say until when it knows every key"), "{said}");
 }

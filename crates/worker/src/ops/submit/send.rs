@@ -6,6 +6,7 @@ use indicatif::ProgressBar;
 use lapin::BasicProperties;
 use lapin::options::ConfirmSelectOptions;
 use outbox::{Accepted, Carried, OpenOptions, Opened, Store};
+use snap_core::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use super::{Job, Sent};
@@ -72,10 +73,11 @@ pub(super) async fn to_store(
     bar: &ProgressBar,
 ) -> Result<Vec<Sent>, CommandError> {
     let Opened { store, reconcile, .. } = Store::open(&config.store.path, clock.now(), &OpenOptions::default())?;
+    let unknown_since = reconcile.map(|mark| mark.unknown_since());
     let mut sent = Vec::with_capacity(jobs.len());
     let mut ended = Ok(());
     for window in jobs.chunks(WINDOW) {
-        match store_window(&store, config, window, clock, reconcile.is_some()).await {
+        match store_window(&store, config, window, clock, unknown_since).await {
             Ok(window) => sent.extend(window),
             Err(error) => {
                 ended = Err(error);
@@ -93,7 +95,7 @@ async fn store_window(
     config: &Config,
     jobs: &[Job],
     clock: &Clock,
-    reconcile: bool,
+    unknown_since: Option<Timestamp>,
 ) -> Result<Vec<Sent>, CommandError> {
     let now = clock.now();
     let mut new = Vec::with_capacity(jobs.len());
@@ -115,7 +117,7 @@ async fn store_window(
             due_at: Some(now),
             at: now,
         };
-        new.push(new_job(clock, &provider.policy(), asked, reconcile));
+        new.push(new_job(clock, &provider.policy(), asked, unknown_since));
     }
     let accepted = store.accept(new).await?;
     Ok(accepted.into_iter().map(Sent::from).collect())

@@ -208,6 +208,30 @@ async fn the_preview_tells_the_rupiah_of_messages_too() {
     assert_eq!(filled.store.jobs(outbox::JobFilter::default(), None, 9).await.unwrap().items.len(), 2);
 }
 
+/// Found by thinking of it: refused, copied, replayed and paid; the copy put back, the asking ended, and replayed again.
+#[tokio::test]
+async fn m12_a_message_refused_before_a_restore_is_asked_about_when_it_is_replayed_after_the_asking_was_ended() {
+    let filled = messages().await;
+    for action in ["store_restored", "store_reconciled"] {
+        let audit = outbox::NewAudit {
+            at: fixture::NOW,
+            by: "sari".to_owned(),
+            action: action.to_owned(),
+            subject: "store".to_owned(),
+            reason: String::new(),
+            detail: Value::Null,
+        };
+        match action {
+            "store_restored" => drop(filled.store.mark_reconcile(None, audit).await.unwrap()),
+            _ => filled.store.clear_reconcile(audit).await.unwrap(),
+        }
+    }
+    let (ended, _, said) = done(&filled, replay(&[MALFORMED]), Format::Json).await;
+    assert_eq!(ended.unwrap(), Exit::Done, "{said}");
+    let job = filled.store.jobs(outbox::JobFilter::default(), None, 9).await.unwrap().items.pop().unwrap();
+    assert_eq!(job.state(), "unconfirmed", "it is asked about, not sent");
+}
+
 #[tokio::test]
 async fn a_limit_for_a_plan_that_runs_is_refused_and_not_forgotten() {
     let filled = messages().await;
