@@ -10,7 +10,7 @@ use crate::provider::{Entry, Heard, Told, Wire};
 use crate::scene::Memory;
 use crate::system::System;
 use crate::time::NOW;
-use crate::world::{Asked, Drive, Intake, Phase, Relay, Row, Side, World};
+use crate::world::{Asked, Drive, Intake, Mark, Phase, Relay, Row, Side, World};
 
 /// Who writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,7 +92,7 @@ impl System {
                     world.tick(&self.scene);
                 }
             }
-            Move::Notice(side) => world.process_mut(side).asks_since = world.store.reconcile,
+            Move::Notice(side) => world.process_mut(side).asks = world.store.reconcile,
             Move::Reconciled => self.reconciled(world, broken),
             Move::PublishAgain => {
                 world.queue.more -= 1;
@@ -121,11 +121,11 @@ impl System {
     }
 
     fn claim(&self, world: &mut World, side: Side, broken: &mut Broken) {
-        let asks = world.process(side).asks_since;
+        let asks = world.process(side).asks;
         let Some(row) = &world.store.row else { return };
         let known = row.known.clone();
-        if let Some(since) = asks
-            && must_ask_first(&known, since.0)
+        if let Some(mark) = asks
+            && must_ask_first(&known, mark.since.0)
         {
             if let Some(known) = self.legal(&known, &Event::StoreRestored, broken) {
                 let due = known.job.due_at();
@@ -247,7 +247,7 @@ impl System {
 
     /// As the command: whatever was not asked about since then is marked, and then the mark goes.
     fn reconciled(&self, world: &mut World, broken: &mut Broken) {
-        let Some(since) = world.store.reconcile else { return };
+        let Some(Mark { since, .. }) = world.store.reconcile else { return };
         if let Some(row) = &world.store.row {
             let known = row.known.clone();
             let rests = matches!(known.job.state, State::Dead { .. } | State::Discarded { .. })
@@ -267,7 +267,7 @@ impl System {
         let process = world.process_mut(Side::A);
         process.intake =
             if process.intake == (Intake::Holding { acked: true }) { Intake::Idle } else { Intake::Recorded };
-        let asks = process.asks_since.is_some();
+        let asks = process.asks;
         let free = process.drive.is_none();
         if let Some(row) = &world.store.row {
             // Its outcome is told again to who sent it again.
@@ -278,9 +278,14 @@ impl System {
         }
         let mut known = self.scene.fresh();
         let mut due = Some(NOW);
-        if asks && let Some(marked) = self.legal(&known, &Event::StoreRestored, broken) {
-            due = marked.job.due_at();
-            known = marked;
+        if let Some(mark) = asks {
+            if !self.takes_unknown_for_new() {
+                known.job = known.job.perhaps_sent_since(mark.known_until.0);
+            }
+            if let Some(marked) = self.legal(&known, &Event::StoreRestored, broken) {
+                due = marked.job.due_at();
+                known = marked;
+            }
         } else if driven && free {
             due = None;
             world.process_mut(Side::A).drive = Some(Drive::begins(known.clone()));

@@ -74,11 +74,13 @@ pub enum Mistake {
     ForgetsTheReplay,
     /// A doubt of a restored store keeps what was proven before.
     RestoreKeepsTheRow,
+    /// A key that a copy does not know counts as a new one from its arrival on.
+    TakesUnknownForNew,
 }
 
 impl Mistake {
     /// All of them.
-    pub const ALL: [Self; 31] = [
+    pub const ALL: [Self; 32] = [
         Self::ResendsOnDoubt,
         Self::ResendsAfterRestart,
         Self::BelievesNotFoundAtOnce,
@@ -110,6 +112,7 @@ impl Mistake {
         Self::KeepsTheFirstRestore,
         Self::ForgetsTheReplay,
         Self::RestoreKeepsTheRow,
+        Self::TakesUnknownForNew,
     ];
 
     /// The rules with the mistake.

@@ -209,7 +209,7 @@ impl System {
         if self.scene.crashes {
             all.push(Move::Crash(side));
         }
-        if process.asks_since.is_some() && world.store.reconcile.is_none() {
+        if process.asks.is_some() && world.store.reconcile.is_none() {
             all.push(Move::Notice(side));
         }
         let Some(drive) = &process.drive else {

@@ -9,7 +9,7 @@ use crate::provider::Wire;
 use crate::scene::Assumption;
 use crate::system::System;
 use crate::time::NOW;
-use crate::world::{Intake, Process, Relay, Side, World};
+use crate::world::{Intake, Mark, Process, Relay, Side, World};
 
 impl System {
     /// The process starts: what it finds being driven is nobody's any more.
@@ -17,12 +17,16 @@ impl System {
         if world.put_back {
             world.put_back = false;
             if !self.trusts_old_copies() {
-                let since = world.store.reconcile.filter(|_| self.keeps_first_restore());
-                world.store.reconcile = Some(since.unwrap_or(Moment::PRESENT));
+                let standing = world.store.reconcile;
+                let since = standing.filter(|_| self.keeps_first_restore()).map_or(Moment::PRESENT, |mark| mark.since);
+                // What an earlier copy did not know is unknown still.
+                let newest = world.store.newest;
+                let known_until = standing.map_or(newest, |mark| Moment(mark.known_until.0.min(newest.0)));
+                world.store.reconcile = Some(Mark { since, known_until });
             }
         }
-        let asks_since = world.store.reconcile;
-        *world.process_mut(side) = Process { up: true, wanted: true, asks_since, ..Process::default() };
+        let asks = world.store.reconcile;
+        *world.process_mut(side) = Process { up: true, wanted: true, asks, ..Process::default() };
         let Some(row) = &world.store.row else { return };
         let known = row.known.clone();
         if self.start_forgets() {

@@ -109,6 +109,14 @@ impl Scene {
         copies: 0,
     };
 
+    /// The copy does not know the key, which was paid and comes again from the broker, which was not told that it had
+    /// arrived.
+    #[must_use]
+    pub fn forgotten_key() -> Self {
+        let scene = Self { edges: true, restores: true, crashes: true, attempts: 1, ..Self::PLAIN };
+        Self { quiet: 1, window: 2, timeout: 0, give_up: 3, faults: Some(3), ..scene }
+    }
+
     /// The quiet period, or longer where that is what does not hold.
     pub fn quiet_but_for(&self, assumption: Assumption) -> u8 {
         self.quiet + if self.without == Some(assumption) { 3 } else { 0 }

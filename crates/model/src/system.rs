@@ -83,6 +83,11 @@ impl System {
         self.makes(Mistake::KeepsTheFirstRestore)
     }
 
+    /// A planted mistake: a key that a copy does not know counts as a new one from its arrival on.
+    pub fn takes_unknown_for_new(&self) -> bool {
+        self.makes(Mistake::TakesUnknownForNew)
+    }
+
     /// What is recorded of what the provider has said.
     pub fn recorded(&self, world: &World, drive: &Drive) -> Facts {
         world.store.row.as_ref().map_or(drive.known.facts, |row| row.known.facts)

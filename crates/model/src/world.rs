@@ -62,8 +62,26 @@ pub struct Store {
     pub row: Option<Row>,
     /// Outcome events that are not marked as published.
     pub unmarked: u8,
-    /// The store may have forgotten something, since then.
-    pub reconcile: Option<Moment>,
+    /// When the newest job in it was accepted, any other: as long as a process runs, just now.
+    pub newest: Moment,
+    /// The store may have forgotten something.
+    pub reconcile: Option<Mark>,
+}
+
+/// That the store was put back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Mark {
+    /// Since when it asks first.
+    pub since: Moment,
+    /// Until when it knows every key.
+    pub known_until: Moment,
+}
+
+impl Mark {
+    fn tick(&mut self, long: u8) {
+        self.since.tick(u8::MAX);
+        self.known_until.tick(long);
+    }
 }
 
 /// The job on disk.
@@ -84,8 +102,8 @@ pub struct Process {
     pub up: bool,
     /// Somebody started it, and whatever supervises it starts it again.
     pub wanted: bool,
-    /// It asks before it sends, since then (M12). As it was at its start.
-    pub asks_since: Option<Moment>,
+    /// It asks before it sends (M12). As it was at its start.
+    pub asks: Option<Mark>,
     /// It drives the job.
     pub drive: Option<Drive>,
     /// It holds a delivery.
@@ -194,7 +212,7 @@ impl World {
             let row = Row { known: scene.fresh(), due: Some(Moment::PRESENT), untold: false };
             (Some(row), Queue { ready: 0, more: scene.copies })
         };
-        let mut store = Store { row, unmarked: 0, reconcile: None };
+        let mut store = Store { row, unmarked: 0, newest: Moment::PRESENT, reconcile: None };
         if let Some(row) = &mut store.row
             && scene.died
         {
@@ -275,6 +293,24 @@ impl World {
         if scene.restores {
             self.settle_order(scene);
         }
+        self.settle_what_is_known(scene);
+    }
+
+    /// What a store knows matters only where it does not know the job.
+    fn settle_what_is_known(&mut self, scene: &Scene) {
+        if !scene.restores || self.processes.iter().any(|process| process.up) {
+            self.store.newest = Moment::PRESENT;
+        }
+        let known = self.store.row.is_some();
+        for store in [Some(&mut self.store), self.backup.as_deref_mut()].into_iter().flatten() {
+            if store.row.is_some() {
+                store.newest = Moment::PRESENT;
+                store.reconcile.iter_mut().for_each(|mark| mark.known_until = Moment::PRESENT);
+            }
+        }
+        for mark in self.processes.iter_mut().filter_map(|process| process.asks.as_mut()).filter(|_| known) {
+            mark.known_until = Moment::PRESENT;
+        }
     }
 
     /// When attempts ended is compared with when the store was put back, however long ago: of what is older than any
@@ -283,11 +319,11 @@ impl World {
         let oldest = NOW.minus(ticks(scene.window));
         let mut old: Vec<&mut Timestamp> = Vec::new();
         for store in [Some(&mut self.store), self.backup.as_deref_mut()].into_iter().flatten() {
-            old.extend(store.reconcile.as_mut().map(|since| &mut since.0));
+            old.extend(store.reconcile.as_mut().map(|mark| &mut mark.since.0));
             old.extend(store.row.as_mut().and_then(|row| row.known.job.evidence.last_ended_at.as_mut()));
         }
         for process in &mut self.processes {
-            old.extend(process.asks_since.as_mut().map(|since| &mut since.0));
+            old.extend(process.asks.as_mut().map(|mark| &mut mark.since.0));
             old.extend(process.drive.as_mut().and_then(|drive| drive.known.job.evidence.last_ended_at.as_mut()));
         }
         old.retain(|time| **time < oldest);
@@ -311,13 +347,14 @@ impl World {
                     due.tick(long);
                 }
             }
-            if let Some(since) = &mut store.reconcile {
-                since.tick(u8::MAX);
+            store.newest.tick(long);
+            if let Some(mark) = &mut store.reconcile {
+                mark.tick(long);
             }
         }
         for process in &mut self.processes {
-            if let Some(since) = &mut process.asks_since {
-                since.tick(u8::MAX);
+            if let Some(mark) = &mut process.asks {
+                mark.tick(long);
             }
             if let Some(drive) = &mut process.drive {
                 drive.known.tick(most);

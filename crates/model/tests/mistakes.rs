@@ -16,6 +16,7 @@ fn found(scene: &str, mistake: Mistake, property: Property) -> Violation {
         "plain" => Scene::PLAIN,
         "restored twice" => Scene { faults: Some(6), ..named("restored") },
         "restored after a doubt" => Scene { faults: Some(3), attempts: 2, ..named("restored") },
+        "an unknown key" => Scene { asks_on: true, forgets: true, ..Scene::forgotten_key() },
         name => named(name),
     };
     let found = System::new(scene, Some(mistake)).explore(&[property], Limits { states: 6_000_000, ..Limits::NONE });
@@ -76,5 +77,6 @@ planted! {
     m12_an_old_copy_that_is_trusted: TrustsOldCopies in "restored" breaks CreditedOnce in 14,
     m12_a_second_restore_with_the_time_of_the_first: KeepsTheFirstRestore in "restored twice" breaks CreditedOnce in 27,
     m12_a_replay_in_a_restored_store: ForgetsTheReplay in "restored and replayed" breaks CreditedOnce in 25,
+    m12_an_unknown_key_taken_for_a_new_one: TakesUnknownForNew in "an unknown key" breaks CreditedOnce in 26,
     m12_a_restored_doubt_that_keeps_its_row: RestoreKeepsTheRow in "restored after a doubt" breaks ResentOnProof in 21,
 }
