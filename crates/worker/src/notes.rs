@@ -169,6 +169,12 @@ impl Notes {
         let what = match reason {
             DeadReason::RequestRefused => "the provider refuses this request as wrong",
             DeadReason::RetriesExhausted => "the budget for safe retries is used up",
+            DeadReason::Unresolved if job.job.budget.checks > 0 && job.job.evidence.accepted => {
+                "the provider took it and does not know it any more; the money may have moved"
+            }
+            DeadReason::Unresolved if job.job.budget.checks > 0 => {
+                "\"not found\" proves nothing so long after it was sent; the money may have moved"
+            }
             DeadReason::Unresolved => "the status budget is used up; the money may have moved",
             DeadReason::InconsistentAnswer => "an answer names another amount or reference",
             DeadReason::Refunded => "the provider reports the top-up as refunded",

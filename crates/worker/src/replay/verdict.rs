@@ -97,19 +97,22 @@ fn of_job(letter: &DeadLetter, job: &StoredJob, rules: &Rules, now: Timestamp) -
         }
         MoneyState::Returned => refused("the money came back: it needs a new partnerReferenceNo".to_owned()),
         MoneyState::ProvenPaid => refused("it is paid".to_owned()),
-        MoneyState::MaybeSent => match evidence.first_sent_at.map(|first| now.since(first)) {
-            Some(since) if since > policy.uniqueness_window => refused(format!(
-                "first sent {} ago, and {provider} knows a reference for {}: \"not found\" proves nothing any more; \
+        // A restored store knows of some only that they may have been sent: nobody can say when.
+        MoneyState::MaybeSent => {
+            match evidence.first_sent_at.filter(|at| at.as_millis() > 0).map(|first| now.since(first)) {
+                Some(since) if since > policy.uniqueness_window => refused(format!(
+                    "first sent {} ago, and {provider} knows a reference for {}: \"not found\" proves nothing any more; \
                  `worker dlq check` still asks",
-                age(since),
-                age(policy.uniqueness_window)
-            )),
-            Some(_) => Verdict::AsksFirst,
-            None => refused(
-                "nobody knows when it was first sent: \"not found\" proves nothing; `worker dlq check` still asks"
-                    .to_owned(),
-            ),
-        },
+                    age(since),
+                    age(policy.uniqueness_window)
+                )),
+                Some(_) => Verdict::AsksFirst,
+                None => refused(
+                    "nobody knows when it was first sent: \"not found\" proves nothing; `worker dlq check` still asks"
+                        .to_owned(),
+                ),
+            }
+        }
         MoneyState::NeverSent | MoneyState::ProvenUnpaid if job.job.is_expired(now) => Verdict::Expires,
         MoneyState::NeverSent | MoneyState::ProvenUnpaid => Verdict::Sends,
     }

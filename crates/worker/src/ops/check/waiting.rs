@@ -19,7 +19,8 @@ const DOUBT_LATE: Duration = Duration::from_secs(3_600);
 pub(super) async fn look(store: &Store, has_broker: bool, now: Timestamp) -> Result<Vec<Finding>, StoreError> {
     let mut findings = lanes(store).await?;
     findings.push(dead_letters(store).await?);
-    findings.extend(store.open_plans().await?.iter().map(plan));
+    // A cancelled one is kept in sight for what it let go.
+    findings.extend(store.open_plans().await?.iter().filter(|plan| plan.finished_at.is_none()).map(plan));
     findings.extend(doubt(store, now).await?);
     findings.push(outcomes(store, has_broker, now).await?);
     Ok(findings)
@@ -64,7 +65,7 @@ async fn dead_letters(store: &Store) -> Result<Finding, StoreError> {
 fn plan(plan: &Plan) -> Finding {
     let (name, waiting) = (format!("plan {}", plan.id.0), waits(plan.counts.waiting, "dead letter"));
     match &plan.pause {
-        None => Finding::ok(name, format!("is worked off by a running worker; {waiting} for its turn")),
+        None => Finding::ok(name, format!("{waiting} for its turn; a worker works it off while one runs")),
         Some((cause, _, at)) => {
             let detail = format!("stands since {} ({}); {waiting} in it", moment(*at), cause.as_str());
             let id = plan.id.0;

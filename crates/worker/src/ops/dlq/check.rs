@@ -9,7 +9,7 @@ use std::sync::Arc;
 use engine::{DeadReason, Event, MoneyState, State, apply};
 use outbox::{AnswerFields, AttemptEnd, DeadLetter, HistoryEntry, NewAttempt, NewDeadLetter, Record, StoredJob};
 use serde_json::{Value, json};
-use snap_client::Token;
+use snap_client::{Token, TokenFailure};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -71,7 +71,10 @@ impl Caller {
             return Err(refused(format!("provider {} is not configured", job.request.provider)));
         };
         lane.turn().await;
-        let called = self.ask(lane, &job).await?;
+        let called = match self.ask(lane, &job).await {
+            Ok(called) => called,
+            Err(failure) => return Ok(Item::unreachable(letter, format!("no token: {failure}"))),
+        };
         let event = &called.reading.event;
         let jitter = desk.clock.jitter();
         let next = apply(&job.job, &lane.policy, event, called.ended_at, jitter)
@@ -83,14 +86,13 @@ impl Caller {
     }
 
     /// One question; a token that is refused is refreshed once.
-    async fn ask(&self, lane: &Lane, job: &StoredJob) -> Result<Called, CommandError> {
-        let no_token = |failure: snap_client::TokenFailure| refused(format!("no token: {failure}"));
-        let mut token: Token = lane.client.token(self.driver.clock.wall()).await.map_err(no_token)?;
+    async fn ask(&self, lane: &Lane, job: &StoredJob) -> Result<Called, TokenFailure> {
+        let mut token: Token = lane.client.token(self.driver.clock.wall()).await?;
         let called = provider::check(&self.driver, lane, &token, job).await;
         if called.reading.token_refused.is_none() {
             return Ok(called);
         }
-        token = lane.client.refresh_token(&token, self.driver.clock.wall()).await.map_err(no_token)?;
+        token = lane.client.refresh_token(&token, self.driver.clock.wall()).await?;
         Ok(provider::check(&self.driver, lane, &token, job).await)
     }
 }

@@ -106,6 +106,11 @@ impl Item {
         Self::of(letter, "refused", Some(detail.into()), true)
     }
 
+    /// It could not be done for now; no rule forbids it.
+    pub(super) fn unreachable(letter: &DeadLetter, detail: impl Into<String>) -> Self {
+        Self::of(letter, "failed", Some(detail.into()), true)
+    }
+
     fn of(letter: &DeadLetter, result: &'static str, detail: Option<String>, failed: bool) -> Self {
         Self {
             id: letter.id.to_string(),
@@ -155,9 +160,9 @@ pub(super) fn tell(items: &[Item], dry_run: bool, desk: &Desk<'_>) -> Result<Exi
         table.render(desk.output.color())
     };
     desk.output.object(&summary, text).map_err(stdout)?;
-    Ok(match (failed, items.len()) {
-        (0, _) => Exit::Done,
-        (_, 1) => Exit::Refused,
+    Ok(match items {
+        _ if failed == 0 => Exit::Done,
+        [only] if only.result == "refused" => Exit::Refused,
         _ => Exit::SomeFailed,
     })
 }

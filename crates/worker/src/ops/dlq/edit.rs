@@ -6,7 +6,8 @@ use std::path::Path;
 
 use outbox::{Accepted, DeadLetter, DeadLetterId, Delivered, Duplicate, JobRequest, StoredJob};
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
+use snap_core::{CustomerNumber, PartnerReferenceNo};
 
 use super::amend;
 use super::choice::named;
@@ -55,12 +56,59 @@ pub(super) async fn edit(args: &DlqEditArgs, desk: &Desk<'_>) -> Result<Exit, Co
         request.provider,
         request.customer_number.masked()
     ));
+    say_what_differs(&letter, &delivered.body, &text, &request, desk).await?;
     if args.act.dry_run {
         return tell(&letter, &request, ("planned", None), &[], true, desk);
     }
     ask(&args.act, desk.output, "take it in?")?;
     let became = take_in(&text, &request, &delivered, &letter, args, desk).await?;
     tell(&letter, &request, became, &[], false, desk)
+}
+
+/// What differs from the message that came, and what else is worth a second thought: this is how a wish becomes another.
+async fn say_what_differs(
+    letter: &DeadLetter,
+    before: &[u8],
+    after: &[u8],
+    request: &JobRequest,
+    desk: &Desk<'_>,
+) -> Result<(), CommandError> {
+    let read = |text: &[u8]| serde_json::from_slice::<Value>(text).unwrap_or_default();
+    let (before, after) = (read(before), read(after));
+    for name in message::FIELDS {
+        if before[name] != after[name] {
+            desk.output.say(&format!("  {name}: {} -> {}", shown(name, &before[name]), shown(name, &after[name])));
+        }
+    }
+    let claimed = letter.claimed_reference.as_deref();
+    if let Some(claimed) = claimed.filter(|claimed| *claimed != request.partner_reference_no.as_str()) {
+        desk.output.say(&format!("the message claims to be {claimed}: with another reference it is another wish"));
+        let first = PartnerReferenceNo::parse(claimed).ok();
+        let first = match &first {
+            Some(first) => desk.store.timeline(first).await?,
+            None => None,
+        };
+        if let Some(first) = first {
+            let state = first.job.state();
+            desk.output.say(&format!("{claimed} is a job, {state}: this is a second top-up beside it"));
+        }
+    }
+    if request.not_after.is_some_and(|at| at < desk.now) {
+        desk.output.say("its notAfter has passed: it will end as rejected, and nothing is sent");
+    }
+    Ok(())
+}
+
+/// A member's value for people: of customers only as much as a list shows.
+fn shown(name: &str, value: &Value) -> String {
+    match (name, value) {
+        (_, Value::Null) => "(none)".to_owned(),
+        ("customerNumber", Value::String(number)) => {
+            CustomerNumber::parse(number).map_or_else(|_form| "(unreadable)".to_owned(), |number| number.masked())
+        }
+        ("customerName" | "beneficiaryEmail" | "notes" | "metadata", _) => "(not shown)".to_owned(),
+        (_, value) => crate::text::printable(&value.to_string()),
+    }
 }
 
 /// What the operator wrote.

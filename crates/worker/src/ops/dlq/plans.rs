@@ -300,7 +300,14 @@ fn stops(plan: &Plan) -> String {
 
 fn next(plan: &Plan) -> Option<String> {
     let id = plan.id;
+    let cause = plan.pause.as_ref().map(|(cause, ..)| *cause);
     Some(match plan.state {
+        PlanState::Paused if cause == Some(PlanPause::Lane) => {
+            format!("worker provider resume NAME, then worker dlq plans resume {id}, each with --reason …")
+        }
+        PlanState::Paused if cause == Some(PlanPause::MaxAmount) => {
+            format!("worker dlq plans resume {id} --max-amount RUPIAH --reason …, or cancel {id}")
+        }
         PlanState::Paused => format!("worker dlq plans resume {id} --reason …, or cancel {id}"),
         PlanState::Running if plan.counts.waiting > 0 => format!("worker dlq plans pause {id} --reason …"),
         PlanState::Draft => format!("it never ran: worker dlq plans cancel {id} --reason …, and replay again"),
@@ -428,7 +435,7 @@ async fn resume(args: &PlanResumeArgs, desk: &Desk<'_>) -> Result<Exit, CommandE
 
 fn say_what_waits(plan: &Plan, verb: &str, desk: &Desk<'_>) {
     desk.output.say(&format!(
-        "{verb} plan {}: {} waiting, {}; {} under way",
+        "{verb} plan {}: {} waiting, {}; {} under way, which go on",
         plan.id,
         counted(plan.counts.waiting, "item"),
         rupiah(waiting_amount(plan).minor()),

@@ -52,10 +52,10 @@ pub(super) async fn replay(args: &DlqReplayArgs, desk: &Desk<'_>) -> Result<Exit
     ask(&args.act, desk.output, &format!("replay {}, {amount}?", counted(allowed as u64, "dead letter")))?;
     let actor = Actor::of(&args.act, desk.environment);
     let id = desk.store.make_plan(plan_of(&set, &args.terms, &actor, desk)).await?;
-    let works = if Store::is_held(&desk.config.store.path) {
-        "the running worker works it off, whatever becomes of this command"
-    } else {
-        "no worker runs: this command works it off, and a worker goes on with it when one starts"
+    let works = match (Store::is_held(&desk.config.store.path), args.detach) {
+        (true, _) => "the running worker works it off, whatever becomes of this command",
+        (false, false) => "no worker runs: this command works it off, and a worker goes on with it when one starts",
+        (false, true) => "no worker runs: it waits until one starts",
     };
     desk.output.say(&format!("plan {id}: {works}"));
     if args.detach {
@@ -248,7 +248,7 @@ fn what_is_missing(plan: &Plan, is_held: bool) -> String {
     let id = plan.id;
     match (plan.counts.waiting, is_held) {
         (0, true) => {
-            format!("{under_way} under way: `worker dlq plans show {id}` tells how they end, --wait waits for it")
+            format!("{under_way} under way: `worker dlq plans show {id}` tells how they end")
         }
         (0, false) => format!("{under_way} to be driven: start `worker run`"),
         (_, true) => {

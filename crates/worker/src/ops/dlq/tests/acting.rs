@@ -211,6 +211,17 @@ async fn m5_a_message_mended_to_a_known_key_never_becomes_a_second_job() {
 }
 
 #[tokio::test]
+async fn an_edit_tells_what_differs_from_the_message_that_came() {
+    let filled = fixture::filled().await;
+    let output = Output::captured(Format::Table);
+    let file = filled.path.with_file_name("mended.json");
+    std::fs::write(&file, message("78912343452347777", "99000000.00").replace("081977817902", "081977817999")).unwrap();
+    let args = crate::cli::DlqEditArgs { id: MALFORMED.to_owned(), file: Some(file), act: acting() };
+    fixture::at_desk(&filled, &output, async |desk| run(&DlqCommand::Edit(args), desk).await).await.unwrap();
+    assert_snapshot!("edit_said", output.said());
+}
+
+#[tokio::test]
 async fn m5_what_may_have_been_sent_is_never_edited() {
     let filled = fixture::filled().await;
     let (locked, _) = edit(&filled, UNRESOLVED, &message("78912343452347893", "1.00")).await;
