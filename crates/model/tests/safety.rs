@@ -10,14 +10,14 @@ fn root() -> &'static Path {
 
 /// Names of functions in the sources below `dir` that begin like a rule.
 fn functions(dir: &Path, found: &mut BTreeSet<String>) {
-    for entry in fs::read_dir(dir).unwrap() {
-        let path = entry.unwrap().path();
+    for entry in fs::read_dir(dir).expect("a directory of the project") {
+        let path = entry.expect("an entry of it").path();
         if path.is_dir() {
             if !path.ends_with("target") {
                 functions(&path, found);
             }
         } else if path.extension().is_some_and(|extension| extension == "rs") {
-            let text = fs::read_to_string(&path).unwrap();
+            let text = fs::read_to_string(&path).expect("a source file");
             let names = text.split("fn m").skip(1).map(|rest| {
                 let end = rest.find(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_');
                 format!("m{}", &rest[..end.unwrap_or(rest.len())])

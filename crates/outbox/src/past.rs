@@ -75,6 +75,20 @@ pub(crate) fn text(record: &Record) -> String {
     serde_json::to_string(&notes).expect("notes have only texts for keys")
 }
 
+/// The newest time that the last record notes: nothing was recorded later.
+pub(crate) fn newest(connection: &Connection) -> rusqlite::Result<Option<Timestamp>> {
+    let last = "SELECT happened FROM job_records WHERE record_no = (SELECT max(record_no) FROM job_records)";
+    let text: Option<String> = connection.query_row(last, [], |row| row.get(0)).optional()?;
+    // What cannot be read says nothing; who reads the job itself is told.
+    let Some(notes) = text.as_deref().and_then(|text| serde_json::from_str::<Notes<'_>>(text).ok()) else {
+        return Ok(None);
+    };
+    let events = notes.history.iter().map(|entry| entry.at);
+    let requests = notes.requests.iter().flat_map(|request| [Some(request.at), request.end.as_ref().map(|end| end.at)]);
+    let ends = notes.ends.iter().map(|end| end.end.at);
+    Ok(events.chain(requests.flatten()).chain(ends).max().map(Timestamp::from_millis))
+}
+
 impl<'a> Entry<'a> {
     fn of(entry: &'a HistoryEntry) -> Self {
         Self { at: entry.at.as_millis(), event: entry.event.as_ref().into(), detail: Cow::Borrowed(&entry.detail) }

@@ -1,6 +1,6 @@
 //! Whether the store still knows everything that was done with it (M12).
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
 use snap_core::Timestamp;
@@ -10,6 +10,7 @@ use crate::{
     connection::sqlite,
     error::Rejected,
     lock::{SideFile, SideState},
+    past,
     replay_acts::pause_all_restored,
     task::{Room, Work},
 };
@@ -102,11 +103,11 @@ fn forgotten(noted: &SideState, store_id: &str, commits: i64) -> Option<Forgotte
     }
 }
 
-/// When the last job was accepted: up to then a copy knows every key.
+/// The newest time in the store, of the last job and the last record: up to then a copy knows every key.
 pub(crate) fn newest(connection: &Connection) -> rusqlite::Result<Option<Timestamp>> {
     let last = "SELECT accepted_at FROM job_states WHERE job_id = (SELECT max(job_id) FROM job_states)";
     let at: Option<i64> = connection.query_row(last, [], |row| row.get(0)).optional()?;
-    Ok(at.map(Timestamp::from_millis))
+    Ok(at.map(Timestamp::from_millis).max(past::newest(connection)?))
 }
 
 /// Sets the mark. Since now, in the mode already or not: what was asked about after an earlier restore may be forgotten
@@ -118,6 +119,8 @@ fn mark(
     known: Option<Timestamp>,
 ) -> rusqlite::Result<Reconcile> {
     let known_until = no_more_than_before(transaction, known.map(|known| known.min(now)))?;
+    // Whose clock was ahead: what it noted is of before the mark all the same.
+    let now = newest(transaction)?.map_or(now, |newest| now.max(newest.plus(Duration::from_millis(1))));
     transaction.execute(
         "UPDATE meta SET reconcile_since = ?1, reconcile_reason = ?2, reconcile_known_until = ?3, restored_at = ?1 \
          WHERE id = 1",

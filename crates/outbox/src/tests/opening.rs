@@ -51,7 +51,7 @@ async fn what_was_stored_is_there_after_closing_and_a_closed_store_says_so() {
     assert!(!wal.exists(), "the last one out folds the WAL");
     let opened = Store::open(&fixture.path(), t(0), &options()).unwrap();
     assert!(!opened.created && opened.reconcile.is_none());
-    assert_eq!(opened.newest, Some(t(0)));
+    assert_eq!(opened.newest, Some(t(1)));
     assert_eq!(opened.store.find(&reference("ref-1")).await.unwrap(), Some(job));
 }
 

@@ -241,3 +241,27 @@ async fn m12_what_was_refused_before_a_restore_counts_as_perhaps_sent_after_the_
     assert_eq!(store.perhaps_sent_since(t(2)).await.unwrap(), Some(t(2)));
     assert_eq!(store.perhaps_sent_since(t(150)).await.unwrap(), None);
 }
+
+#[tokio::test]
+async fn m12_a_mark_is_later_than_all_that_the_copy_knows_whatever_the_clock_says() {
+    let fixture = Fixture::new();
+    let job = fixture.driven("ref-1").await;
+    let mut record = Record::new(job.id, job.version, job.job.clone(), t(5_000));
+    record.job.evidence.last_ended_at = Some(t(5_000));
+    record.history = vec![HistoryEntry { at: t(5_000), ..entry("top_up_not_executed") }];
+    record.due_at = Some(t(5_000));
+    fixture.store.record(record).await.unwrap();
+    fixture.store.close().await;
+    let copy = fixture.dir.path().join("backup");
+    fs::copy(fixture.path(), &copy).unwrap();
+    let store = Store::open(&fixture.path(), t(0), &options()).unwrap().store;
+    store.accept(vec![new_job("ref-2")]).await.unwrap();
+    store.close().await;
+    fs::copy(&copy, fixture.path()).unwrap();
+    // The clock of this machine is right; that of the first was four seconds ahead.
+    let opened = Store::open(&fixture.path(), t(1_000), &options()).unwrap();
+    let since = opened.reconcile.unwrap().since;
+    let job = opened.store.job(job.id).await.unwrap().unwrap();
+    assert!(job.job.evidence.last_ended_at.unwrap() < since, "it is asked about");
+    assert_eq!(opened.newest, Some(t(5_000)));
+}
