@@ -27,4 +27,4 @@ pub use endpoint::check_base_url;
 pub use payload::Payload;
 pub use reply::{Answered, NotSentReason, Reply, Silence};
 pub use token::{Token, TokenFailure};
-pub use token_exchange::TokenExchange;
+pub use token_exchange::{TokenExchange, token_of};

@@ -40,6 +40,15 @@ pub(crate) struct Grant {
     pub(crate) lifetime: Duration,
 }
 
+/// The token that a reply to the token request grants, and how long it was promised to live; public so that the reading can
+/// be held against any answer without a server.
+///
+/// # Errors
+/// [`TokenFailure`], where it grants none.
+pub fn token_of(reply: &Reply) -> Result<(Private, Duration), TokenFailure> {
+    read(reply).outcome.map(|grant| (grant.token, grant.lifetime))
+}
+
 /// Reads the reply to a token request; HTTP status and code must agree before a token is believed.
 pub(crate) fn read(reply: &Reply) -> Read {
     let answered = match reply {

@@ -379,7 +379,8 @@ pub fn body_of(data: &[u8], properties: serde_json::Value, headers: serde_json::
     }
 }
 
-fn carried(delivery: &Delivery) -> Carried {
+/// What the outcomes of a delivery's job carry on; what would not fit into their headers is left out.
+pub fn carried(delivery: &Delivery) -> Carried {
     let of = &delivery.properties;
     let text = |value: &Option<lapin::types::ShortString>| {
         value.as_ref().map(|value| value.as_str().to_owned()).filter(|value| fits(value))
@@ -404,14 +405,17 @@ fn fits(text: &str) -> bool {
     !text.is_empty() && text.len() <= CARRIED_MAX && !text.contains(char::is_control)
 }
 
-/// W3C Trace Context: `00-<32 hex>-<16 hex>-<2 hex>`; anything else is not carried on.
+/// W3C Trace Context: `00-<32 hex>-<16 hex>-<2 hex>`, neither id all zeros; anything else is not carried on.
 fn is_traceparent(text: &str) -> bool {
-    let lengths: Vec<usize> = text.split('-').map(str::len).collect();
-    lengths == [2, 32, 16, 2]
-        && text.bytes().all(|byte| byte == b'-' || byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
+    let parts: Vec<&str> = text.split('-').collect();
+    let [version, trace, parent, flags] = parts.as_slice() else { return false };
+    let is_hex = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte));
+    let names_one = |id: &str, len: usize| id.len() == len && is_hex(id) && id.bytes().any(|byte| byte != b'0');
+    *version == "00" && names_one(trace, 32) && names_one(parent, 16) && flags.len() == 2 && is_hex(flags)
 }
 
-fn undeliverable(delivery: &Delivery) -> Refused {
+/// What a delivery from the dead-letter queue becomes, with the broker's facts about its death.
+pub fn undeliverable(delivery: &Delivery) -> Refused {
     let reason = header(&delivery.properties, "x-first-death-reason").unwrap_or("unknown");
     let queue = header(&delivery.properties, "x-first-death-queue").unwrap_or("unknown");
     Refused {
@@ -424,5 +428,27 @@ fn undeliverable(delivery: &Delivery) -> Refused {
         ),
         claimed_reference: message::claimed_reference(&delivery.data),
         provider: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_traceparent;
+
+    #[test]
+    fn a_traceparent_that_names_no_trace_is_not_carried_on() {
+        const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+        const PARENT: &str = "00f067aa0ba902b7";
+        assert!(is_traceparent(&format!("00-{TRACE}-{PARENT}-01")));
+        for text in [
+            format!("ff-{TRACE}-{PARENT}-01"),
+            format!("00-{}-{PARENT}-01", "0".repeat(32)),
+            format!("00-{TRACE}-{}-01", "0".repeat(16)),
+            format!("00-{}-{PARENT}-01", TRACE.to_uppercase()),
+            format!("00-{TRACE}-{PARENT}"),
+            format!("00-{TRACE}-{PARENT}-01-"),
+        ] {
+            assert!(!is_traceparent(&text), "{text}");
+        }
     }
 }

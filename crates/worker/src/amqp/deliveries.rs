@@ -117,16 +117,21 @@ pub fn properties_of(delivery: &Delivery) -> (Value, Value) {
     properties.insert("exchange".to_owned(), json!(delivery.exchange.as_str()));
     properties.insert("routingKey".to_owned(), json!(delivery.routing_key.as_str()));
     properties.insert("redelivered".to_owned(), json!(delivery.redelivered));
-    let headers = of.headers().as_ref().map_or_else(|| json!({}), table);
+    let headers = of.headers().as_ref().map_or_else(|| json!({}), |headers| table(headers, 1));
     (Value::Object(properties), headers)
 }
 
-fn table(fields: &FieldTable) -> Value {
-    fields.inner().iter().map(|(name, field)| (name.to_string(), value(field))).collect::<Map<_, _>>().into()
+/// Levels of tables and arrays that are kept: JSON readers stop at 128, and what cannot be read back is lost.
+const DEPTH_MAX: usize = 64;
+
+fn table(fields: &FieldTable, depth: usize) -> Value {
+    fields.inner().iter().map(|(name, field)| (name.to_string(), value(field, depth))).collect::<Map<_, _>>().into()
 }
 
-fn value(field: &AMQPValue) -> Value {
+/// `depth` is the level of the table or array it stands in.
+fn value(field: &AMQPValue, depth: usize) -> Value {
     match field {
+        AMQPValue::FieldArray(_) | AMQPValue::FieldTable(_) if depth >= DEPTH_MAX => json!("nested too deeply"),
         AMQPValue::Boolean(value) => json!(value),
         AMQPValue::ShortShortInt(value) => json!(value),
         AMQPValue::ShortShortUInt(value) => json!(value),
@@ -142,8 +147,31 @@ fn value(field: &AMQPValue) -> Value {
         AMQPValue::ShortString(value) => json!(value.as_str()),
         AMQPValue::LongString(value) => json!(String::from_utf8_lossy(value.as_bytes())),
         AMQPValue::ByteArray(value) => json!(value.as_slice()),
-        AMQPValue::FieldArray(values) => values.as_slice().iter().map(value).collect(),
-        AMQPValue::FieldTable(fields) => table(fields),
+        AMQPValue::FieldArray(values) => values.as_slice().iter().map(|field| value(field, depth + 1)).collect(),
+        AMQPValue::FieldTable(fields) => table(fields, depth + 1),
         AMQPValue::Void => Value::Null,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn headers_nested_without_end_can_be_read_back() {
+        let mut nested = AMQPValue::Void;
+        for _ in 0..200 {
+            let mut table = FieldTable::default();
+            table.insert("a".into(), nested);
+            nested = AMQPValue::FieldArray(vec![AMQPValue::FieldTable(table)].into());
+        }
+        let mut headers = FieldTable::default();
+        headers.insert("x".into(), nested);
+        let mut delivery = Delivery::mock(1, "topup".into(), "jobs".into(), false, Vec::new());
+        delivery.properties = BasicProperties::default().with_headers(headers);
+        let (_, kept) = properties_of(&delivery);
+        let text = kept.to_string();
+        assert!(text.contains("nested too deeply"));
+        assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), kept);
     }
 }

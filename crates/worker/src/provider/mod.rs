@@ -7,8 +7,7 @@ use outbox::StoredJob;
 use snap_client::{Payload, Reply, Token, TokenFailure};
 use snap_core::{ExternalId, LaneFault, Service, Timestamp, TopUpDetails};
 
-pub(crate) use read::reading;
-pub use read::{Expected, Reading};
+pub use read::{Expected, Reading, reading};
 pub(crate) use supposed::supposed;
 
 use crate::drive::Driver;

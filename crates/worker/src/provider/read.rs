@@ -169,6 +169,18 @@ fn fields(opened: &Opened, answer: Option<&impl Coded>) -> AnswerFields {
     }
 }
 
+/// The longest number of the provider, in characters. Source: SNAP, `referenceNo`, `String(64)`.
+const REFERENCE_NO_MAX: usize = 64;
+
+/// The provider's number, to be asked with and told on. An empty one is none, and must not take the place of one that is
+/// known; a part of one would name another top-up.
+fn kept_number(number: Option<&str>) -> Option<String> {
+    let fits = |number: &&str| {
+        !number.is_empty() && number.chars().count() <= REFERENCE_NO_MAX && !number.contains(char::is_control)
+    };
+    number.filter(fits).map(str::to_owned)
+}
+
 fn differs(ours: &str, theirs: Option<&str>) -> bool {
     theirs.is_some_and(|theirs| !theirs.is_empty() && theirs != ours)
 }
@@ -179,7 +191,7 @@ fn amount_differs(ours: Amount, theirs: Option<LenientMoney>) -> bool {
 
 /// What a reply of this service tells; it was asked at `asked_at`. `None` for the token service, whose answers say nothing
 /// about a job.
-pub(crate) fn reading(
+pub fn reading(
     profile: &Profile,
     service: Service,
     expected: Expected<'_>,
@@ -217,7 +229,7 @@ pub(super) fn top_up(profile: &Profile, expected: Expected<'_>, reply: &Reply) -
         .as_ref()
         .filter(|_| matches!(opened.class, Class::Success | Class::Pending))
         .filter(|answer| !differs(expected.reference, answer.partner_reference_no.as_deref()))
-        .and_then(|answer| answer.reference_no.clone());
+        .and_then(|answer| kept_number(answer.reference_no.as_deref()));
     let reading = match (ours(&opened, Service::TopUp), opened.class) {
         (Some(Ours::Token(fault)), class) => {
             return Reading::new(not_executed(true, Retry::Free), Signal::Nothing, class)
@@ -376,7 +388,7 @@ pub(super) fn status(profile: &Profile, expected: Expected<'_>, asked_at: Timest
         _ => Signal::Fine,
     };
     let mut told = fields(&opened, answer.as_ref());
-    told.reference_no = answer.as_ref().and_then(|answer| answer.original_reference_no.clone());
+    told.reference_no = answer.as_ref().and_then(|answer| kept_number(answer.original_reference_no.as_deref()));
     let reading = Reading::new(checked(status), signal, class).of(&opened);
     // Only an answer that settles the top-up may replace what its own answer said.
     match status {

@@ -294,6 +294,20 @@ fn m4_the_number_of_an_answer_that_is_not_believed_is_not_kept() {
 }
 
 #[test]
+fn a_number_that_is_none_takes_no_ones_place() {
+    let long = "9".repeat(65);
+    for none in ["", long.as_str(), "22\\u001b[2J", "22\\u0000"] {
+        let body = format!(r#"{{"responseCode":"2003800","referenceNo":"{none}"}}"#);
+        let fields = top_up(&profile("finpay"), expected(), &answered(200, &body)).fields;
+        assert_eq!(fields.and_then(|fields| fields.reference_no), None, "{none}");
+        let body =
+            format!(r#"{{"responseCode":"2003900","originalReferenceNo":"{none}","latestTransactionStatus":"00"}}"#);
+        let read = status(&profile("finpay"), expected(), Timestamp::from_millis(0), &answered(200, &body));
+        assert_eq!(read.fields.and_then(|fields| fields.reference_no), None, "{none}");
+    }
+}
+
+#[test]
 fn m2_a_duplicate_is_neither_a_success_nor_a_refusal() {
     for duplicate in ["4093800", "4093801", "4043814", "4043818"] {
         assert_eq!(answer("finpay", &code(duplicate)), Answer::Duplicate, "{duplicate}");
