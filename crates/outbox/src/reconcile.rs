@@ -135,7 +135,7 @@ fn no_more_than_before(connection: &Connection, known: Option<Timestamp>) -> rus
     Ok(read(connection)?.map_or(known, |standing| standing.known_until.min(known)))
 }
 
-/// What a copy made at `copied_at` knows; never more than up to its newest job.
+/// What a copy made at `copied_at` knows; never more than up to its newest record.
 fn known_by_copy(connection: &Connection, copied_at: Option<Timestamp>) -> rusqlite::Result<Option<Timestamp>> {
     Ok(newest(connection)?.map(|newest| copied_at.map_or(newest, |at| at.min(newest))))
 }
@@ -207,7 +207,7 @@ impl Store {
     }
 
     /// An operator says that the store was put back from a copy, which left no trace; answers the mark. It knows every key
-    /// up to `copied_at`, and never beyond its newest job. For who holds the store alone: a worker that runs takes it up at
+    /// up to `copied_at`, and never beyond its newest record. For who holds the store alone: a worker that runs takes it up at
     /// its next start only.
     ///
     /// # Errors

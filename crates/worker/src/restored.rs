@@ -27,7 +27,7 @@ impl Restored {
             let known_until = known_until.map(snap_core::Timestamp::to_rfc3339);
             warn!(
                 known_until,
-                "a key that the store does not know counts as perhaps sent since its newest job: after the provider's uniqueness window it ends as unresolved"
+                "a key that the store does not know counts as perhaps sent since its newest record: after the provider's uniqueness window it ends as unresolved"
             );
         }
         Self(Arc::new(Inner { mark, over: AtomicBool::new(false) }))
@@ -81,7 +81,7 @@ mod tests {
 
     const HOUR: Duration = Duration::from_secs(3600);
 
-    /// A job of a key that the copy does not know, `later` after the copy's newest job; asked about twice, and not found.
+    /// A job of a key that the copy does not know, `later` after the copy's newest record; asked about twice, and not found.
     fn not_found(later: Duration) -> Job {
         let clock = Clock::start();
         let provider = &fixture::config().providers["finpay"];

@@ -21,9 +21,9 @@ noticed, does no harm.
 The worker has to be stopped, and takes it up with its next start. A running one is refused (exit 5): it has passed the
 question for what it drives, and would go on sending until it looks.
 
-The store knows every key up to its newest job. A key that it does not know, and that comes while it asks first, counts as
+The store knows every key up to its newest record. A key that it does not know, and that comes while it asks first, counts as
 perhaps sent since then: \"not found\" proves nothing once that is longer ago than the provider's uniqueness window, and the
-job ends as unresolved, before a person. Where a worker has run on the store since it was put back, its newest job says
+job ends as unresolved, before a person. Where a worker has run on the store since it was put back, its newest record says
 nothing: give the time of the copy. `worker store reconciled` ends it.")]
     Restored(StoreRestoredArgs),
     /// After a restore from an older copy: say that the store knows everything again
@@ -46,7 +46,7 @@ make sure of the producers.")]
 /// Arguments of `worker store restored`.
 #[derive(Clone, Debug, Args)]
 pub struct StoreRestoredArgs {
-    /// When the copy was made, or before: a time, or how long ago; no later than its newest job [default: that]
+    /// When the copy was made, or before: a time, or how long ago; no later than its newest record [default: that]
     #[arg(long, value_name = "TIME")]
     pub copied_at: Option<When>,
     /// Who and why.
