@@ -24,6 +24,8 @@ const COVERAGE: &str = "-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-l
     -Cllvm-args=-sanitizer-coverage-trace-compares";
 /// The longest input, in bytes; what is longer is one of the corpus, and takes no new way.
 const LONGEST: &str = "4096";
+/// libFuzzer's exit code after SIGINT or SIGTERM.
+const INTERRUPTED: i32 = 72;
 
 /// What keeps the run from happening, or from passing.
 #[derive(Debug, thiserror::Error)]
@@ -31,12 +33,14 @@ enum FuzzError {
     #[error("{0}\nhint: {USAGE}")]
     Usage(String),
     #[error(
-        "failed to build the targets with coverage\nhint: libFuzzer needs a C++ compiler; the tests do without: cargo test -p fuzz"
+        "failed to build the targets with coverage\nhint: cargo says why, above; libFuzzer itself needs a C++ compiler; the tests need none: cargo test -p fuzz"
     )]
     Build,
-    #[error("failed to {what}: {source}\nhint: {}", "the folders of the build and of the corpus have to be writable")]
+    #[error("failed to {what}: {source}\nhint: the folders of the build and of the corpus have to be writable")]
     Files { what: String, source: io::Error },
-    #[error("{target} was stopped, and wrote: {log}\nhint: {hint}")]
+    #[error("{target} was interrupted\nhint: fuzz --only {target} lets it run again")]
+    Interrupted { target: &'static str },
+    #[error("{target}: something does not hold; {log} says what\nhint: {hint}")]
     Found { target: &'static str, log: String, hint: String },
 }
 
@@ -87,9 +91,10 @@ fn run(wanted: &Wanted) -> Result<(), FuzzError> {
     let program = build(&folder)?;
     let mut found = None;
     for target in targets {
-        if let Err(error) = steer(target, &program, &folder, wanted) {
-            say(&format!("fuzz: {error}"));
-            found = Some(error);
+        if let Err(error) = steer(target, &program, &folder, wanted)
+            && let Some(earlier) = found.replace(error)
+        {
+            say(&format!("fuzz: {earlier}"));
         }
     }
     found.map_or(Ok(()), Err)
@@ -124,12 +129,15 @@ fn steer(target: &Target, program: &Path, folder: &Path, wanted: &Wanted) -> Res
         .status()
         .map_err(files("start the target"))?;
     let told = fs::read_to_string(&log).map_err(files("read the log"))?;
+    if ended.code() == Some(INTERRUPTED) {
+        return Err(FuzzError::Interrupted { target: target.name });
+    }
     if !ended.success() {
         let hint = format!("the input is in {}; cargo test -p fuzz makes it small", committed.display());
         return Err(FuzzError::Found { target: target.name, log: log.display().to_string(), hint });
     }
     say(&format!(
-        "{:<11} {:>12} inputs in {:>4} s, {} in the corpus, {} that reach other code",
+        "{:<11} {:>12} inputs in {:>4} s, {} in the corpus, {} kept beside the build because each reaches more",
         target.name,
         figure(&told, "stat::number_of_executed_units:"),
         began.elapsed().as_secs(),

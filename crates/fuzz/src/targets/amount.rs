@@ -36,7 +36,8 @@ pub fn strict_holds(parse: impl Fn(&str) -> Result<Amount, AmountError>, text: &
     let read = parse(text).ok();
     assert_eq!(read.map(|amount| u128::from(amount.minor())), expected, "read strictly: {text:?}");
     // A number of JSON has been a float on its way, or will be.
-    assert!(serde_json::from_str::<Amount>(text).is_err(), "a number passed for an amount: {text:?}");
+    let is_quoted = text.trim_start().starts_with('"');
+    assert!(is_quoted || serde_json::from_str::<Amount>(text).is_err(), "a number passed for an amount: {text:?}");
     let Some(amount) = read else { return };
     assert_eq!(amount.to_string(), text, "written otherwise than read");
     let json = serde_json::to_string(&amount).expect("an amount is a text");

@@ -105,8 +105,10 @@ fn shows_a_way_on(error: &ConfigError, secrets: &[String]) {
     assert!(!error.problems.is_empty());
     for problem in &error.problems {
         assert!(!problem.hint.is_empty() && !problem.what.is_empty(), "{said}");
-        is_fit_to_show(&problem.what, 1_000);
     }
+    // Two lines each, whatever stands in the file; a value that does not fit is repeated, however long.
+    assert_eq!(said.lines().count(), error.problems.len() * 2, "{said:?}");
+    said.lines().for_each(|line| is_fit_to_show(line, usize::MAX));
     for secret in secrets {
         assert!(!said.contains(secret), "a secret came back: {said}");
     }

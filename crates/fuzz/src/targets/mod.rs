@@ -39,7 +39,7 @@ pub const TARGETS: [Target; 15] = [
     Target { name: "status", check: status_answer::check, words: answer::WORDS, times: 10_000 },
     Target { name: "inquiry", check: inquiry_answer::check, words: answer::WORDS, times: 10_000 },
     Target { name: "token", check: token_answer::check, words: token_answer::WORDS, times: 10_000 },
-    Target { name: "config", check: config::check, words: config::WORDS, times: 1_000 },
+    Target { name: "config", check: config::check, words: config::WORDS, times: 5_000 },
     Target { name: "headers", check: headers::check, words: headers::WORDS, times: 10_000 },
     Target { name: "symmetric", check: signature::check_symmetric, words: signature::WORDS, times: 3_000 },
     Target { name: "asymmetric", check: signature::check_asymmetric, words: signature::WORDS, times: 200 },

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use crate::output::plain_text;
+
 /// One thing that is wrong. `Display` ends with `hint:`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
@@ -47,14 +49,15 @@ impl ConfigError {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Names and values of the file are repeated, whatever stands in them.
         if let Some(key) = &self.key {
-            write!(f, "{key} ")?;
+            write!(f, "{} ", plain_text(key))?;
         }
-        f.write_str(&self.what)?;
+        f.write_str(&plain_text(&self.what))?;
         if let Some(variable) = &self.set_by {
-            write!(f, " (set by {variable})")?;
+            write!(f, " (set by {})", plain_text(variable))?;
         }
-        write!(f, "\nhint: {}", self.hint)
+        write!(f, "\nhint: {}", plain_text(&self.hint))
     }
 }
 

@@ -1,6 +1,9 @@
 //! What is refused, and in which words.
 
+use std::path::Path;
+
 use super::{MINIMAL, after, refused, with};
+use crate::config::Config;
 
 fn without(key: &str) -> String {
     MINIMAL.lines().filter(|line| !line.starts_with(key)).map(|line| format!("{line}\n")).collect()
@@ -160,4 +163,14 @@ fn broken_toml_is_told_with_its_place() {
     let report = refused("[log]\nlevel = \"info\nformat = 1");
     assert!(report.contains("/etc/topup/worker.toml is not TOML at line 2, column "), "{report}");
     assert!(refused(&with("rate_limit = 1\nrate_limit = 2")).contains("is not TOML at line 12"));
+}
+
+#[test]
+fn what_stands_in_the_file_does_nothing_to_the_terminal() {
+    for text in [after("[log]\nlevel = \"\\u001b[2J\\nhint: none\""), with("\"\\u001b[2J\" = 1"), with("\"a\\nb\" = 1")]
+    {
+        let error = Config::parse(&text, Path::new("/etc/topup/worker.toml"), &<_>::default()).expect_err(&text);
+        let report = error.to_string();
+        assert!(!report.contains('\u{1b}') && report.lines().count() == 2, "{report:?}");
+    }
 }
