@@ -1,5 +1,5 @@
 //! What the end-to-end tests and the benchmarks stand on: a RabbitMQ node of their own, processes that are gone when
-//! their owner is, free ports, and what a process costs.
+//! their owner is, free ports, what a process costs, and the count of which fault has hit what.
 //!
 //! For tests and benchmarks only: what cannot go on panics, and says what it saw. Nothing here knows the worker.
 
@@ -7,6 +7,7 @@ mod broker;
 mod dice;
 pub mod http;
 mod leash;
+pub mod matrix;
 mod net;
 pub mod power;
 pub mod process;
