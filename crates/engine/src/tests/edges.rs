@@ -167,3 +167,16 @@ fn a_job_may_be_started_up_to_the_last_instant_of_its_time_and_waits_up_to_the_f
     assert_eq!(next_step(&job, &policy(), at(100)), Step::Inquire);
     assert_eq!(next_step(&job, &policy(), Timestamp::from_millis(at(100).as_millis() + 1)), Step::Expire);
 }
+
+#[test]
+fn m12_whatever_decisions_rest_on_comes_back_from_the_stored_text() {
+    let replayed = after(&fresh(), &[(1, Event::InquiryWrong), (2, Event::Replayed)]);
+    let accepted = after(&sending(), &[(10, Event::TopUp(Answer::Inconsistent))]);
+    let asked = after(&unconfirmed(), &[checked(40, StatusAnswer::NotFound)]);
+    for job in [fresh(), after(&fresh(), &[(1, inquired())]), sending(), asked, accepted, replayed.clone()] {
+        let text = serde_json::to_string(&job).unwrap();
+        assert_eq!(serde_json::from_str::<Job>(&text).unwrap(), job, "{text}");
+    }
+    let has_it = |job: &Job| serde_json::to_value(&job.evidence).unwrap().get("replayed").is_some();
+    assert!(has_it(&replayed) && !has_it(&fresh()), "written only where it says something, as in rows of before");
+}
