@@ -177,6 +177,6 @@ fn m12_whatever_decisions_rest_on_comes_back_from_the_stored_text() {
         let text = serde_json::to_string(&job).unwrap();
         assert_eq!(serde_json::from_str::<Job>(&text).unwrap(), job, "{text}");
     }
-    let has_it = |job: &Job| serde_json::to_value(&job.evidence).unwrap().get("replayed").is_some();
+    let has_it = |job: &Job| serde_json::to_value(job.evidence).unwrap().get("replayed").is_some();
     assert!(has_it(&replayed) && !has_it(&fresh()), "written only where it says something, as in rows of before");
 }
