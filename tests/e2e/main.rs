@@ -19,6 +19,7 @@ mod demo;
 mod deploy;
 mod drill;
 mod duplicates;
+mod faults_by_call;
 mod happy_path;
 mod harness_self_test;
 mod hostile_input;

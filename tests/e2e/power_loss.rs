@@ -4,14 +4,13 @@
 //! `testbed::power` says what a disk may keep. Hundreds of images of one store are judged by the tests of the outbox; here the
 //! whole worker goes on with a few of them, and the oracle judges what came of it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
 use std::time::Duration;
 
 use testbed::power::{self, Disk, Image, Names, Recording};
 
-use crate::harness::{Dice, Stage, WorkerProc, long};
+use crate::harness::{Dice, Stage, WorkerProc, long, store};
 
 const LIMIT: Duration = Duration::from_secs(180);
 /// Images in which a sync that is not there is looked for: so many of each of the first cuts.
@@ -30,7 +29,7 @@ async fn m1_when_the_power_goes_under_load_nothing_is_lost_or_paid_twice() {
     let dir = fs::canonicalize(stage.worker.dir()).unwrap();
     let (mut torn, mut lost, mut missed) = (0, 0, 0);
     for cut in 0..if long() { 10 * CUTS } else { CUTS } {
-        let before = store(&dir);
+        let before = store::files(&dir);
         stage.worker.spawn_under(power::record(&dir.join("trace")));
         let jobs = stage.jobs("power", 150);
         stage.publish(&jobs).await;
@@ -40,7 +39,7 @@ async fn m1_when_the_power_goes_under_load_nothing_is_lost_or_paid_twice() {
         stage.worker.kill();
 
         let trace = fs::read_to_string(dir.join("trace")).unwrap();
-        let recording = Recording::read(&trace, &dir, is_not_kept).unwrap();
+        let recording = Recording::read(&trace, &dir, store::is_not_kept).unwrap();
         let image = |void: BTreeSet<usize>, dice: &mut Dice| {
             let mut disk = Disk::new(&recording, &before, void, Names::ByDirectory);
             disk.play_to(usize::MAX);
@@ -54,7 +53,7 @@ async fn m1_when_the_power_goes_under_load_nothing_is_lost_or_paid_twice() {
         }
         torn += usize::from(left.is_torn());
         lost += left.lost;
-        put_back(&dir, &left);
+        store::put_back(&dir, &left);
     }
     stage.worker.start();
     stage.settled(LIMIT).await;
@@ -66,27 +65,6 @@ async fn m1_when_the_power_goes_under_load_nothing_is_lost_or_paid_twice() {
         "power: {torn} torn images, {lost} sectors lost; with synchronous = NORMAL {missed} would have lost jobs"
     );
     assert!(missed > 0, "without the syncs of its commits the store would have forgotten jobs");
-}
-
-/// What is not there after a power loss, and what is no part of the store.
-fn is_not_kept(name: &str) -> bool {
-    !name.starts_with("worker.db") || name.ends_with("-shm") || name.ends_with(".reserve")
-}
-
-/// The files of the store.
-fn store(dir: &Path) -> BTreeMap<String, Vec<u8>> {
-    let names = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
-    names.filter(|name| !is_not_kept(name)).map(|name| (name.clone(), fs::read(dir.join(name)).unwrap())).collect()
-}
-
-/// The store is what the power left of it.
-fn put_back(dir: &Path, left: &Image) {
-    for entry in fs::read_dir(dir).unwrap().map(Result::unwrap) {
-        if entry.file_name().to_str().is_some_and(|name| name.starts_with("worker.db")) {
-            fs::remove_file(entry.path()).unwrap();
-        }
-    }
-    left.write_to(dir).unwrap();
 }
 
 /// Jobs of which the broker has a terminal event, and which the image does not know as ended.

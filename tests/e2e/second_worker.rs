@@ -1,17 +1,13 @@
 //! One worker to a store.
 
 use crate::harness::Stage;
-use crate::harness::worker::WorkerProc;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_second_worker_on_the_same_store_is_refused_and_told_who_holds_it() {
     let mut stage = Stage::prepare("second").await;
     stage.start();
-    let mut settings = stage.settings.clone();
-    settings.http_port = crate::harness::free_port();
-    settings.store = stage.worker.dir().join("worker.db").display().to_string();
     let elsewhere = tempfile::tempdir().unwrap();
-    let second = WorkerProc::configure(elsewhere.path(), &settings);
+    let second = stage.second_worker(elsewhere.path());
 
     let refused = second.ask(&["run"]);
 

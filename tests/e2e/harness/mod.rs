@@ -7,7 +7,9 @@ pub(crate) mod gate;
 pub(crate) mod job;
 pub(crate) mod sim;
 pub(crate) mod stage;
+pub(crate) mod store;
 pub(crate) mod verdict;
+pub(crate) mod witness;
 pub(crate) mod worker;
 
 use std::future::Future;

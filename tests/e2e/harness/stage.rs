@@ -7,7 +7,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use super::worker::Settings;
-use super::{Broker, Job, Leash, Outcomes, Producer, Sim, Verdict, WorkerProc, eventually, http, random};
+use super::{Broker, Job, Leash, Outcomes, Producer, Sim, Verdict, WorkerProc, eventually, free_port, http, random};
 
 /// A story's stage.
 pub(crate) struct Stage {
@@ -71,6 +71,14 @@ impl Stage {
     /// Writes the settings as they are now into the config of a worker that does not run.
     pub(crate) fn reconfigure(&mut self) {
         self.worker = WorkerProc::configure(self.dir.path(), &self.settings);
+    }
+
+    /// Another worker on the same store, with its config in `dir`; it does not run.
+    pub(crate) fn second_worker(&self, dir: &std::path::Path) -> WorkerProc {
+        let mut settings = self.settings.clone();
+        settings.http_port = free_port();
+        settings.store = self.worker.dir().join(&self.settings.store).display().to_string();
+        WorkerProc::configure(dir, &settings)
     }
 
     /// A reference that no other test uses.

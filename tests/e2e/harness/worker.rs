@@ -207,6 +207,20 @@ impl WorkerProc {
         kill_process(Pid::from_child(child), signal).expect("the worker gets the signal");
     }
 
+    /// Sends a signal to it and to a wrapper around it.
+    pub(crate) fn signal_group(&self, signal: Signal) {
+        let (child, _) = self.process.as_ref().expect("the worker runs");
+        kill_process_group(Pid::from_child(child), signal).expect("the worker gets the signal");
+    }
+
+    /// Sends a signal to what the wrapper around it runs.
+    pub(crate) fn signal_wrapped(&self, signal: Signal) {
+        let children = std::fs::read_to_string(format!("/proc/{0}/task/{0}/children", self.pid()));
+        let child = children.ok().and_then(|pids| pids.split(' ').next().and_then(|pid| pid.parse().ok()));
+        let pid = child.and_then(Pid::from_raw).expect("the wrapper runs the worker");
+        kill_process(pid, signal).expect("the worker gets the signal");
+    }
+
     /// Waits for the worker to end by itself.
     pub(crate) fn wait_exit(&mut self, limit: Duration) -> ExitStatus {
         let status = eventually_now(limit, "the worker ends", || self.exited());

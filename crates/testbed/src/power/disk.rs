@@ -138,7 +138,7 @@ impl<'a> Disk<'a> {
                 let covered = self.names.values().flat_map(|name| returned(&name.pending)).collect();
                 self.syncs.insert(op, Covered { file: None, changes: BTreeSet::new(), names: covered });
             }
-            Call::Open { .. } | Call::Sync { .. } | Call::SyncNames | Call::Said { .. } => {}
+            Call::Open { .. } | Call::Sync { .. } | Call::SyncNames | Call::Said { .. } | Call::Heard { .. } => {}
         }
     }
 

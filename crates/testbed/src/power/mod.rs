@@ -26,7 +26,7 @@ mod strace;
 pub use disk::{Disk, Names};
 pub use image::Image;
 pub use recording::{Call, Moment, Op, Recording};
-pub use strace::record;
+pub use strace::{record, witness};
 
 #[cfg(test)]
 mod tests;

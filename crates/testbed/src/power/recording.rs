@@ -53,6 +53,13 @@ pub enum Call {
         /// What.
         bytes: Vec<u8>,
     },
+    /// Bytes that came from somewhere else; none: its end. Only where they were recorded ([`super::witness`]).
+    Heard {
+        /// From what, as strace describes it.
+        from: String,
+        /// What; nothing as long as the call has not returned.
+        bytes: Vec<u8>,
+    },
 }
 
 /// A call.
@@ -113,7 +120,11 @@ impl Recording {
         syncs.retain(|op| {
             let thread = self.ops[*op].thread;
             let next = self.ops[op + 1..].iter().find(|next| {
-                next.thread == thread && !matches!(next.call, Call::Said { .. } | Call::Open { .. } | Call::SyncNames)
+                next.thread == thread
+                    && !matches!(
+                        next.call,
+                        Call::Said { .. } | Call::Heard { .. } | Call::Open { .. } | Call::SyncNames
+                    )
             });
             !matches!(next.map(|op| &op.call), Some(Call::Write { file, .. }) if file == store)
         });

@@ -10,13 +10,29 @@ use super::recording::{Call, Moment, Op, Recording};
 const CALLS: &str = "trace=openat,pwrite64,write,writev,sendto,fdatasync,fsync,ftruncate,fallocate,\
                      rename,renameat,renameat2,unlink,unlinkat";
 
+/// What is heard from sockets, too.
+const READS: &str = "recvfrom,recvmsg,read,readv";
+
 /// A command that runs what is named by its next arguments, and writes its calls into the file `trace`.
 ///
 /// Where it is killed together with what it runs, the file lacks nothing that anybody can know of.
 pub fn record(trace: &Path) -> Command {
+    let mut command = recorder(trace, CALLS);
+    // Stops at nothing else: a process under load is slow enough.
+    command.arg("--seccomp-bpf");
+    command
+}
+
+/// [`record`], with what the process hears; takes strace's `inject=` as well, which `--seccomp-bpf` would leave out. For a
+/// process that has little to do.
+pub fn witness(trace: &Path) -> Command {
+    recorder(trace, &format!("{CALLS},{READS}"))
+}
+
+fn recorder(trace: &Path, calls: &str) -> Command {
     let mut command = Command::new("strace");
     // Every byte of every call, in hexadecimal; descriptors with what they are.
-    command.args(["-f", "--seccomp-bpf", "-qq", "-xx", "-y", "-s", "67108864", "-e", "signal=none", "-e", CALLS]);
+    command.args(["-f", "-qq", "-xx", "-y", "-s", "67108864", "-e", "signal=none", "-e", calls]);
     command.arg("-o").arg(trace);
     command
 }
@@ -67,6 +83,9 @@ pub(super) fn read(trace: &str, dir: &Path, skips: fn(&str) -> bool) -> Result<R
             interests
         };
         let Some(op) = op else { continue };
+        if let Call::Heard { bytes, .. } = &mut recording.ops[op].call {
+            *bytes = quoted(rest).map_err(wrong_with(line))?;
+        }
         let result = rest.rsplit_once(" = ").map(|(_, result)| result).ok_or_else(|| wrong("no result"))?;
         match result.bytes().next() {
             Some(b'-') => failed.push(op),
@@ -88,6 +107,12 @@ pub(super) fn read(trace: &str, dir: &Path, skips: fn(&str) -> bool) -> Result<R
 
 fn wrong_with(line: &str) -> impl Fn(String) -> String {
     move |what| format!("{what}: {}", line.get(..line.len().min(200)).unwrap_or_default())
+}
+
+/// The bytes of a line, one after the other: what is quoted, which is in hexadecimal.
+fn quoted(line: &str) -> Result<Vec<u8>, String> {
+    let parts: Result<Vec<_>, _> = line.split('"').skip(1).step_by(2).map(bytes).collect();
+    Ok(parts?.concat())
 }
 
 /// A write may have taken less than it was given.
@@ -179,6 +204,9 @@ fn call(told: &Told<'_>, dir: &str, skips: fn(&str) -> bool) -> Result<Option<Ca
             }
             descriptor.map(|(number, name)| Call::Said { to: format!("{number} {name}"), bytes: said })
         }
+        "recvfrom" | "recvmsg" | "read" | "readv" => descriptor
+            .filter(|(_, name)| name.starts_with("socket:"))
+            .map(|(number, name)| Call::Heard { from: format!("{number} {name}"), bytes: Vec::new() }),
         "fsync" | "fdatasync" => match (file, descriptor) {
             (Some(file), _) => Some(Call::Sync { file }),
             (None, Some((_, path))) if path == dir => Some(Call::SyncNames),
@@ -256,6 +284,9 @@ mod tests {
                 hex("x"),
                 hex("y")
             ),
+            "8  recvfrom(6<socket:[3]>,  <unfinished ...>".to_owned(),
+            format!("8  <... recvfrom resumed>\"{}\", 8192, 0, NULL, NULL) = 2", hex("hi")),
+            "8  read(7<eventfd>, \"\\x01\", 8) = 1".to_owned(),
             format!("8  fdatasync(4<{wal}>) = ?"),
             "8  +++ killed by SIGKILL +++".to_owned(),
         ];
@@ -278,13 +309,14 @@ mod tests {
                 said("2 /elsewhere/log", "text"),
                 Call::Remove { file: wal() },
                 said("6 socket:[3]", "xy"),
+                Call::Heard { from: "6 socket:[3]".to_owned(), bytes: b"hi".to_vec() },
                 Call::Sync { file: wal() },
             ]
         );
         use Moment::{Began, Ended};
         assert_eq!(read.moments[2..6], [Began(1), Began(2), Ended(1), Ended(2)]);
         assert!(!read.moments.contains(&Began(3)), "it failed");
-        assert_eq!(read.moments.last(), Some(&Began(11)), "it never returned");
+        assert_eq!(read.moments.last(), Some(&Began(12)), "it never returned");
         assert_eq!((read.ops[2].thread, read.ops[3].thread), (8, 7));
     }
 

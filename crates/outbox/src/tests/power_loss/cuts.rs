@@ -109,7 +109,7 @@ fn is_rare(op: &Op) -> bool {
         Call::Open { .. } | Call::Remove { .. } | Call::Resize { .. } | Call::SyncNames => true,
         Call::Sync { file } => file != "s.db-wal",
         Call::Write { file, offset, .. } => file == "s.db-wal" && *offset == 0,
-        Call::Extend { .. } | Call::Said { .. } => false,
+        Call::Extend { .. } | Call::Said { .. } | Call::Heard { .. } => false,
     }
 }
 

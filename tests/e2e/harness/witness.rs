@@ -1,0 +1,205 @@
+//! Where a job was at the end of a trace: from what its process wrote, synced, said and heard, and nothing else.
+//!
+//! For a process with one job under way: a commit is then that job's.
+
+use testbed::matrix::Point;
+use testbed::power::{Call, Moment, Recording};
+
+/// A frame of `basic.ack`: its size, class and method.
+const ACK: &[u8] = &[0, 0, 0, 13, 0, 60, 0, 80];
+/// Class and method of `basic.ack`, as a confirm of the broker.
+const CONFIRM: &[u8] = &[0, 60, 0, 80];
+/// Class and method of `basic.consume`.
+const CONSUME: &[u8] = &[0, 60, 0, 20];
+/// What a status inquiry about what the provider does not know is answered.
+const NOT_FOUND: &[u8] = b"\"latestTransactionStatus\":\"07\"";
+
+/// What a trace tells of one job.
+pub(crate) struct Witness<'a> {
+    reference: &'a [u8],
+    at: Option<Point>,
+    /// The connection of the request that is under way.
+    call: Option<&'a str>,
+    /// The connection on which its event was published.
+    published: Option<&'a str>,
+    consuming: bool,
+    moving: bool,
+    recorded: bool,
+    acknowledged: bool,
+    confirmed: bool,
+    not_found: usize,
+    ended: Option<Point>,
+}
+
+impl<'a> Witness<'a> {
+    /// Hears the whole recording.
+    pub(crate) fn of(recording: &'a Recording, reference: &'a str) -> Self {
+        let mut witness = Self {
+            reference: reference.as_bytes(),
+            at: None,
+            call: None,
+            published: None,
+            consuming: false,
+            moving: false,
+            recorded: false,
+            acknowledged: false,
+            confirmed: false,
+            not_found: 0,
+            ended: None,
+        };
+        for moment in &recording.moments {
+            match *moment {
+                Moment::Began(op) => witness.begins(&recording.ops[op].call),
+                Moment::Ended(op) => witness.ended(&recording.ops[op].call),
+            }
+        }
+        witness
+    }
+
+    /// Where the job was; besides, whether it was not acknowledged yet. Empty: nowhere, or where nobody can tell.
+    pub(crate) fn points(&self) -> Vec<Point> {
+        let unacknowledged = (self.recorded && !self.acknowledged).then_some(Point::Recorded);
+        let at = match self.at {
+            // What comes next has begun nowhere.
+            Some(Point::Recorded) if self.acknowledged => Some(Point::Waiting),
+            at => at,
+        };
+        let mut points: Vec<Point> = at.into_iter().chain(unacknowledged).collect();
+        points.dedup();
+        points
+    }
+
+    /// Whether the process has begun to consume: before that it looks after what the last one left.
+    pub(crate) const fn is_consuming(&self) -> bool {
+        self.consuming
+    }
+
+    /// Whether the WAL is being moved into the file.
+    pub(crate) const fn is_moving(&self) -> bool {
+        self.moving
+    }
+
+    fn begins(&mut self, call: &Call) {
+        self.moving |= matches!(call, Call::Write { file, .. } if file.ends_with(".db"));
+        if self.at == Some(Point::InquiryAnswered) && is_to_the_wal(call) {
+            self.at = Some(Point::Inquired);
+        }
+    }
+
+    fn ended(&mut self, call: &'a Call) {
+        match call {
+            Call::Heard { from, bytes } => self.heard(from, bytes),
+            Call::Said { to, bytes } if to.contains("socket:") => self.said(to, bytes),
+            Call::Write { bytes, .. } if is_to_the_wal(call) => self.wrote(bytes),
+            Call::Sync { file } if file.ends_with("-wal") => self.synced(),
+            Call::Sync { file } if file.ends_with(".db") => self.moving = false,
+            _ => {}
+        }
+    }
+
+    fn heard(&mut self, from: &str, bytes: &[u8]) {
+        let answered = |sent| match sent {
+            Some(Point::InquirySent) => Some(Point::InquiryAnswered),
+            Some(Point::TopUpSent) => Some(Point::TopUpAnswered),
+            Some(Point::StatusSent) => Some(Point::StatusAnswered),
+            _ => None,
+        };
+        if self.call == Some(from) && bytes.starts_with(b"HTTP/1.") {
+            self.not_found += usize::from(has(bytes, NOT_FOUND));
+            self.at = answered(self.at).or(self.at);
+        } else if self.at.is_none() && !self.recorded && has(bytes, self.reference) {
+            self.at = Some(Point::Delivered);
+        } else if self.published == Some(from) && has(bytes, CONFIRM) {
+            self.confirmed = true;
+            if self.at == Some(Point::Published) {
+                self.at = Some(Point::Confirmed);
+            }
+        }
+    }
+
+    fn said(&mut self, to: &'a str, bytes: &[u8]) {
+        let requests: [(&[u8], Point); 3] = [
+            (b"/account-inquiry HTTP", Point::InquirySent),
+            (b"/topup HTTP", Point::TopUpSent),
+            (b"/topup-status HTTP", Point::StatusSent),
+        ];
+        if let Some((_, sent)) = requests.iter().find(|(path, _)| has(bytes, path)) {
+            (self.at, self.call) = (Some(*sent), Some(to));
+        }
+        self.consuming |= has(bytes, CONSUME);
+        self.acknowledged |= self.recorded && has(bytes, ACK);
+        if has(bytes, self.reference) && has(bytes, b"topup.") {
+            let published = match self.at {
+                Some(Point::Ended) => Some(Point::Published),
+                Some(Point::Dead) => Some(Point::DeadPublished),
+                _ => None,
+            };
+            if published.is_some() {
+                (self.at, self.published) = (published, Some(to));
+            }
+        }
+    }
+
+    fn wrote(&mut self, page: &[u8]) {
+        match self.at {
+            Some(Point::Delivered) if has(page, self.reference) => self.at = Some(Point::Recording),
+            Some(Point::Inquired | Point::ProvenUnpaid) => self.at = Some(Point::Intending),
+            Some(Point::TopUpAnswered | Point::StatusAnswered) if has(page, self.reference) => {
+                let told = |kind: &[u8]| has(page, kind);
+                if told(b"topup.dead_lettered") {
+                    self.ended = Some(Point::Dead);
+                } else if told(b"topup.succeeded") {
+                    self.ended = Some(Point::Ended);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn synced(&mut self) {
+        self.at = match self.at {
+            Some(Point::Recording) => {
+                self.recorded = true;
+                Some(Point::Recorded)
+            }
+            Some(Point::Intending) => Some(Point::Intended),
+            Some(Point::TopUpAnswered | Point::StatusAnswered) if self.ended.is_some() => self.ended,
+            Some(Point::StatusAnswered) if self.not_found >= 2 => Some(Point::ProvenUnpaid),
+            // Whether the answer, or that there was none, is what was committed, nobody can tell from here.
+            Some(Point::TopUpSent | Point::TopUpAnswered | Point::StatusAnswered | Point::Confirmed) => None,
+            Some(Point::DeadPublished) if self.confirmed => None,
+            at => at,
+        };
+    }
+}
+
+/// A page, or the head of one.
+fn is_to_the_wal(call: &Call) -> bool {
+    matches!(call, Call::Write { file, .. } if file.ends_with("-wal"))
+}
+
+fn has(bytes: &[u8], part: &[u8]) -> bool {
+    bytes.windows(part.len()).any(|window| window == part)
+}
+
+/// Whether the store may say this of a job that was at this point when its worker was killed. What contradicts the witness
+/// is a mistake of the witness, or of the store.
+pub(crate) fn may_be(point: Point, state: Option<&str>) -> bool {
+    match point {
+        Point::Delivered => state.is_none(),
+        Point::Recording => matches!(state, None | Some("ready")),
+        Point::Waiting | Point::InquirySent | Point::InquiryAnswered | Point::Inquired => state == Some("ready"),
+        Point::Recorded => state.is_some(),
+        Point::Intending => matches!(state, Some("ready" | "sending" | "unconfirmed")),
+        Point::Intended => state == Some("sending"),
+        // That there was no answer may be written, and not synced.
+        Point::TopUpSent => matches!(state, Some("sending" | "unconfirmed")),
+        Point::TopUpAnswered => matches!(state, Some("sending" | "succeeded" | "dead" | "unconfirmed")),
+        Point::StatusSent => state == Some("unconfirmed"),
+        Point::StatusAnswered => matches!(state, Some("unconfirmed" | "succeeded" | "ready" | "dead")),
+        Point::ProvenUnpaid => matches!(state, Some("ready" | "unconfirmed")),
+        Point::Ended | Point::Published | Point::Confirmed => state == Some("succeeded"),
+        Point::Dead | Point::DeadPublished => state == Some("dead"),
+        _ => true,
+    }
+}
