@@ -232,9 +232,14 @@ impl Sweep {
         if hit {
             let whole = &trace[..the_fault(&trace, scene)];
             let recording = Recording::read(whole, &self.dir, store::is_not_kept).unwrap();
-            let points = scene.points(&Witness::of(&recording, &job.reference));
+            let witness = Witness::of(&recording, &job.reference);
+            let mut points = scene.points(&witness);
+            let state = self.stage.worker.state_of(&job.reference);
+            // Proven, where it is not asked about again.
+            let after = Recording::read(&trace, &self.dir, store::is_not_kept).unwrap();
+            let proven = Witness::of(&after, &job.reference).asked() == witness.asked();
+            points.retain(|&point| point != Point::ProvenUnpaid || (proven && state.as_deref() != Some("unconfirmed")));
             if matches!(self.fault, Fault::Kill | Fault::PowerLoss) {
-                let state = self.stage.worker.state_of(&job.reference);
                 let contradicts = points.iter().find(|&&point| !may_be(point, state.as_deref()));
                 assert_eq!(contradicts, None, "{inject}: the store says {state:?}, of {points:?}");
             }

@@ -25,6 +25,7 @@ mod harness_self_test;
 mod hostile_input;
 mod lanes;
 mod memory;
+mod placed;
 mod power_loss;
 mod provider_faults;
 mod replay;

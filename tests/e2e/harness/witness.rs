@@ -28,6 +28,7 @@ pub(crate) struct Witness<'a> {
     acknowledged: bool,
     confirmed: bool,
     not_found: usize,
+    asked: usize,
     ended: Option<Point>,
 }
 
@@ -45,6 +46,7 @@ impl<'a> Witness<'a> {
             acknowledged: false,
             confirmed: false,
             not_found: 0,
+            asked: 0,
             ended: None,
         };
         for moment in &recording.moments {
@@ -57,6 +59,7 @@ impl<'a> Witness<'a> {
     }
 
     /// Where the job was; besides, whether it was not acknowledged yet. Empty: nowhere, or where nobody can tell.
+    /// [`Point::ProvenUnpaid`] means that it may be: whether the second "not found" came late enough the engine knows.
     pub(crate) fn points(&self) -> Vec<Point> {
         let unacknowledged = (self.recorded && !self.acknowledged).then_some(Point::Recorded);
         let at = match self.at {
@@ -67,6 +70,11 @@ impl<'a> Witness<'a> {
         let mut points: Vec<Point> = at.into_iter().chain(unacknowledged).collect();
         points.dedup();
         points
+    }
+
+    /// How many status inquiries have left.
+    pub(crate) const fn asked(&self) -> usize {
+        self.asked
     }
 
     /// Whether the process has begun to consume: before that it looks after what the last one left.
@@ -125,6 +133,7 @@ impl<'a> Witness<'a> {
         ];
         if let Some((_, sent)) = requests.iter().find(|(path, _)| has(bytes, path)) {
             (self.at, self.call) = (Some(*sent), Some(to));
+            self.asked += usize::from(*sent == Point::StatusSent);
         }
         self.consuming |= has(bytes, CONSUME);
         self.acknowledged |= self.recorded && has(bytes, ACK);
@@ -143,7 +152,7 @@ impl<'a> Witness<'a> {
     fn wrote(&mut self, page: &[u8]) {
         match self.at {
             Some(Point::Delivered) if has(page, self.reference) => self.at = Some(Point::Recording),
-            Some(Point::Inquired | Point::ProvenUnpaid) => self.at = Some(Point::Intending),
+            Some(Point::Inquired) => self.at = Some(Point::Intending),
             Some(Point::TopUpAnswered | Point::StatusAnswered) if has(page, self.reference) => {
                 let told = |kind: &[u8]| has(page, kind);
                 if told(b"topup.dead_lettered") {
@@ -164,7 +173,7 @@ impl<'a> Witness<'a> {
             }
             Some(Point::Intending) => Some(Point::Intended),
             Some(Point::TopUpAnswered | Point::StatusAnswered) if self.ended.is_some() => self.ended,
-            Some(Point::StatusAnswered) if self.not_found >= 2 => Some(Point::ProvenUnpaid),
+            Some(Point::ProvenUnpaid | Point::StatusAnswered) if self.not_found >= 2 => Some(Point::ProvenUnpaid),
             // Whether the answer, or that there was none, is what was committed, nobody can tell from here.
             Some(Point::TopUpSent | Point::TopUpAnswered | Point::StatusAnswered | Point::Confirmed) => None,
             Some(Point::DeadPublished) if self.confirmed => None,
@@ -197,7 +206,7 @@ pub(crate) fn may_be(point: Point, state: Option<&str>) -> bool {
         Point::TopUpAnswered => matches!(state, Some("sending" | "succeeded" | "dead" | "unconfirmed")),
         Point::StatusSent => state == Some("unconfirmed"),
         Point::StatusAnswered => matches!(state, Some("unconfirmed" | "succeeded" | "ready" | "dead")),
-        Point::ProvenUnpaid => matches!(state, Some("ready" | "unconfirmed")),
+        Point::ProvenUnpaid => state == Some("ready"),
         Point::Ended | Point::Published | Point::Confirmed => state == Some("succeeded"),
         Point::Dead | Point::DeadPublished => state == Some("dead"),
         _ => true,

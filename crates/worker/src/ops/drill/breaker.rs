@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
+use line::Line;
 use rustix::process::Signal;
 use snap_sim::{Fault, Rule, Running};
 use tokio::time::{Instant, sleep, sleep_until};
@@ -12,7 +13,6 @@ use super::child::{Commands, Started, Worker};
 use super::disk;
 use super::judge::{Finding, Kind};
 use super::plan::Act;
-use super::proxy::Proxy;
 use crate::ops::simulated::random::Random;
 use crate::ops::simulated::stage::PROVIDERS;
 
@@ -43,7 +43,7 @@ pub(super) struct Tally {
 /// Breaks things around one worker.
 pub(super) struct Breaker<'a> {
     pub(super) sim: &'a Running,
-    pub(super) proxy: Option<&'a Proxy>,
+    pub(super) proxy: Option<&'a Line>,
     pub(super) commands: &'a Commands,
     pub(super) worker: &'a mut Worker,
     /// Where the store is.

@@ -10,8 +10,8 @@ mod disk;
 mod evidence;
 mod judge;
 mod plan;
-mod proxy;
 mod storm;
+mod url;
 
 use std::time::Duration;
 

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use line::Line;
 use serde::Deserialize;
 use snap_sim::Running;
 use tokio::time::{Instant, sleep, sleep_until};
@@ -14,7 +15,6 @@ use super::child::{Commands, Worker};
 use super::evidence::{self, Evidence, Submitted, gather};
 use super::judge::{Finding, Kind};
 use super::plan::Act;
-use super::proxy::Proxy;
 use crate::config::AmqpSection;
 use crate::ops::simulated::jobs;
 use crate::ops::simulated::random::Random;
@@ -40,7 +40,7 @@ pub(super) struct Storm<'a> {
     pub(super) doubt: Duration,
     pub(super) sim: &'a Running,
     pub(super) amqp: Option<&'a AmqpSection>,
-    pub(super) proxy: Option<&'a Proxy>,
+    pub(super) proxy: Option<&'a Line>,
     pub(super) commands: &'a Commands,
     pub(super) worker: &'a mut Worker,
     /// Where the store is.
@@ -225,9 +225,9 @@ pub(super) fn overrides(settings: &[crate::cli::DrillSetting], providers: &[&str
 }
 
 /// A line to the broker that can be broken, and what `worker run` is told to use it; `None` where the URL allows none.
-pub(super) async fn line_to(url: &str) -> anyhow::Result<Option<(Proxy, Vec<(String, String)>)>> {
-    let Some((before, upstream, behind)) = super::proxy::split(url) else { return Ok(None) };
-    let proxy = Proxy::to(upstream).await.context("failed to stand between worker and broker")?;
+pub(super) async fn line_to(url: &str) -> anyhow::Result<Option<(Line, Vec<(String, String)>)>> {
+    let Some((before, upstream, behind)) = super::url::split(url) else { return Ok(None) };
+    let proxy = Line::to(upstream).await.context("failed to stand between worker and broker")?;
     let url = format!("{before}{}{behind}", proxy.address());
     Ok(Some((proxy, vec![("WORKER__AMQP__URL".to_owned(), url)])))
 }
