@@ -225,6 +225,16 @@ mod tests {
         for text in ["10000", "10000.00", "\"10000\"", "null"] {
             assert!(serde_json::from_str::<Amount>(text).is_err(), "{text}");
         }
+        let error = serde_json::from_str::<Amount>("10000").unwrap_err().to_string();
+        assert!(error.contains("a string with two decimals"), "{error}");
+    }
+
+    #[test]
+    fn only_nothing_is_nothing_and_a_text_is_read_strictly_however_it_is_read() {
+        let sen = Amount::from_minor(1).unwrap();
+        assert!(Amount::ZERO.is_zero() && !sen.is_zero() && !Amount::MAX.is_zero());
+        assert_eq!("0.01".parse(), Ok(sen));
+        assert_eq!("0.1".parse::<Amount>(), Err(AmountError::Form));
     }
 
     #[test]

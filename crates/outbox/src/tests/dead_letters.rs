@@ -71,6 +71,26 @@ async fn a_discarded_job_can_be_brought_back_under_the_same_dead_letter_and_end_
 }
 
 #[tokio::test]
+async fn a_dead_letter_says_how_its_job_left() {
+    let rejected = State::Rejected { reason: engine::RejectReason::Business };
+    let discarded = State::Discarded { reason: DeadReason::Unresolved };
+    let ends = [
+        (State::Succeeded, ClosedAs::Succeeded),
+        (rejected, ClosedAs::Rejected),
+        (discarded, ClosedAs::Discarded),
+        (State::Ready { at: t(5) }, ClosedAs::Replayed),
+    ];
+    let fixture = Fixture::new();
+    for (number, (state, closed_as)) in ends.into_iter().enumerate() {
+        let key = format!("ref-{number}");
+        let job = fixture.died(&key).await;
+        fixture.store.record(Record::new(job.id, job.version, engine_job(state), t(5))).await.unwrap();
+        let letters = fixture.timeline(&key).await.dead_letters;
+        assert_eq!(letters[0].closed, Some((t(5), closed_as)));
+    }
+}
+
+#[tokio::test]
 async fn a_dead_job_that_dies_another_way_has_one_open_dead_letter() {
     let fixture = Fixture::new();
     let job = fixture.died("ref-1").await;

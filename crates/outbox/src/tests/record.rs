@@ -146,12 +146,16 @@ async fn m10_a_job_whose_request_is_leaving_is_not_due() {
 async fn a_caller_that_goes_away_does_not_undo_its_record() {
     let fixture = Fixture::new();
     let job = fixture.driven("ref-1").await;
+    // Nothing is committed before the caller has gone.
+    let other = raw(&fixture.path());
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
     {
         let mut record = std::pin::pin!(fixture.store.record(success(&job)));
         // Once is enough to hand it to the writer.
         let poll = futures_poll(record.as_mut()).await;
         assert!(poll.is_pending());
     }
+    other.execute_batch("COMMIT").unwrap();
     // Whatever comes behind it on the writer is committed after it.
     fixture.driven("ref-2").await;
     assert_eq!(fixture.job("ref-1").await.job.state, State::Succeeded);
