@@ -159,6 +159,27 @@ mod tests {
     }
 
     #[test]
+    fn each_length_has_its_one_form() {
+        let forms: [(usize, &[u8]); 6] = [
+            (0, &[4, 0]),
+            (0x7f, &[4, 0x7f]),
+            (0x80, &[4, 0x81, 0x80]),
+            (0xff, &[4, 0x81, 0xff]),
+            (0x100, &[4, 0x82, 1, 0]),
+            (0xffff, &[4, 0x82, 0xff, 0xff]),
+        ];
+        for (len, head) in forms {
+            let contents = vec![7; len];
+            let written = element(4, &contents);
+            assert_eq!(written.strip_prefix(head), Some(contents.as_slice()), "{len}");
+            assert_eq!(split(4, &[written, vec![9]].concat()), Some((contents.as_slice(), &[9][..])), "{len}");
+        }
+        for longer_than_needed in [vec![4, 0x81, 1, 0], [vec![4, 0x82, 0, 0x80], vec![0; 0x80]].concat()] {
+            assert_eq!(split(4, &longer_than_needed), None);
+        }
+    }
+
+    #[test]
     fn keys_do_not_show_themselves() {
         let key = SigningKey::from_pem(PRIVATE_PEM).unwrap();
         assert_eq!(format!("{key:?}"), "SigningKey([redacted])");

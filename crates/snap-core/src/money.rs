@@ -132,9 +132,11 @@ mod tests {
             r#"{"value":10000,"currency":"IDR"}"#,
             r#"{"value":"10000.00","currency":"\u0049DR"}"#,
             r#"{"value":"1\u0030000.00"}"#,
+            r#"{"value":"1\u00300\u00300","currency":"IDR"}"#,
         ] {
             let money: LenientMoney = serde_json::from_str(text).unwrap();
             assert_eq!(money.amount().map(Amount::minor), Some(1_000_000), "{text}");
+            assert_eq!(money.money().map(|money| money.value.minor()), Some(1_000_000), "{text}");
         }
     }
 }

@@ -38,3 +38,16 @@ impl fmt::Debug for Private {
         f.write_str("[private]")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_goes_out_whole_and_shows_nothing() {
+        let private = Private::from("BUDI");
+        assert_eq!(format!("{private:?}"), "[private]");
+        assert_eq!((private.expose(), private.clone().into_exposed().as_str()), ("BUDI", "BUDI"));
+        assert_eq!(Private::from("BUDI".to_owned()), private);
+    }
+}

@@ -238,3 +238,20 @@ async fn a_purge_goes_in_steps_beside_the_others_and_leaves_what_is_open_or_too_
     assert_eq!(count(&fixture.path(), "SELECT count(*) FROM audit WHERE action = 'dlq_purge'"), 1);
     assert_eq!(fixture.store.purge_dead_letters(t(50), audit_entry("dlq_purge")).await.unwrap(), 0);
 }
+
+#[tokio::test]
+async fn a_step_of_a_purge_ends_behind_the_message_that_makes_it_large() {
+    let fixture = Fixture::new();
+    for n in 0..6 {
+        let mut large = refusal(&format!("dl-{n}"));
+        large.delivered.body = vec![b'x'; 128 << 10];
+        fixture.store.refuse(vec![large]).await.unwrap();
+        let id = DeadLetterId::new(format!("dl-{n}"));
+        let close = CloseDeadLetter { id, at: t(5), outcome: None, audit: audit_entry("dlq_discard") };
+        fixture.store.discard_refused(close).await.unwrap();
+    }
+    let commits = || count(&fixture.path(), "SELECT commit_seq FROM meta");
+    let before = commits();
+    assert_eq!(fixture.store.purge_dead_letters(t(50), audit_entry("dlq_purge")).await.unwrap(), 6);
+    assert_eq!(commits() - before, 2, "three of 128 KiB at a time: the third is beyond 256");
+}
