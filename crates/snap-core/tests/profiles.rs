@@ -217,8 +217,10 @@ fn what_a_provider_demands_and_nobody_knows_is_an_error() {
     assert_eq!(midtrans().account_inquiry_request(&nowhere), Err(RequestError::NoBeneficiaryProvider));
     assert!(finpay().top_up_request(&nowhere).is_ok());
 
-    let narrow = Profile { phone_max: 11, ..finpay() };
-    assert_eq!(narrow.top_up_request(&known), Err(RequestError::PhoneTooLong { max: 11 }));
+    let phone = finpay().top_up_request(&known).unwrap().customer_number.expose().len();
+    let narrow = |phone_max| Profile { phone_max, ..finpay() }.top_up_request(&known);
+    assert_eq!(narrow(phone - 1), Err(RequestError::PhoneTooLong { max: phone - 1 }));
+    assert!(narrow(phone).is_ok(), "one that just fits is taken");
 }
 
 #[test]

@@ -47,3 +47,16 @@ async fn the_debug_form_of_an_event_shows_no_body() {
     let shown = format!("{:?}", NewOutcome { body: b"6281234567902".to_vec(), ..outcome("e-1", "topup.succeeded") });
     assert!(shown.contains("e-1") && !shown.contains("62812") && !shown.contains("54, 50"), "{shown}");
 }
+
+#[tokio::test]
+async fn an_event_between_two_that_the_broker_took_still_waits() {
+    let fixture = Fixture::new();
+    for n in 0..6 {
+        fixture.succeeded(&format!("ref-{n}")).await;
+    }
+    // In no order, with a gap: the broker took neither the fourth nor the first.
+    let taken = [5, 2, 6, 3].map(OutcomeId).to_vec();
+    fixture.store.mark_published(taken, t(9)).await.unwrap();
+    let rows = fixture.store.unpublished(t(9), None, 9).await.unwrap();
+    assert_eq!(rows.iter().map(|row| row.id.0).collect::<Vec<_>>(), [1, 4]);
+}

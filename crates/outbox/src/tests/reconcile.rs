@@ -265,3 +265,40 @@ async fn m12_a_mark_is_later_than_all_that_the_copy_knows_whatever_the_clock_say
     assert!(job.job.evidence.last_ended_at.unwrap() < since, "it is asked about");
     assert_eq!(opened.newest, Some(t(5_000)));
 }
+
+#[tokio::test]
+async fn m12_a_side_file_that_lagged_behind_is_brought_up_so_that_an_older_copy_is_noticed() {
+    let fixture = Fixture::new();
+    let side = format!("{}.lock", fixture.path().display());
+    fixture.driven("ref-1").await;
+    fixture.store.close().await;
+    let (copy, noted) = (fs::read(fixture.path()).unwrap(), fs::read(&side).unwrap());
+    let store = Store::open(&fixture.path(), t(1), &options()).unwrap().store;
+    store.accept(vec![new_job("ref-2")]).await.unwrap();
+    store.close().await;
+
+    // The number of a commit need not outlive a power loss.
+    fs::write(&side, noted).unwrap();
+    let opened = Store::open(&fixture.path(), t(2), &options()).unwrap();
+    assert!(opened.reconcile.is_none(), "nothing is missing");
+    opened.store.close().await;
+
+    fs::write(fixture.path(), copy).unwrap();
+    assert!(Store::open(&fixture.path(), t(3), &options()).unwrap().reconcile.is_some());
+}
+
+#[tokio::test]
+async fn m12_a_copy_put_where_an_empty_store_stood_is_noticed_and_an_empty_one_in_its_place_is_none() {
+    let (empty, used, fresh) = (Fixture::new(), Fixture::new(), Fixture::new());
+    used.driven("ref-1").await;
+    for fixture in [&empty, &used, &fresh] {
+        fixture.store.close().await;
+    }
+    fs::copy(fresh.path(), empty.path()).unwrap();
+    let opened = Store::open(&empty.path(), t(1), &options()).unwrap();
+    assert!(opened.reconcile.is_none(), "neither was ever written to");
+    opened.store.close().await;
+    fs::copy(used.path(), fresh.path()).unwrap();
+    let mark = Store::open(&fresh.path(), t(1), &options()).unwrap().reconcile.unwrap();
+    assert!(mark.reason.starts_with("another store stood here"), "{}", mark.reason);
+}
