@@ -309,3 +309,110 @@ async fn m12_a_plan_of_a_copy_stands_when_the_copy_is_put_back() {
     assert_eq!(plan.pause.map(|(cause, ..)| cause), Some(PlanPause::Restored));
     assert_eq!(step(&fixture.store, id, vec![(1, let_go(&job))]).await.unwrap(), PlanStepped::Stale);
 }
+
+#[test]
+fn what_was_let_go_is_the_sum_of_all_that_became_of_it() {
+    let counts = PlanCounts {
+        succeeded: 1,
+        rejected: 2,
+        dead: 4,
+        discarded: 8,
+        expired: 16,
+        replayed: 32,
+        waiting: 64,
+        refused: 128,
+        skipped: 256,
+        items: 511,
+    };
+    assert_eq!((counts.failed(), counts.ended(), counts.released()), (14, 31, 63));
+}
+
+/// A plan over jobs that were let go, and the jobs as they are then.
+async fn under_way(fixture: &Fixture, items: Vec<NewPlanItem>, known: Vec<PlanFace>) -> PlanId {
+    let acts = items.len() as u64;
+    let id = fixture.store.make_plan(NewPlan { known, ..plan_of(items) }).await.unwrap();
+    for no in 1..=acts {
+        let job = fixture.job(&format!("dead-{no}")).await;
+        assert_eq!(step(&fixture.store, id, vec![(no, let_go(&job))]).await.unwrap(), PlanStepped::Released(1));
+    }
+    id
+}
+
+fn rejection(job: &StoredJob) -> Record {
+    let reason = engine::RejectReason::Business;
+    let event = format!("e-{}", job.request.partner_reference_no);
+    Record {
+        outcomes: vec![outcome(&event, "topup.rejected")],
+        ..Record::new(job.id, job.version, engine_job(State::Rejected { reason }), t(25))
+    }
+}
+
+#[tokio::test]
+async fn m8_the_canaries_once_passed_stay_so_whatever_a_later_step_says() {
+    let fixture = Fixture::new();
+    let (one, two) = (fixture.died("dead-1").await, fixture.died("dead-2").await);
+    let items = vec![item(&one, "dl-dead-1"), item(&two, "dl-dead-2")];
+    let id = fixture.store.make_plan(plan_of(items)).await.unwrap();
+    let passed = async || fixture.store.plan(id).await.unwrap().unwrap().canary_passed;
+    step(&fixture.store, id, vec![(1, let_go(&one))]).await.unwrap();
+    assert!(!passed().await);
+    for canary_passed in [true, false] {
+        let version = fixture.store.plan(id).await.unwrap().unwrap().version;
+        let step = PlanStep { canary_passed, ..step_of(id, version, Vec::new()) };
+        assert_eq!(fixture.store.step_plan(step).await.unwrap(), PlanStepped::Released(0));
+        assert!(passed().await);
+    }
+}
+
+#[tokio::test]
+async fn what_is_under_way_is_looked_at_page_by_page_though_nothing_on_a_page_has_ended() {
+    let fixture = Fixture::new();
+    let (one, two) = (fixture.died("dead-1").await, fixture.died("dead-2").await);
+    let id = under_way(&fixture, vec![item(&one, "dl-dead-1"), item(&two, "dl-dead-2")], Vec::new()).await;
+    fixture.store.record(success(&fixture.job("dead-2").await)).await.unwrap();
+    let first = fixture.store.settle_plan(id, 0, 1, t(30)).await.unwrap();
+    assert_eq!(first, Settled { ended: 0, next: Some(1) });
+    let second = fixture.store.settle_plan(id, 1, 1, t(30)).await.unwrap();
+    assert_eq!(second, Settled { ended: 1, next: Some(2) });
+}
+
+#[tokio::test]
+async fn only_an_end_that_was_foretold_counts_as_such_and_every_end_counts_once() {
+    let fixture = Fixture::new();
+    let mut items = Vec::new();
+    for no in 1..=3 {
+        let job = fixture.died(&format!("dead-{no}")).await;
+        // Of the first two it was said that their time is over.
+        items.push(NewPlanItem { expires: no < 3, ..item(&job, &format!("dl-dead-{no}")) });
+    }
+    let id = under_way(&fixture, items, Vec::new()).await;
+    fixture.store.record(success(&fixture.job("dead-1").await)).await.unwrap();
+    let discarded = State::Discarded { reason: DeadReason::Unresolved };
+    let two = fixture.job("dead-2").await;
+    fixture.store.record(Record::new(two.id, two.version, engine_job(discarded), t(25))).await.unwrap();
+    fixture.store.record(rejection(&fixture.job("dead-3").await)).await.unwrap();
+    assert_eq!(fixture.store.settle_plan(id, 0, 10, t(30)).await.unwrap(), Settled { ended: 3, next: None });
+    let counts = fixture.store.plan(id).await.unwrap().unwrap().counts;
+    assert_eq!((counts.succeeded, counts.discarded, counts.rejected, counts.expired), (1, 1, 1, 0));
+    assert_eq!((counts.failed(), counts.replayed), (2, 0), "a rejection that nobody foretold is a failure");
+}
+
+#[tokio::test]
+async fn a_plan_that_is_done_or_cancelled_is_not_stopped_by_news() {
+    let fixture = Fixture::new();
+    let job = fixture.died("dead-1").await;
+    let done = under_way(&fixture, vec![item(&job, "dl-dead-1")], Vec::new()).await;
+    fixture.store.record(death(&fixture.job("dead-1").await, "dl-again-1")).await.unwrap();
+    fixture.store.settle_plan(done, 0, 10, t(30)).await.unwrap();
+    let plan = fixture.store.plan(done).await.unwrap().unwrap();
+    assert_eq!((plan.state, plan.pause, plan.known.len()), (PlanState::Done, None, 1));
+
+    let (one, two) = (fixture.job("dead-1").await, fixture.died("dead-2").await);
+    let items = vec![item(&one, "dl-again-1"), item(&two, "dl-dead-2")];
+    let id = fixture.store.make_plan(NewPlan { known: Vec::new(), ..plan_of(items) }).await.unwrap();
+    step(&fixture.store, id, vec![(1, let_go(&one))]).await.unwrap();
+    fixture.store.cancel_plan(id, t(21), audit_entry("plan_cancel")).await.unwrap();
+    fixture.store.record(death(&fixture.job("dead-1").await, "dl-again-2")).await.unwrap();
+    fixture.store.settle_plan(id, 0, 10, t(30)).await.unwrap();
+    assert_eq!(fixture.store.plan(id).await.unwrap().unwrap().state, PlanState::Cancelled);
+}
