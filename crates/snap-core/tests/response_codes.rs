@@ -231,3 +231,12 @@ fn a_code_is_seven_ascii_digits_and_nothing_else() {
         assert!(ResponseCode::parse(wrong).is_err(), "{wrong:?}");
     }
 }
+
+#[test]
+fn a_code_is_kept_as_its_digits() {
+    let code = code("4043818");
+    assert_eq!(serde_json::to_string(&code).unwrap(), "\"4043818\"");
+    assert_eq!(serde_json::from_str::<ResponseCode>("\"4043818\"").unwrap(), code);
+    assert!(serde_json::from_str::<ResponseCode>("\"404381\"").is_err());
+    assert_eq!(code.to_string(), "4043818");
+}

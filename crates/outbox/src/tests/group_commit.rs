@@ -9,6 +9,7 @@ use std::{
 };
 
 use super::*;
+use crate::{error::Rejected, task::Room};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn records_that_wait_together_are_committed_together() {
@@ -69,4 +70,39 @@ async fn another_process_that_holds_the_write_lock_is_waited_for() {
     assert!(waited.is_err(), "it cannot have been committed");
     other.execute_batch("COMMIT").unwrap();
     assert!(matches!(accept.await.unwrap()[0], Accepted::New(_)));
+}
+
+/// Sets how long the handle's writer waits for the lock each time it tries.
+async fn waits(store: &Store, each_time: Duration) {
+    let set = store.write(Room::Reserved, each_time, |transaction, each_time| Ok(transaction.busy_timeout(*each_time)?));
+    set.await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lock_that_is_held_too_long_is_told_to_the_callers_and_a_command_hears_of_it_first() {
+    const EACH_TIME: Duration = Duration::from_millis(50);
+    let fixture = Fixture::new();
+    let beside = fixture.beside();
+    for store in [&fixture.store, &beside] {
+        waits(store, EACH_TIME).await;
+    }
+    let other = raw(&fixture.path());
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    assert_eq!(beside.audit_append(audit_entry("a")).await.unwrap_err(), StoreError::Busy);
+    let begun = std::time::Instant::now();
+    assert!(matches!(fixture.store.accept(vec![new_job("ref-1")]).await, Err(StoreError::Busy)));
+    assert!(begun.elapsed() >= 5 * EACH_TIME, "the worker tries six times");
+    assert_eq!(fixture.store.health(), Health::Writable, "nothing is wrong with the store");
+    other.execute_batch("COMMIT").unwrap();
+    assert!(matches!(fixture.accept_one(new_job("ref-1")).await, Accepted::New(_)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn m12_a_writer_that_panicked_has_failed_the_store() {
+    let fixture = Fixture::new();
+    let mut health = fixture.store.subscribe();
+    let panics = fixture.store.write(Room::Reserved, (), |_, ()| -> Result<(), Rejected> { panic!("a defect") });
+    panics.await.unwrap_err();
+    health.wait_for(|health| matches!(health, Health::Failed { .. })).await.unwrap();
+    fixture.store.accept(vec![new_job("ref-1")]).await.unwrap_err();
 }
