@@ -74,7 +74,8 @@ async fn another_process_that_holds_the_write_lock_is_waited_for() {
 
 /// Sets how long the handle's writer waits for the lock each time it tries.
 async fn waits(store: &Store, each_time: Duration) {
-    let set = store.write(Room::Reserved, each_time, |transaction, each_time| Ok(transaction.busy_timeout(*each_time)?));
+    let set =
+        store.write(Room::Reserved, each_time, |transaction, each_time| Ok(transaction.busy_timeout(*each_time)?));
     set.await.unwrap();
 }
 
