@@ -24,6 +24,7 @@ mod dead_letters;
 mod error;
 mod filter;
 mod health;
+mod here;
 mod housekeeper;
 mod integrity;
 mod lanes;
@@ -59,6 +60,7 @@ pub use dead_letters::{CloseDeadLetter, ClosedAs, DeadLetter, Delivered, NewDead
 pub use error::{OpenError, StoreError};
 pub use filter::Page;
 pub use health::Health;
+pub use here::{Between, Passage, Passing};
 pub use lanes::{Lane, LanePause, PauseCause, Resume};
 pub use open::{CommitObserver, CommitSample, OpenOptions, Opened};
 pub use outcomes::{NewOutcome, OutboxBacklog, OutboxCursor, OutboxRow, Outcome};

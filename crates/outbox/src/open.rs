@@ -23,7 +23,8 @@ use crate::{
     readers::Readers,
     reconcile,
     reserve::{Reserve, scaled},
-    writer::{self, Message, Writer},
+    store::Writing,
+    writer::{self, Writer},
 };
 
 /// What one group commit was.
@@ -107,33 +108,43 @@ impl Store {
     /// # Errors
     /// See [`OpenError`]; nothing of the store is changed then.
     pub fn open(path: &Path, now: Timestamp, options: &OpenOptions) -> Result<Opened, OpenError> {
-        let path = full_path(path)?;
         if options.read_only {
-            return open_for_reading(&path, options);
+            return open_for_reading(&full_path(path)?, options);
         }
-        if !options.create && !path.exists() {
-            return Err(OpenError::Missing(path));
-        }
-        let side = SideFile::open(&path)?;
-        if options.exclusive {
-            side.hold(&path, now)?;
-        }
-        let created = make_private(&path)?;
-        let role = if options.exclusive { Role::Worker } else { Role::Command };
-        let mut connection = connection::open(&path, role)?;
-        migrate::identify(&connection, &path)?;
-        connection::configure(&connection, &path, role, options.cache_kib)?;
-        if options.exclusive {
-            check(&connection, &path)?;
-        }
-        migrate::migrate(&mut connection, &path)?;
-        migrate::must_match(&connection, &path)?;
-        let (store_id, reconcile) = reconcile::compare(&mut connection, &path, &side, now)?;
-        side.sync().map_err(|source| OpenError::Io { what: "sync the side file of", path: path.clone(), source })?;
-        let newest = reconcile::newest(&connection).map_err(sqlite(&path))?;
-        let store = start(&path, connection, side, store_id, options)?;
-        Ok(Opened { store, reconcile, created, newest })
+        with(path, now, options, |path, connection, side, store_id| start(path, connection, side, store_id, options))
     }
+}
+
+/// Opens a store for writing; `start` makes its handle.
+pub(crate) fn with(
+    path: &Path,
+    now: Timestamp,
+    options: &OpenOptions,
+    start: impl FnOnce(&Path, Connection, SideFile, String) -> Result<Store, OpenError>,
+) -> Result<Opened, OpenError> {
+    let path = full_path(path)?;
+    if !options.create && !path.exists() {
+        return Err(OpenError::Missing(path));
+    }
+    let side = SideFile::open(&path)?;
+    if options.exclusive {
+        side.hold(&path, now)?;
+    }
+    let created = make_private(&path)?;
+    let role = if options.exclusive { Role::Worker } else { Role::Command };
+    let mut connection = connection::open(&path, role)?;
+    migrate::identify(&connection, &path)?;
+    connection::configure(&connection, &path, role, options.cache_kib)?;
+    if options.exclusive {
+        check(&connection, &path)?;
+    }
+    migrate::migrate(&mut connection, &path)?;
+    migrate::must_match(&connection, &path)?;
+    let (store_id, reconcile) = reconcile::compare(&mut connection, &path, &side, now)?;
+    side.sync().map_err(|source| OpenError::Io { what: "sync the side file of", path: path.clone(), source })?;
+    let newest = reconcile::newest(&connection).map_err(sqlite(&path))?;
+    let store = start(&path, connection, side, store_id)?;
+    Ok(Opened { store, reconcile, created, newest })
 }
 
 fn open_for_reading(path: &Path, options: &OpenOptions) -> Result<Opened, OpenError> {
@@ -153,7 +164,7 @@ fn open_for_reading(path: &Path, options: &OpenOptions) -> Result<Opened, OpenEr
     let reconcile = reconcile::read(&connection).map_err(sqlite(path))?;
     let newest = reconcile::newest(&connection).map_err(sqlite(path))?;
     Ok(Opened {
-        store: Store::from_parts(None, Arc::new(readers), health, Vec::new()),
+        store: Store::from_parts(Writing::No, Arc::new(readers), health, Vec::new()),
         reconcile,
         created: false,
         newest,
@@ -223,7 +234,7 @@ fn start(
     };
     threads.push(spawn("outbox-writer", path, move || writer.run(messages))?);
     let readers = Readers::new(path.to_owned(), options.cache_kib / 4, options.readers, Arc::clone(&health));
-    Ok(Store::from_parts(Some::<mpsc::Sender<Message>>(sender), Arc::new(readers), health, threads))
+    Ok(Store::from_parts(Writing::Thread(sender), Arc::new(readers), health, threads))
 }
 
 fn checkpointer(path: &Path) -> Result<Connection, OpenError> {

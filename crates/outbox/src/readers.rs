@@ -43,6 +43,14 @@ impl Readers {
         done.await.map_err(|stopped| StoreError::Refused(format!("a read was stopped: {stopped}")))?
     }
 
+    /// The same where it is called. It blocks.
+    pub(crate) fn run_here<T>(&self, read: impl FnOnce(&Connection) -> Result<T, Rejected>) -> Result<T, StoreError> {
+        if self.permits.is_closed() {
+            return Err(StoreError::Closed);
+        }
+        self.on_connection(read)
+    }
+
     fn on_connection<T>(&self, read: impl FnOnce(&Connection) -> Result<T, Rejected>) -> Result<T, StoreError> {
         let idle = self.idle().pop();
         let connection = match idle {

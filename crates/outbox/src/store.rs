@@ -14,6 +14,7 @@ use crate::{
     Health, StoreError,
     error::Rejected,
     health::HealthState,
+    here::Here,
     lock::SideFile,
     readers::Readers,
     task::{Command, Room, Work},
@@ -27,11 +28,20 @@ pub struct Store {
 }
 
 struct Inner {
-    /// None: open for reading only.
-    writer: Option<mpsc::Sender<Message>>,
+    writing: Writing,
     readers: Arc<Readers>,
     health: Arc<HealthState>,
     threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+/// Where what is written is done.
+pub(crate) enum Writing {
+    /// Nowhere: it is open for reading only.
+    No,
+    /// On the writer thread.
+    Thread(mpsc::Sender<Message>),
+    /// Where it is asked for.
+    Here(Box<Here>),
 }
 
 impl fmt::Debug for Store {
@@ -42,12 +52,12 @@ impl fmt::Debug for Store {
 
 impl Store {
     pub(crate) fn from_parts(
-        writer: Option<mpsc::Sender<Message>>,
+        writing: Writing,
         readers: Arc<Readers>,
         health: Arc<HealthState>,
         threads: Vec<JoinHandle<()>>,
     ) -> Self {
-        Self { inner: Arc::new(Inner { writer, readers, health, threads: Mutex::new(threads) }) }
+        Self { inner: Arc::new(Inner { writing, readers, health, threads: Mutex::new(threads) }) }
     }
 
     /// Sends `input` to the writer thread, where `work` is done with it inside a transaction; both come back after the
@@ -57,10 +67,14 @@ impl Store {
         I: Send + 'static,
         T: Send + 'static,
     {
-        let writer = self.inner.writer.as_ref().ok_or(StoreError::ReadOnly)?;
         if let Some(refusal) = self.inner.health.refusal(room == Room::Ordinary) {
             return Err(refusal);
         }
+        let writer = match &self.inner.writing {
+            Writing::No => return Err(StoreError::ReadOnly),
+            Writing::Thread(writer) => writer,
+            Writing::Here(here) => return here.write(room, input, work).await,
+        };
         let (command, answer) = Command::new(room, input, work);
         writer.send(Message::Run(Box::new(command))).await.map_err(|_closed| StoreError::Closed)?;
         answer.await.map_err(|_ended| StoreError::Closed)?
@@ -72,12 +86,19 @@ impl Store {
         T: Send + 'static,
         F: FnOnce(&Connection) -> Result<T, Rejected> + Send + 'static,
     {
-        self.inner.readers.run(read).await
+        match &self.inner.writing {
+            Writing::Here(here) => here.read(|| self.inner.readers.run_here(read)).await,
+            Writing::Thread(_) | Writing::No => self.inner.readers.run(read).await,
+        }
     }
 
     /// Moves all of the WAL into the file between two groups, as far as that can be done, so that the WAL starts over.
     pub(crate) async fn fold(&self) -> Result<(), StoreError> {
-        let writer = self.inner.writer.as_ref().ok_or(StoreError::ReadOnly)?;
+        let writer = match &self.inner.writing {
+            Writing::No => return Err(StoreError::ReadOnly),
+            Writing::Thread(writer) => writer,
+            Writing::Here(here) => return here.fold(),
+        };
         let (done, wait) = std_mpsc::channel();
         writer.send(Message::Fold(done)).await.map_err(|_closed| StoreError::Closed)?;
         let waited = tokio::task::spawn_blocking(move || {
@@ -88,11 +109,14 @@ impl Store {
         waited.await.map_err(|_panicked| StoreError::Closed)
     }
 
-    /// Lets the writer look for room now.
-    #[cfg(test)]
-    pub(crate) async fn probe(&self) {
-        let writer = self.inner.writer.as_ref().expect("it is open for writing");
-        writer.send(Message::Probe).await.expect("the writer runs");
+    /// Lets the writer look now whether there is room again; with threads it is also done now and then by itself.
+    pub async fn look_for_room(&self) {
+        match &self.inner.writing {
+            Writing::No => {}
+            // An error means that it was closed.
+            Writing::Thread(writer) => drop(writer.send(Message::Probe).await),
+            Writing::Here(here) => here.probe(),
+        }
     }
 
     /// Whether a worker has the store at `path`: it is told of what changes within a second, and works it off.
@@ -114,9 +138,11 @@ impl Store {
     /// Ends: commits what waits, checkpoints, gives up the lock. Commands that come later are [`StoreError::Closed`].
     pub async fn close(&self) {
         self.inner.readers.close();
-        if let Some(writer) = &self.inner.writer {
+        match &self.inner.writing {
+            Writing::No => {}
             // An error means that it was closed before.
-            drop(writer.send(Message::Close).await);
+            Writing::Thread(writer) => drop(writer.send(Message::Close).await),
+            Writing::Here(here) => return here.close(),
         }
         let threads = std::mem::take(&mut *self.inner.threads.lock().unwrap_or_else(PoisonError::into_inner));
         let joined = tokio::task::spawn_blocking(move || {

@@ -114,7 +114,7 @@ impl Writer {
     }
 
     /// Commits the tasks and answers them; on a full disk those that need no ordinary room are tried from the reserve.
-    fn commit(&mut self, tasks: &mut Tasks) {
+    pub(crate) fn commit(&mut self, tasks: &mut Tasks) {
         self.refuse(tasks);
         let mut folded = false;
         while !tasks.is_empty() {
@@ -285,7 +285,7 @@ impl Writer {
     }
 
     /// Looks whether the reserve can be had again and a write succeeds.
-    fn probe(&mut self) {
+    pub(crate) fn probe(&mut self) {
         if !self.health.has_hit_the_end() || self.reserve.as_mut().is_some_and(|reserve| reserve.restore().is_err()) {
             return;
         }
@@ -305,7 +305,7 @@ impl Writer {
     }
 
     /// Moves all of the WAL into the file, so that the next commit starts it over; whether that was done.
-    fn fold(&self) -> bool {
+    pub(crate) fn fold(&self) -> bool {
         let result = self.connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| {
             let (busy, frames, moved): (i64, i64, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
             Ok(busy == 0 && frames > 0 && frames == moved)
@@ -320,7 +320,7 @@ impl Writer {
         })
     }
 
-    fn finish(self) {
+    pub(crate) fn finish(self) {
         if self.is_worker() && self.health.refusal(false).is_none() {
             self.fold();
         }

@@ -4,19 +4,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::Full;
-use reqwest::{Method, Request, Url};
+use hyper::{Method, Request, Uri};
 use secrecy::ExposeSecret as _;
 use snap_core::{ExternalId, Profile, Service, SigningKey, SymmetricKey, Timestamp};
 use tokio::time::Instant;
 
-use crate::connections::Connections;
 use crate::endpoint::{BaseUrl, Endpoint};
 use crate::headers::{self, Identity};
 use crate::token_cache::{Granted, Source, TokenCache};
 use crate::token_exchange::{self, TokenExchange};
-use crate::transport::Transport;
-use crate::{ClientConfig, ConfigError, Payload, Reply, Token, TokenFailure};
+use crate::wire::Network;
+use crate::{ClientConfig, ConfigError, Payload, Reply, Token, TokenFailure, Wire};
 
 const METHOD: &str = "POST";
 
@@ -27,10 +25,7 @@ pub struct SnapClient(Arc<Inner>);
 struct Inner {
     name: String,
     profile: Arc<Profile>,
-    /// For transactions.
-    connections: Connections,
-    /// For token requests.
-    transport: Transport,
+    wire: Arc<dyn Wire>,
     identity: Identity,
     secret: SymmetricKey,
     signing_key: SigningKey,
@@ -57,9 +52,21 @@ impl SnapClient {
     pub fn new(config: ClientConfig) -> Result<Self, ConfigError> {
         let base = BaseUrl::parse(&config.base_url)?;
         check_limits(&config)?;
-        let tls = crate::trust::tls_config(&config, base.is_https())?;
-        let connections = Connections::new(&config, tls.clone(), base.server()?);
-        let transport = Transport::new(&config, tls, base.is_https())?;
+        let wire = Arc::new(Network::new(&config, &base)?);
+        Self::build(config, &base, wire)
+    }
+
+    /// The same over another wire than the network.
+    ///
+    /// # Errors
+    /// As [`Self::new`], but for the network's settings.
+    pub fn over(config: ClientConfig, wire: Arc<dyn Wire>) -> Result<Self, ConfigError> {
+        let base = BaseUrl::parse(&config.base_url)?;
+        check_limits(&config)?;
+        Self::build(config, &base, wire)
+    }
+
+    fn build(config: ClientConfig, base: &BaseUrl, wire: Arc<dyn Wire>) -> Result<Self, ConfigError> {
         let ClientConfig { name, profile, client_key, client_secret, private_key_pem, request_timeout, .. } = config;
         let secret = client_secret.expose_secret();
         if secret.is_empty() {
@@ -76,14 +83,13 @@ impl SnapClient {
         };
         Ok(Self(Arc::new(Inner {
             name,
-            connections,
-            transport,
+            wire,
             identity,
             secret: SymmetricKey::new(secret),
             signing_key,
             client_key,
             token_body: Bytes::from(profile.token_body.clone()),
-            endpoints: Endpoints::new(&base, &profile)?,
+            endpoints: Endpoints::new(base, &profile)?,
             profile,
             request_timeout,
             tokens: TokenCache::default(),
@@ -125,21 +131,21 @@ impl SnapClient {
         payload: Payload,
         now: Timestamp,
     ) -> Reply {
-        let Inner { profile, endpoints, secret, identity, connections, .. } = &*self.0;
+        let Inner { profile, endpoints, secret, identity, wire, .. } = &*self.0;
         let endpoint = endpoints.of(service);
         let timestamp = profile.spell_timestamp(now);
         let (path, digest) = (&endpoint.signing_path, payload.digest());
         let signature = secret.sign_transaction_digest(METHOD, path, token.text(), digest, &timestamp);
-        let mut request = hyper::Request::new(Full::new(payload.into_bytes()));
+        let mut request = Request::new(payload.into_bytes());
         *request.method_mut() = Method::POST;
         *request.uri_mut() = endpoint.target.clone();
         *request.headers_mut() = identity.transaction(token, external_id, &timestamp, &signature);
-        connections.send(request, now).await
+        wire.transaction(service, request, now).await
     }
 
     /// Closes connections that nobody needs; to be called now and then, since an idle connection does nothing by itself.
     pub fn close_idle(&self) {
-        self.0.connections.close_idle();
+        self.0.wire.close_idle();
     }
 
     async fn granted(&self, source: Source) -> Granted {
@@ -161,8 +167,8 @@ impl Inner {
         let timestamp = self.profile.spell_timestamp(now);
         let signature = self.signing_key.sign_token_request(&self.client_key, &timestamp);
         let headers = self.identity.token_request(&timestamp, &signature);
-        let request = request(self.endpoints.token.url.clone(), headers, self.token_body.clone());
-        let (reply, timestamp) = self.transport.send(request, now).await;
+        let request = request(self.endpoints.token.uri.clone(), headers, self.token_body.clone());
+        let (reply, timestamp) = self.wire.token(request, now).await;
         let read = token_exchange::read(&reply);
         let granted = read.outcome.and_then(|grant| {
             let lifetime = crate::expiry::Lifetime::new(asked_at, grant.lifetime, self.request_timeout);
@@ -209,14 +215,15 @@ impl Endpoints {
     }
 }
 
-fn request(url: Url, headers: reqwest::header::HeaderMap, body: Bytes) -> Request {
-    let mut request = Request::new(Method::POST, url);
+fn request(uri: Uri, headers: hyper::HeaderMap, body: Bytes) -> Request<Bytes> {
+    let mut request = Request::new(body);
+    *request.method_mut() = Method::POST;
+    *request.uri_mut() = uri;
     *request.headers_mut() = headers;
-    *request.body_mut() = Some(body.into());
     request
 }
 
-fn origin(profile: &Profile, origin: Option<&str>) -> Result<Option<reqwest::header::HeaderValue>, ConfigError> {
+fn origin(profile: &Profile, origin: Option<&str>) -> Result<Option<hyper::header::HeaderValue>, ConfigError> {
     if !profile.origin_header {
         return Ok(None);
     }

@@ -21,7 +21,8 @@ pub fn check_base_url(text: &str) -> Result<(), ConfigError> {
 /// One service's address.
 #[derive(Debug)]
 pub(crate) struct Endpoint {
-    pub(crate) url: Url,
+    /// The whole address.
+    pub(crate) uri: Uri,
     /// What stands in the request line.
     pub(crate) target: Uri,
     /// The path as it stands in the request line, prefix included, unless the profile says otherwise.
@@ -81,11 +82,9 @@ impl BaseUrl {
         let mut url = self.0.clone();
         url.set_path(&format!("{}{path}", self.0.path().trim_end_matches('/')));
         let signing_path = signing_path.unwrap_or_else(|| url.path()).to_owned();
-        let target = url.path().parse().map_err(|_invalid| ConfigError::Setting {
-            setting,
-            problem: "cannot stand in a request line".to_owned(),
-        })?;
-        Ok(Endpoint { url, target, signing_path })
+        let unfit = |_invalid| ConfigError::Setting { setting, problem: "cannot stand in a request line".to_owned() };
+        let (uri, target) = (url.as_str().parse().map_err(unfit)?, url.path().parse().map_err(unfit)?);
+        Ok(Endpoint { uri, target, signing_path })
     }
 }
 
@@ -109,7 +108,7 @@ mod tests {
 
     fn signed(base: &str) -> (String, String) {
         let endpoint = BaseUrl::parse(base).unwrap().endpoint("paths.topup", "/v1.0/emoney/topup", None).unwrap();
-        (endpoint.url.to_string(), endpoint.signing_path)
+        (endpoint.uri.to_string(), endpoint.signing_path)
     }
 
     #[test]
@@ -126,7 +125,7 @@ mod tests {
     fn a_profile_may_sign_another_path_than_it_requests() {
         let base = BaseUrl::parse("https://api.example.test/account").unwrap();
         let endpoint = base.endpoint("paths.topup", "/v1.0/x", Some("/v1.0/x")).unwrap();
-        assert_eq!(endpoint.url.path(), "/account/v1.0/x");
+        assert_eq!(endpoint.uri.path(), "/account/v1.0/x");
         assert_eq!(endpoint.signing_path, "/v1.0/x");
     }
 

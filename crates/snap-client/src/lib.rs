@@ -19,12 +19,16 @@ mod token_exchange;
 mod transport;
 mod trouble;
 mod trust;
+mod wire;
 
 pub use bytes::Bytes;
 pub use client::SnapClient;
 pub use config::{ClientConfig, ConfigError};
 pub use endpoint::check_base_url;
+pub use futures_util::future::BoxFuture;
+pub use hyper::Request;
 pub use payload::Payload;
 pub use reply::{Answered, NotSentReason, Reply, Silence};
 pub use token::{Token, TokenFailure};
 pub use token_exchange::{TokenExchange, token_of};
+pub use wire::Wire;

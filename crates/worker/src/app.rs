@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use engine::{Event, apply};
 use outbox::{Health, OpenError, OpenOptions, Opened, RecoverScope, Store, StoreError, StoredJob};
+use snap_client::SnapClient;
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
 
-use crate::amqp::{Link, Supervisor};
+use crate::amqp::{Broker, Link, Rabbit, Supervisor};
 use crate::clock::Clock;
 use crate::config::{AmqpConfig, AmqpSection, Config, ConfigError};
 use crate::drive::Driver;
@@ -91,14 +92,27 @@ impl App {
         let clock = Clock::start();
         // Before anything is opened: a secret that cannot be read stops the start.
         let amqp: Option<AmqpConfig> = config.amqp.as_ref().map(AmqpSection::connection).transpose()?;
-        let room = Arc::new(Notify::new());
-        let lanes = Arc::new(lanes(&config, &room)?);
+        let clients = clients(&config)?;
         let metrics = Arc::new(Metrics::new(config.providers.keys().map(String::as_str), config.amqp.is_some()));
-        let Opened { store, reconcile, newest, .. } = open(&config, &clock, &metrics).await?;
+        let opened = open(&config, &clock, &metrics).await?;
+        let (link, edge) = (Arc::new(Link::default()), TaskTracker::new());
+        let broker = amqp.map(|config| Rabbit { config, link: Arc::clone(&link), tracker: edge.clone() });
+        Self::of(&config, Parts { clock, opened, metrics, clients, broker, link, edge }).await
+    }
+
+    /// Recovers, and starts every task over these parts.
+    ///
+    /// # Errors
+    /// [`AppError`].
+    pub async fn of<B: Broker>(config: &Config, parts: Parts<B>) -> Result<Self, AppError> {
+        let Parts { clock, opened, metrics, clients, broker, link, edge } = parts;
+        let room = Arc::new(Notify::new());
+        let lanes = Arc::new(lanes(config, clients, &room));
+        let Opened { store, reconcile, newest, .. } = opened;
         if newest.is_some_and(|newest| newest > clock.now()) {
             warn!("the store holds times after now: the clock was set back; times go on from the newest");
         }
-        let clock = Clock::not_before(newest);
+        let clock = clock.not_before(newest);
         let restored = Restored::since_start(reconcile);
         let driver = Arc::new(Driver {
             store,
@@ -108,29 +122,29 @@ impl App {
             fatal: CancellationToken::new(),
             published: Arc::new(Notify::new()),
         });
-        let listener = listen(&config).await?;
+        let listener = listen(config).await?;
         recover(&driver, &lanes, &restored).await?;
 
         let longest = config.providers.values().map(|provider| provider.request_timeout).max().unwrap_or_default();
         let app = Self {
             driver,
             lanes: Arc::clone(&lanes),
-            link: Arc::new(Link::default()),
+            link,
             drives: TaskTracker::new(),
-            edge: TaskTracker::new(),
+            edge,
             loops: TaskTracker::new(),
             stop_consuming: CancellationToken::new(),
             stop_publishing: CancellationToken::new(),
             stop_serving: CancellationToken::new(),
             drain_limit: longest.saturating_add(RECORD_LIMIT),
         };
-        app.serve(listener, &lanes, config.amqp.is_some());
+        app.serve(listener, &lanes, broker.is_some());
         app.start_lanes(&lanes, &restored).await?;
         let forgetting = Forgetting { store: app.driver.store.clone(), clock, retention: config.store.retention };
         app.own(forgetting.run(app.driver.shutdown.clone(), app.driver.fatal.clone()));
-        let replayer = Replayer::new(app.driver.store.clone(), clock, Rules::of(&config));
+        let replayer = Replayer::new(app.driver.store.clone(), clock, Rules::of(config));
         app.own(replayer.run(app.driver.shutdown.clone(), app.driver.fatal.clone()));
-        if let Some(amqp) = amqp {
+        if let Some(broker) = broker {
             let intake = Intake {
                 driver: Arc::clone(&app.driver),
                 lanes: Arc::clone(&lanes),
@@ -141,7 +155,7 @@ impl App {
             };
             let relay = Relay { store: app.driver.store.clone(), clock, published: Arc::clone(&app.driver.published) };
             let supervisor = Supervisor {
-                config: amqp,
+                broker,
                 intake,
                 relay,
                 link: Arc::clone(&app.link),
@@ -149,7 +163,7 @@ impl App {
                 stop_consuming: app.stop_consuming.clone(),
                 stop_publishing: app.stop_publishing.clone(),
             };
-            app.own(supervisor.run(app.edge.clone()));
+            app.own(supervisor.run());
         }
         info!(providers = lanes.len(), start_ms = clock.uptime().as_millis(), "the worker runs");
         Ok(app)
@@ -171,6 +185,7 @@ impl App {
     /// [`AppError::Fatal`] where the store failed.
     pub async fn until(self, shutdown: CancellationToken) -> Result<(), AppError> {
         tokio::select! {
+            biased;
             () = shutdown.cancelled() => info!("stopping: nothing new is taken"),
             () = self.driver.fatal.cancelled() => error!("stopping: the store failed"),
         }
@@ -256,6 +271,25 @@ impl App {
     }
 }
 
+/// What a service is made of beside its settings: everything through which it touches the world.
+#[derive(Debug)]
+pub struct Parts<B> {
+    /// Time and randomness.
+    pub clock: Clock,
+    /// The store, held exclusively.
+    pub opened: Opened,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+    /// The providers' clients by the providers' names.
+    pub clients: BTreeMap<String, SnapClient>,
+    /// The broker, where there is one.
+    pub broker: Option<B>,
+    /// What is known of the broker.
+    pub link: Arc<Link>,
+    /// Owns the tasks of the broker's connections and of the HTTP server.
+    pub edge: TaskTracker,
+}
+
 struct FatalOnPanic(CancellationToken);
 
 impl Drop for FatalOnPanic {
@@ -290,11 +324,16 @@ async fn listen(config: &Config) -> Result<Option<TcpListener>, AppError> {
     }
 }
 
-/// The lanes of a configuration, at rest.
-pub(crate) fn lanes(config: &Config, room: &Arc<Notify>) -> Result<Lanes, AppError> {
+/// The providers' clients by name; nothing is connected yet.
+pub(crate) fn clients(config: &Config) -> Result<BTreeMap<String, SnapClient>, ConfigError> {
+    config.providers.iter().map(|(name, provider)| Ok((name.clone(), provider.client()?))).collect()
+}
+
+/// The lanes of a configuration, at rest; a provider without a client has none.
+pub(crate) fn lanes(config: &Config, mut clients: BTreeMap<String, SnapClient>, room: &Arc<Notify>) -> Lanes {
     let mut lanes = Lanes::new();
     for (name, provider) in &config.providers {
-        let client = provider.client()?;
+        let Some(client) = clients.remove(name) else { continue };
         let parts = LaneParts {
             name: name.as_str().into(),
             profile: Arc::clone(&provider.profile),
@@ -306,7 +345,7 @@ pub(crate) fn lanes(config: &Config, room: &Arc<Notify>) -> Result<Lanes, AppErr
         };
         lanes.insert(name.clone(), Arc::new(Lane::new(parts, Arc::clone(room))));
     }
-    Ok(lanes)
+    lanes
 }
 
 /// What a job message may name.

@@ -7,6 +7,28 @@ use engine::Jitter;
 use snap_core::{ExternalId, Timestamp};
 use tokio::time::Instant;
 
+/// Where the wall clock's time and randomness come from.
+pub trait Source: std::fmt::Debug + Sync {
+    /// The wall clock's time.
+    fn wall(&self) -> Timestamp;
+    /// A number nobody can guess, never given out before.
+    fn random(&self) -> u64;
+}
+
+/// The operating system.
+#[derive(Debug)]
+struct System;
+
+impl Source for System {
+    fn wall(&self) -> Timestamp {
+        wall()
+    }
+
+    fn random(&self) -> u64 {
+        POOL.with_borrow_mut(Pool::draw)
+    }
+}
+
 /// Time and randomness.
 ///
 /// Decisions use [`Clock::now`]: the wall clock of the process's start plus what a monotonic clock has counted since, so
@@ -15,17 +37,25 @@ use tokio::time::Instant;
 pub struct Clock {
     start: Timestamp,
     started: Instant,
+    source: &'static dyn Source,
 }
 
 impl Clock {
     /// A clock that starts now.
     pub fn start() -> Self {
-        Self { start: wall(), started: Instant::now() }
+        Self::of(&System)
     }
 
-    /// A clock that starts now, and not before `newest`: a clock that was set back must not reopen what has passed.
-    pub fn not_before(newest: Option<Timestamp>) -> Self {
-        let clock = Self::start();
+    /// A clock of this source that starts now.
+    pub fn of(source: &'static dyn Source) -> Self {
+        Self { start: source.wall(), started: Instant::now(), source }
+    }
+
+    /// The same source's clock, started anew and not before `newest`: a clock that was set back must not reopen what has
+    /// passed.
+    #[must_use]
+    pub fn not_before(&self, newest: Option<Timestamp>) -> Self {
+        let clock = Self::of(self.source);
         match newest {
             Some(newest) if newest > clock.start => Self { start: newest, ..clock },
             _ => clock,
@@ -39,12 +69,12 @@ impl Clock {
 
     /// The later of both clocks: a machine that slept, or whose clock was set right, must not start what has expired.
     pub fn latest(&self) -> Timestamp {
-        self.now().max(wall())
+        self.now().max(self.wall())
     }
 
     /// The time for `X-TIMESTAMP`.
     pub fn wall(&self) -> Timestamp {
-        wall()
+        self.source.wall()
     }
 
     /// The monotonic instant at which [`Clock::now`] will show `at`.
@@ -59,7 +89,7 @@ impl Clock {
 
     /// A number nobody can guess.
     pub fn random(&self) -> u64 {
-        POOL.with_borrow_mut(Pool::draw)
+        self.source.random()
     }
 
     /// A random share of a pause's spread.

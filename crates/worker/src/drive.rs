@@ -184,6 +184,7 @@ impl<'a> Driving<'a> {
     async fn wait_for_caller(&mut self) -> Result<(), Stop> {
         if self.caller.is_none() {
             self.caller = tokio::select! {
+                biased;
                 caller = self.lane.caller() => Some(caller),
                 () = self.driver.shutdown.cancelled() => return Err(Stop::Leave),
             };
@@ -233,6 +234,7 @@ impl<'a> Driving<'a> {
                 self.job = before;
                 self.notes.forget_intent();
                 tokio::select! {
+                    biased;
                     () = wait_for_room(&self.driver.store) => return Ok(()),
                     () = self.driver.shutdown.cancelled() => return Err(Stop::Leave),
                 }

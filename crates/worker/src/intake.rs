@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, info, warn};
 
-use crate::amqp::{AmqpError, Incoming, Source, header, properties_of};
+use crate::amqp::{AmqpError, Deliveries, Source, header, properties_of};
 use crate::clock::Clock;
 use crate::drive::{Driver, Purpose};
 use crate::event::{self, RefusedMessage, Stamp};
@@ -73,7 +73,7 @@ impl Intake {
     /// [`AmqpError`] where the consumer or its channel ended, or the store failed.
     pub async fn run(
         self,
-        mut incoming: Incoming,
+        mut incoming: impl Deliveries,
         stop: CancellationToken,
         over: CancellationToken,
     ) -> Result<(), AmqpError> {
@@ -86,7 +86,7 @@ impl Intake {
             };
             let Some(last) = batch.last().map(|delivery| delivery.delivery_tag) else { continue };
             // Not to be cut short: what is recorded is acked, unless the connection is gone.
-            match self.record(incoming.source, &batch, &over).await {
+            match self.record(incoming.source(), &batch, &over).await {
                 Ok(true) => incoming.ack_up_to(last).await?,
                 Ok(false) => return Ok(()),
                 Err(error) => {
@@ -97,8 +97,8 @@ impl Intake {
         }
     }
 
-    async fn next(&self, incoming: &mut Incoming) -> Result<Vec<Arc<Delivery>>, AmqpError> {
-        let limit = match incoming.source {
+    async fn next(&self, incoming: &mut impl Deliveries) -> Result<Vec<Arc<Delivery>>, AmqpError> {
+        let limit = match incoming.source() {
             Source::Dead => BATCH,
             // Held for longer, the broker would take them for lost (its consumer timeout is 30 minutes), and count it
             // against them. They wait in the store then.
@@ -184,6 +184,7 @@ impl Intake {
                 Err(StoreError::Full | StoreError::Busy) => {
                     warn!("no room in the store: deliveries wait in the broker");
                     tokio::select! {
+                        biased;
                         () = wait_for_room(&self.driver.store) => {}
                         () = over.cancelled() => return Ok(false),
                     }

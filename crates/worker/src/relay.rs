@@ -3,15 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use lapin::BasicProperties;
 use lapin::types::{AMQPValue, FieldTable};
-use lapin::{BasicProperties, Channel};
 use outbox::{OutboxRow, OutcomeId, Store};
 use snap_core::Timestamp;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
-use crate::amqp::{AmqpError, Link, Outgoing, publish_window};
+use crate::amqp::{AmqpError, Outgoing, Publisher};
 use crate::clock::Clock;
 use crate::event::{CONTENT_TYPE, Properties};
 use crate::full::until_written;
@@ -44,9 +44,7 @@ impl Relay {
     /// [`AmqpError`] ends the generation; what was not marked is published again, with the same ids.
     pub async fn run(
         self,
-        channel: Channel,
-        exchange: String,
-        link: Arc<Link>,
+        publisher: impl Publisher,
         stop: CancellationToken,
         over: CancellationToken,
     ) -> Result<(), AmqpError> {
@@ -59,14 +57,15 @@ impl Relay {
             };
             if window.is_empty() {
                 tokio::select! {
-                    () = news => {}
-                    () = tokio::time::sleep(LOOK_EVERY) => {}
+                    biased;
                     () = over.cancelled() => return Ok(()),
                     () = stop.cancelled() => return Ok(()),
+                    () = news => {}
+                    () = tokio::time::sleep(LOOK_EVERY) => {}
                 }
                 continue;
             }
-            self.publish(&channel, &exchange, &link, &over, window).await?;
+            self.publish(&publisher, &over, window).await?;
             if over.is_cancelled() {
                 return Ok(());
             }
@@ -75,9 +74,7 @@ impl Relay {
 
     async fn publish(
         &self,
-        channel: &Channel,
-        exchange: &str,
-        link: &Link,
+        publisher: &impl Publisher,
         over: &CancellationToken,
         window: Vec<OutboxRow>,
     ) -> Result<(), AmqpError> {
@@ -87,7 +84,7 @@ impl Relay {
             body: &row.body,
             properties: properties(row),
         });
-        let taken = publish_window(channel, exchange, outgoing.collect(), link, over).await?;
+        let taken = publisher.publish(outgoing.collect(), over).await?;
         self.mark(&window, &taken).await
     }
 

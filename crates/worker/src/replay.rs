@@ -54,6 +54,7 @@ impl Replayer {
                 Ok(pause) => pause,
                 Err(StoreError::Full | StoreError::Busy) => {
                     tokio::select! {
+                        biased;
                         () = wait_for_room(&self.store) => {}
                         () = shutdown.cancelled() => return,
                     }
@@ -70,6 +71,7 @@ impl Replayer {
                 }
             };
             tokio::select! {
+                biased;
                 () = tokio::time::sleep(pause) => {}
                 () = shutdown.cancelled() => {}
                 () = fatal.cancelled() => {}

@@ -49,6 +49,7 @@ impl Forgetting {
                 }
             }
             tokio::select! {
+                biased;
                 () = tokio::time::sleep(wait) => {}
                 () = shutdown.cancelled() => return,
                 () = fatal.cancelled() => return,

@@ -65,6 +65,7 @@ impl Wake {
                 Ok(()) => {}
                 Err(StoreError::Full | StoreError::Busy) => {
                     tokio::select! {
+                        biased;
                         () = wait_for_room(&self.driver.store) => self.lane.look_again(),
                         () = self.driver.shutdown.cancelled() => return,
                     }
@@ -78,6 +79,7 @@ impl Wake {
             let next = self.lane.next_wake().map(|at| self.driver.clock.instant(at));
             let tick = looked + LOOK_EVERY;
             tokio::select! {
+                biased;
                 () = self.lane.work() => {}
                 () = tokio::time::sleep_until(next.map_or(tick, |next| next.min(tick))) => {}
                 () = self.driver.shutdown.cancelled() => {}

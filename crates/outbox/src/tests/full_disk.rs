@@ -77,7 +77,7 @@ async fn m12_a_full_disk_refuses_intents_and_keeps_results_room() {
 
     // Room again: the reserve is taken first, then intents go on.
     room_for_pages(store, 10_000).await;
-    store.probe().await;
+    store.look_for_room().await;
     health.changed().await.unwrap();
     assert_eq!(*health.borrow_and_update(), Health::Writable);
     assert!(reserve(&fixture).exists());
@@ -94,11 +94,11 @@ async fn m12_while_the_reserve_cannot_be_had_again_the_store_stays_full() {
     room_for_pages(&fixture.store, 10_000).await;
     // Something stands in its place.
     fs::create_dir(reserve(&fixture)).unwrap();
-    fixture.store.probe().await;
+    fixture.store.look_for_room().await;
     fixture.store.audit_append(audit_entry("behind the probe")).await.unwrap();
     assert_eq!(fixture.store.health(), Health::Full);
     fs::remove_dir(reserve(&fixture)).unwrap();
-    fixture.store.probe().await;
+    fixture.store.look_for_room().await;
     fixture.store.audit_append(audit_entry("behind the probe")).await.unwrap();
     assert_eq!(fixture.store.health(), Health::Writable);
 }

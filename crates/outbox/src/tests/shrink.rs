@@ -417,7 +417,7 @@ async fn m12_on_a_full_disk_shrinking_makes_the_room_that_new_jobs_need() {
     assert_eq!(fixture.store.health(), Health::Full);
 
     assert_eq!(fixture.shrink().await, 200);
-    fixture.store.probe().await;
+    fixture.store.look_for_room().await;
     fixture.store.audit_append(audit_entry("behind the probe")).await.unwrap();
     let jobs: Vec<NewJob> = (0..60).map(|n| new_job(&format!("more-{n}"))).collect();
     let accepted = fixture.store.accept(jobs).await.unwrap();

@@ -9,6 +9,7 @@ use lapin::types::{AMQPValue, FieldTable};
 use lapin::{BasicProperties, Channel, Connection, Consumer};
 use serde_json::{Map, Value, json};
 
+use super::broker::Deliveries;
 use super::{AmqpError, OPERATION_LIMIT, in_time};
 
 /// What a queue holds.
@@ -23,8 +24,7 @@ pub enum Source {
 /// A consumer with its channel: an ack belongs to the channel that delivered.
 #[derive(Debug)]
 pub struct Incoming {
-    /// What the queue holds.
-    pub source: Source,
+    source: Source,
     queue: String,
     channel: Channel,
     consumer: Consumer,
@@ -46,9 +46,12 @@ pub(super) async fn consume(
     Ok(Incoming { source, queue: queue.to_owned(), channel, consumer })
 }
 
-impl Incoming {
-    /// Waits for a delivery, and takes with it what has arrived already, up to `limit`.
-    pub(crate) async fn batch(&mut self, limit: usize) -> Result<Vec<Arc<Delivery>>, AmqpError> {
+impl Deliveries for Incoming {
+    fn source(&self) -> Source {
+        self.source
+    }
+
+    async fn batch(&mut self, limit: usize) -> Result<Vec<Arc<Delivery>>, AmqpError> {
         let first = self.consumer.next().await;
         let mut batch = vec![self.taken(first)?];
         while batch.len() < limit {
@@ -60,18 +63,19 @@ impl Incoming {
         Ok(batch)
     }
 
+    async fn ack_up_to(&self, tag: u64) -> Result<(), AmqpError> {
+        let acked = self.channel.basic_ack(tag, BasicAckOptions { multiple: true });
+        in_time("basic.ack", OPERATION_LIMIT, acked).await
+    }
+}
+
+impl Incoming {
     fn taken(&self, next: Option<lapin::Result<Delivery>>) -> Result<Arc<Delivery>, AmqpError> {
         match next {
             Some(Ok(delivery)) => Ok(Arc::new(delivery)),
             Some(Err(source)) => Err(AmqpError::Broker { what: "consuming", source }),
             None => Err(AmqpError::Cancelled { queue: self.queue.clone() }),
         }
-    }
-
-    /// Acknowledges everything up to `tag`: all of it is recorded.
-    pub(crate) async fn ack_up_to(&self, tag: u64) -> Result<(), AmqpError> {
-        let acked = self.channel.basic_ack(tag, BasicAckOptions { multiple: true });
-        in_time("basic.ack", OPERATION_LIMIT, acked).await
     }
 }
 

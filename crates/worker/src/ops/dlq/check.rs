@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::choice::{Item, chosen, preview};
 use super::close::{job_of, must_be_open, refused, work};
-use crate::app::lanes;
+use crate::app::{clients, lanes};
 use crate::cli::DlqActArgs;
 use crate::drive::Driver;
 use crate::event::{self, Stamp};
@@ -54,7 +54,7 @@ impl Caller {
             fatal: CancellationToken::new(),
             published: Arc::new(Notify::new()),
         };
-        Ok(Self { driver, lanes: lanes(desk.config, &Arc::new(Notify::new()))? })
+        Ok(Self { driver, lanes: lanes(desk.config, clients(desk.config)?, &Arc::new(Notify::new())) })
     }
 
     async fn check(&self, letter: &DeadLetter, actor: &Actor, desk: &Desk<'_>) -> Result<Item, CommandError> {
