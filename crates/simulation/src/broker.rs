@@ -1,0 +1,157 @@
+//! The broker's port: a generation of deliveries and confirmed windows.
+
+use std::sync::Arc;
+
+use lapin::message::Delivery;
+use tokio_util::sync::CancellationToken;
+use worker::amqp::{AmqpError, Broker, Connection, Deliveries, Generation, Outgoing, Publisher, Source};
+
+use crate::mistake::Mistake;
+use crate::plan::When;
+use crate::queues::Told;
+use crate::world::{Port, World};
+
+/// A broker of one process.
+#[derive(Clone, Debug)]
+pub(crate) struct Brokerage {
+    pub(crate) world: World,
+}
+
+/// The deliveries of one generation.
+#[derive(Debug)]
+pub(crate) struct Consumed {
+    world: World,
+    generation: u64,
+}
+
+/// The publishing channel of one generation.
+#[derive(Debug)]
+pub(crate) struct Published {
+    world: World,
+    generation: u64,
+}
+
+/// What carries both.
+#[derive(Debug)]
+pub(crate) struct Line {
+    world: World,
+    generation: u64,
+}
+
+const LOST: AmqpError = AmqpError::Unusable("the connection was lost");
+
+impl Broker for Brokerage {
+    type Deliveries = Consumed;
+    type Publisher = Published;
+    type Connection = Line;
+
+    async fn connect(&self, _over: &CancellationToken) -> Result<Generation<Self>, AmqpError> {
+        let world = self.world.clone();
+        let call = world.call(Port::Broker, "connect").await;
+        if world.strike(call, When::Before).await.error.is_some() {
+            return Err(LOST);
+        }
+        let generation = world.state().queues.connected();
+        if world.strike(call, When::After).await.error.is_some() {
+            return Err(LOST);
+        }
+        Ok(Generation {
+            incoming: vec![Consumed { world: world.clone(), generation }],
+            publisher: Published { world: world.clone(), generation },
+            connection: Line { world, generation },
+        })
+    }
+}
+
+impl Connection for Line {
+    async fn close(self) {
+        let mut state = self.world.state();
+        if state.queues.generation == self.generation {
+            state.queues.connection_lost();
+        }
+    }
+}
+
+impl Deliveries for Consumed {
+    fn source(&self) -> Source {
+        Source::Jobs
+    }
+
+    async fn batch(&mut self, limit: usize) -> Result<Vec<Arc<Delivery>>, AmqpError> {
+        loop {
+            self.world.alive().await;
+            let arrived = self.world.arrived();
+            if self.world.state().queues.has_news() {
+                break;
+            }
+            arrived.await;
+        }
+        let call = self.world.call(Port::Broker, "deliver").await;
+        if self.world.strike(call, When::Before).await.error.is_some() {
+            return Err(AmqpError::Cancelled { queue: "topup.jobs".to_owned() });
+        }
+        let sent = {
+            let mut state = self.world.state();
+            let sent = state.queues.deliver(limit);
+            if state.mistake == Mistake::BrokerForgets {
+                state.queues.forget_delivered();
+            }
+            sent
+        };
+        if self.world.strike(call, When::After).await.error.is_some() {
+            return Err(AmqpError::Cancelled { queue: "topup.jobs".to_owned() });
+        }
+        let deliveries = sent.into_iter().map(|(tag, sent)| {
+            let mut delivery = Delivery::mock(tag, "topup".into(), "jobs".into(), sent.redelivered, sent.body);
+            delivery.properties = sent.properties;
+            Arc::new(delivery)
+        });
+        Ok(deliveries.collect())
+    }
+
+    async fn ack_up_to(&self, tag: u64) -> Result<(), AmqpError> {
+        let call = self.world.call(Port::Broker, "ack").await;
+        if self.world.strike(call, When::Before).await.error.is_some() {
+            return Err(LOST);
+        }
+        {
+            let mut state = self.world.state();
+            // An ack of an older channel is nothing.
+            if state.queues.generation == self.generation {
+                state.queues.ack_up_to(tag);
+            }
+        }
+        match self.world.strike(call, When::After).await.error {
+            Some(_) => Err(LOST),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Publisher for Published {
+    async fn publish(&self, window: Vec<Outgoing<'_>>, over: &CancellationToken) -> Result<Vec<bool>, AmqpError> {
+        let call = self.world.call(Port::Broker, "publish").await;
+        let taken = match self.world.strike(call, When::Before).await.error {
+            None => window.len(),
+            // Nobody is bound, or the queue says no.
+            Some(kind) if kind % 4 == 1 => return Ok(vec![false; window.len()]),
+            // The connection goes in the middle of it.
+            Some(kind) if kind % 4 == 2 => window.len() / 2,
+            Some(_) => 0,
+        };
+        let whole = taken == window.len() && self.world.state().queues.generation == self.generation;
+        {
+            let mut state = self.world.state();
+            let lie = state.mistake == Mistake::ConfirmIsALie;
+            for outgoing in window.iter().take(taken).filter(|_| !lie) {
+                let Outgoing { message_id, routing_key, body, .. } = outgoing;
+                let told = Told { id: (*message_id).to_owned(), kind: (*routing_key).to_owned(), body: body.to_vec() };
+                state.queues.events.push(told);
+            }
+        }
+        if self.world.strike(call, When::After).await.error.is_some() || !whole || over.is_cancelled() {
+            return Err(LOST);
+        }
+        Ok(vec![true; window.len()])
+    }
+}

@@ -1,0 +1,22 @@
+//! What is broken on purpose, so that the judge can be seen to find it. Each breaks a promise that the worker builds on, or that
+//! it gives; none is in the worker.
+
+/// One thing that does not hold.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mistake {
+    /// Everything holds.
+    #[default]
+    None,
+    /// The wire says "not sent" of a request that arrived (M8).
+    NotSentIsALie,
+    /// A request arrives after the quiet period (M4).
+    LaterThanQuiet,
+    /// The broker forgets what was delivered and not acknowledged.
+    BrokerForgets,
+    /// The broker confirms what it did not take.
+    ConfirmIsALie,
+    /// The disk says "synced", and a crash takes the last commit back (M1).
+    SyncIsALie,
+    /// The store says that a command was committed, and it was not done.
+    CommitIsALie,
+}

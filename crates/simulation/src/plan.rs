@@ -1,0 +1,121 @@
+//! What is played: a scenario, and the faults that meet it, each at one call of a port.
+
+use std::fmt;
+use std::time::Duration;
+
+use testbed::Dice;
+
+use crate::scenario::Scenario;
+
+/// One run, whole: the same plan is the same run, to the last call.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// What arrives.
+    pub scenario: Scenario,
+    /// What goes wrong.
+    pub faults: Vec<Fault>,
+    /// Where randomness comes from: jitter, ids, how late a late request is.
+    pub seed: u64,
+}
+
+/// One fault: at the `at`th call of any port, counted from 1 over all lives of the process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// The call.
+    pub at: u64,
+    /// Before its effect, or after it.
+    pub when: When,
+    /// What happens.
+    pub what: What,
+}
+
+/// On which side of a call's effect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum When {
+    /// Nothing has happened yet.
+    Before,
+    /// It has happened, and nobody has been told.
+    After,
+}
+
+/// What can go wrong at any call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum What {
+    /// The process is gone, with everything that was not on disk.
+    Crash,
+    /// The process is gone, and a request it had handed to the network arrives after its death. Elsewhere: as `Crash`.
+    CrashInFlight,
+    /// The call fails in one of the ways its port knows (`Error::of`).
+    Error(u8),
+    /// The call takes so much longer; a request of a provider arrives so much later, or its answer.
+    Delay(Duration),
+    /// The whole process stands for so long and then goes on, as by SIGSTOP and SIGCONT.
+    Freeze(Duration),
+    /// An orderly stop begins, as by SIGTERM.
+    Stop,
+    /// The wall clock is set by so many milliseconds.
+    ClockSet(i64),
+}
+
+impl Plan {
+    /// The plan of a seed: a scenario, one to five faults of any kind at random calls.
+    #[must_use]
+    pub fn of_seed(seed: u64) -> Self {
+        let mut dice = Dice::seeded(seed);
+        let scenario = Scenario::random(&mut dice);
+        let calls = 14 * scenario.messages.len() + 8;
+        let faults = (0..=dice.below(5)).map(|_| Fault::random(&mut dice, calls)).collect();
+        Self { scenario, faults, seed }
+    }
+
+    /// Whether a healthy world afterwards must bring each job to the end its customer has in store: with more, budgets may be
+    /// used up, and a clock that was set may end a window.
+    #[must_use]
+    pub fn ends_well(&self) -> bool {
+        self.faults.len() <= 2 && !self.faults.iter().any(|fault| matches!(fault.what, What::ClockSet(_)))
+    }
+
+    /// Whether the clock is set.
+    #[must_use]
+    pub fn sets_the_clock(&self) -> bool {
+        self.faults.iter().any(|fault| matches!(fault.what, What::ClockSet(_)))
+    }
+}
+
+impl Fault {
+    fn random(dice: &mut Dice, calls: usize) -> Self {
+        let at = 1 + dice.below(calls) as u64;
+        let when = if dice.below(2) == 0 { When::Before } else { When::After };
+        let what = match dice.below(16) {
+            0..=4 => What::Crash,
+            5 => What::CrashInFlight,
+            6..=10 => What::Error(u8::try_from(dice.below(16)).unwrap_or(0)),
+            11 | 12 => What::Delay(dice.span(Duration::from_millis(10), Duration::from_secs(30))),
+            13 => What::Freeze(dice.span(Duration::from_millis(100), Duration::from_secs(900))),
+            14 => What::Stop,
+            _ => {
+                const HOUR: usize = 3_600_000;
+                let by = i64::try_from(dice.below(48 * HOUR)).unwrap_or(0);
+                What::ClockSet(if dice.below(2) == 0 { by } else { -by })
+            }
+        };
+        Self { at, when, what }
+    }
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} (seed {})", self.scenario.name, self.seed)?;
+        for fault in &self.faults {
+            write!(f, "; {fault}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let when = if self.when == When::Before { "before" } else { "after" };
+        write!(f, "{:?} {when} call {}", self.what, self.at)
+    }
+}

@@ -1,0 +1,96 @@
+//! The broker's side: what waits, what was delivered, what was published.
+
+use std::collections::VecDeque;
+
+use lapin::BasicProperties;
+
+use crate::scenario::Scenario;
+
+/// A message from a producer.
+#[derive(Clone, Debug)]
+pub(crate) struct Sent {
+    pub(crate) body: Vec<u8>,
+    pub(crate) properties: BasicProperties,
+    pub(crate) redelivered: bool,
+}
+
+/// An event that a queue has.
+#[derive(Clone, Debug)]
+pub(crate) struct Told {
+    pub(crate) id: String,
+    pub(crate) kind: String,
+    pub(crate) body: Vec<u8>,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Queues {
+    ready: VecDeque<Sent>,
+    delivered: VecDeque<(u64, Sent)>,
+    /// The last delivery's tag on this channel.
+    tag: u64,
+    /// Connections so far: what is of an older one is nothing to this.
+    pub(crate) generation: u64,
+    pub(crate) events: Vec<Told>,
+}
+
+impl Queues {
+    /// Everything that producers send, in order; copies come after the first ones.
+    pub(crate) fn of(scenario: &Scenario) -> Self {
+        let mut queues = Self::default();
+        let most = scenario.messages.iter().map(|message| message.copies).max().unwrap_or(0);
+        for copy in 0..most {
+            for message in scenario.messages.iter().filter(|message| copy < message.copies) {
+                let properties = BasicProperties::default()
+                    .with_content_type("application/json".into())
+                    .with_delivery_mode(2)
+                    .with_message_id(format!("m-{}", message.reference).into());
+                queues.ready.push_back(Sent { body: message.body(), properties, redelivered: false });
+            }
+        }
+        queues
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.ready.is_empty() && self.delivered.is_empty()
+    }
+
+    pub(crate) fn has_news(&self) -> bool {
+        !self.ready.is_empty()
+    }
+
+    /// A new connection; what the old one held comes again.
+    pub(crate) fn connected(&mut self) -> u64 {
+        self.connection_lost();
+        self.tag = 0;
+        self.generation += 1;
+        self.generation
+    }
+
+    pub(crate) fn connection_lost(&mut self) {
+        while let Some((_, mut sent)) = self.delivered.pop_back() {
+            sent.redelivered = true;
+            self.ready.push_front(sent);
+        }
+    }
+
+    /// What was delivered is forgotten: a broker that acknowledges by itself.
+    pub(crate) fn forget_delivered(&mut self) {
+        self.delivered.clear();
+    }
+
+    pub(crate) fn deliver(&mut self, limit: usize) -> Vec<(u64, Sent)> {
+        let mut batch = Vec::new();
+        while batch.len() < limit
+            && let Some(sent) = self.ready.pop_front()
+        {
+            self.tag += 1;
+            self.delivered.push_back((self.tag, sent.clone()));
+            batch.push((self.tag, sent));
+        }
+        batch
+    }
+
+    pub(crate) fn ack_up_to(&mut self, tag: u64) {
+        self.delivered.retain(|(delivered, _)| *delivered > tag);
+    }
+}

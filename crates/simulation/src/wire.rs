@@ -1,0 +1,212 @@
+//! The provider's port: a request takes its time, may be lost on either way, and may arrive when nobody waits any more.
+
+use std::time::Duration;
+
+use serde_json::json;
+use snap_client::{Answered, BoxFuture, Bytes, NotSentReason, Reply, Request, Silence, Wire};
+use snap_core::{Service, Timestamp};
+use tokio::time::Instant;
+
+use crate::mistake::Mistake;
+use crate::plan::When;
+use crate::provider::{Order, Said, refusal};
+use crate::world::{Port, Struck, World, millis};
+
+/// As configured.
+pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
+/// As configured: what arrives, arrives well before its end.
+pub(crate) const QUIET_PERIOD: Duration = Duration::from_secs(60);
+/// One way.
+const WAY: Duration = Duration::from_millis(20);
+/// From when on a late request arrives.
+const LATE: Duration = Duration::from_secs(3);
+
+/// The wire to one provider.
+#[derive(Clone, Debug)]
+pub(crate) struct Line {
+    pub(crate) world: World,
+    pub(crate) provider: &'static str,
+}
+
+/// What becomes of a request on its way there.
+enum There {
+    /// It arrives after this.
+    Arrives(Duration),
+    /// It never does, and the provider's side says this at once.
+    Stopped(Said),
+    /// It is lost; where the duration is there it arrives when nobody waits any more.
+    Lost(Option<Duration>),
+    /// It did not leave.
+    Stays,
+    /// The wire says that it did not leave. It did.
+    LeavesUnseen,
+}
+
+impl Wire for Line {
+    fn transaction(&self, service: Service, request: Request<Bytes>, _now: Timestamp) -> BoxFuture<'_, Reply> {
+        let external_id = request.headers().get("x-external-id").and_then(|id| id.to_str().ok()).unwrap_or_default();
+        let (provider, external_id) = (self.provider.to_owned(), external_id.to_owned());
+        let order = Order { provider, service, external_id, body: request.into_body().to_vec() };
+        Box::pin(self.transact(order))
+    }
+
+    fn token(&self, _request: Request<Bytes>, _now: Timestamp) -> BoxFuture<'_, (Reply, Option<Timestamp>)> {
+        Box::pin(self.grant())
+    }
+
+    fn close_idle(&self) {}
+}
+
+impl Line {
+    async fn grant(&self) -> (Reply, Option<Timestamp>) {
+        let started = Instant::now();
+        let call = self.world.call(Port::Provider, "token").await;
+        let struck = self.world.strike(call, When::Before).await;
+        if struck.dies_in_flight {
+            self.world.die().await;
+        }
+        if let Some(kind) = struck.error {
+            let reply = match kind % 4 {
+                0 => not_sent(started),
+                1 => silent(Silence::Timeout, started),
+                2 => answered((503, json!("Service Unavailable")), started),
+                _ => answered(refusal(401, 73, 0), started),
+            };
+            return (reply, None);
+        }
+        tokio::time::sleep(struck.delay.min(REQUEST_TIMEOUT) + WAY).await;
+        let granted = json!({
+            "responseCode": "2007300", "responseMessage": "Successful",
+            "accessToken": format!("token-{}", call.number), "tokenType": "Bearer", "expiresIn": "900",
+        });
+        match self.world.strike(call, When::After).await.error {
+            Some(_) => (silent(Silence::Reset, started), None),
+            None => (answered((200, granted), started), None),
+        }
+    }
+
+    async fn transact(&self, order: Order) -> Reply {
+        let (started, service) = (Instant::now(), order.service);
+        let call = self.world.call(Port::Provider, name(service)).await;
+        let struck = self.world.strike(call, When::Before).await;
+        let there = self.way_there(service, struck);
+        let number = {
+            let mut state = self.world.state();
+            let now = state.now();
+            match &there {
+                There::Stays => return not_sent(started),
+                There::Stopped(_) | There::Lost(None) => state.ledger.leave(order, now, None),
+                There::Lost(Some(after)) | There::Arrives(after) => {
+                    let at = now + millis(*after);
+                    state.ledger.leave(order, now, Some(at))
+                }
+                There::LeavesUnseen => state.ledger.leave(order, now, Some(now)),
+            }
+        };
+        if struck.dies_in_flight {
+            self.world.die().await;
+        }
+        let said = match there {
+            There::Stopped(said) => said,
+            There::Lost(None) => {
+                tokio::time::sleep(WAY).await;
+                return silent(Silence::Reset, started);
+            }
+            There::LeavesUnseen | There::Stays => return not_sent(started),
+            There::Lost(Some(_)) => return self.runs_out(started).await,
+            There::Arrives(after) if after + WAY >= REQUEST_TIMEOUT => return self.runs_out(started).await,
+            There::Arrives(after) => {
+                tokio::time::sleep(after).await;
+                let mut state = self.world.state();
+                let now = state.now();
+                state.ledger.settle(now);
+                // It arrived in the same instant, or before.
+                state.ledger.answer(number).unwrap_or_else(|| refusal(500, service.code(), 0))
+            }
+        };
+        self.way_back(call, service, said, started).await
+    }
+
+    fn way_there(&self, service: Service, struck: Struck) -> There {
+        let mut state = self.world.state();
+        let code = service.code();
+        let lateness = |state: &mut crate::world::State| match state.mistake {
+            Mistake::LaterThanQuiet => QUIET_PERIOD * 4,
+            _ if state.may_be_late => state.span(LATE, QUIET_PERIOD / 2),
+            _ => LATE,
+        };
+        if struck.dies_in_flight {
+            return There::Lost(Some(lateness(&mut state)));
+        }
+        match struck.error.map(|kind| kind % 9) {
+            None => There::Arrives(WAY + struck.delay.min(QUIET_PERIOD / 2)),
+            Some(0) if state.mistake == Mistake::NotSentIsALie => There::LeavesUnseen,
+            Some(0) => There::Stays,
+            Some(1) => There::Lost(None),
+            Some(2) => There::Lost(Some(lateness(&mut state))),
+            Some(3) => There::Stopped((503, json!("Service Unavailable"))),
+            Some(4) => There::Stopped(refusal(401, code, 1)),
+            Some(5) => There::Stopped(refusal(429, code, 0)),
+            Some(6) => There::Stopped(refusal(500, code, 0)),
+            Some(7) => There::Stopped(refusal(409, code, 1)),
+            Some(_) => There::Stopped(refusal(504, code, 0)),
+        }
+    }
+
+    async fn way_back(&self, call: crate::world::Call, service: Service, said: Said, started: Instant) -> Reply {
+        let struck = self.world.strike(call, When::After).await;
+        tokio::time::sleep(struck.delay.min(REQUEST_TIMEOUT) + WAY).await;
+        if started.elapsed() >= REQUEST_TIMEOUT {
+            return silent(Silence::Timeout, started);
+        }
+        let Some(kind) = struck.error else { return answered(said, started) };
+        let (http, mut body) = said;
+        match kind % 9 {
+            0 => silent(Silence::Reset, started),
+            1 => self.runs_out(started).await,
+            2 => answered((200, json!("<html>busy</html>")), started),
+            3 => answered((504, json!("Gateway Timeout")), started),
+            4 => silent(Silence::Truncated, started),
+            5 => silent(Silence::TooLarge, started),
+            6 => {
+                // Of another service.
+                body["responseCode"] = json!("2007700");
+                answered((200, body), started)
+            }
+            7 => {
+                // The line says otherwise.
+                answered((if http == 200 { 500 } else { 200 }, body), started)
+            }
+            _ => answered(refusal(409, service.code(), 1), started),
+        }
+    }
+
+    /// Nothing comes back by the end of the call.
+    async fn runs_out(&self, started: Instant) -> Reply {
+        tokio::time::sleep_until(started + REQUEST_TIMEOUT).await;
+        self.world.alive().await;
+        silent(Silence::Timeout, started)
+    }
+}
+
+const fn name(service: Service) -> &'static str {
+    match service {
+        Service::AccessToken => "token",
+        Service::AccountInquiry => "inquiry",
+        Service::TopUp => "top-up",
+        Service::TopUpStatus | Service::TransferStatus => "status",
+    }
+}
+
+fn not_sent(started: Instant) -> Reply {
+    Reply::NotSent { why: NotSentReason::Connect, detail: "refused".to_owned(), elapsed: started.elapsed() }
+}
+
+fn silent(why: Silence, started: Instant) -> Reply {
+    Reply::Silent { why, detail: "by plan".to_owned(), http_status: None, elapsed: started.elapsed() }
+}
+
+fn answered((http_status, body): Said, started: Instant) -> Reply {
+    let body = Bytes::from(body.to_string());
+    Reply::Answered(Answered { http_status, body, retry_after: None, date: None, elapsed: started.elapsed() })
+}

@@ -1,0 +1,226 @@
+//! What outlives the process: time, the provider, the broker; and the plan, with how far it has come.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::mistake::Mistake;
+use crate::plan::{Fault, Plan, What, When};
+use crate::provider::Ledger;
+use crate::queues::Queues;
+use crate::trace::Trace;
+
+/// 2026-11-22T10:00:00+07:00, in Unix milliseconds.
+const START: i64 = 1_795_316_400_000;
+
+/// Which port a call is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Port {
+    Store,
+    Provider,
+    Broker,
+}
+
+/// The world of one run; clones are the same.
+#[derive(Clone, Debug)]
+pub(crate) struct World(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    state: Mutex<State>,
+    /// Told at a crash.
+    gone: Notify,
+    /// Told when something is at the broker.
+    arrived: Notify,
+}
+
+#[derive(Debug)]
+pub(crate) struct State {
+    /// True time at the beginning of this life, in Unix milliseconds.
+    base: i64,
+    /// When this life began.
+    born: Option<Instant>,
+    /// How far the wall clock is off, in milliseconds.
+    pub(crate) off: i64,
+    pub(crate) dice: testbed::Dice,
+    /// Calls so far.
+    pub(crate) calls: u64,
+    /// The store's call that is being done.
+    pub(crate) committing: Option<Call>,
+    faults: Vec<Fault>,
+    /// Faults that took place.
+    pub(crate) struck: Vec<Fault>,
+    crashed: bool,
+    stop: CancellationToken,
+    /// There is no room on the disk until then, in true time.
+    pub(crate) full_until: Option<i64>,
+    pub(crate) ledger: Ledger,
+    pub(crate) queues: Queues,
+    pub(crate) trace: Trace,
+    pub(crate) mistake: Mistake,
+    /// Whether requests may arrive long after they were given up.
+    pub(crate) may_be_late: bool,
+}
+
+/// A call that a port is about to do.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Call {
+    pub(crate) number: u64,
+    port: Port,
+}
+
+/// What is left for the port to do with a fault.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Struck {
+    /// The call fails in this way.
+    pub(crate) error: Option<u8>,
+    /// For a provider: how much later it gets there.
+    pub(crate) delay: Duration,
+    /// For a provider: it arrives, and the process does not live to see it.
+    pub(crate) dies_in_flight: bool,
+}
+
+impl World {
+    pub(crate) fn new(plan: &Plan, mistake: Mistake, told: bool) -> Self {
+        let state = State {
+            base: START,
+            born: None,
+            off: 0,
+            dice: testbed::Dice::seeded(plan.seed ^ 0x5eed),
+            calls: 0,
+            committing: None,
+            faults: plan.faults.clone(),
+            struck: Vec::new(),
+            crashed: false,
+            stop: CancellationToken::new(),
+            full_until: None,
+            ledger: Ledger::default(),
+            queues: Queues::of(&plan.scenario),
+            trace: Trace::new(told),
+            mistake,
+            may_be_late: !plan.sets_the_clock(),
+        };
+        Self(Arc::new(Shared { state: Mutex::new(state), gone: Notify::new(), arrived: Notify::new() }))
+    }
+
+    /// Nothing panics while it holds the state but a test that has failed already.
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A process begins.
+    pub(crate) fn born(&self, stop: CancellationToken) {
+        let mut state = self.state();
+        (state.born, state.crashed, state.stop) = (Some(Instant::now()), false, stop);
+    }
+
+    /// A process has ended; the next one begins after `pause`. To be called while its time can still be read.
+    pub(crate) fn died(&self, pause: Duration) {
+        let mut state = self.state();
+        state.base = state.now() + millis(pause);
+        state.born = None;
+        state.queues.connection_lost();
+        state.trace.note(format_args!("-- the process is gone --"));
+    }
+
+    /// Resolves at a crash.
+    pub(crate) async fn crash(&self) {
+        loop {
+            let gone = self.0.gone.notified();
+            if self.state().crashed {
+                return;
+            }
+            gone.await;
+        }
+    }
+
+    /// Waits until something may have come to the broker.
+    pub(crate) async fn arrived(&self) {
+        self.0.arrived.notified().await;
+    }
+
+    pub(crate) fn something_arrived(&self) {
+        self.0.arrived.notify_waiters();
+    }
+
+    /// Begins a call: nothing begins after a crash.
+    pub(crate) async fn call(&self, port: Port, what: &str) -> Call {
+        self.alive().await;
+        let mut state = self.state();
+        state.calls += 1;
+        let number = state.calls;
+        let now = state.now();
+        state.trace.note(format_args!("{now} {number} {port:?} {what}"));
+        Call { number, port }
+    }
+
+    /// Resolves at once, or never where the process is gone.
+    pub(crate) async fn alive(&self) {
+        if self.state().crashed {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// Lets the plan strike on one side of a call.
+    pub(crate) async fn strike(&self, call: Call, when: When) -> Struck {
+        let mut struck = Struck::default();
+        while let Some(fault) = self.take(call.number, when) {
+            match fault.what {
+                What::Crash => self.die().await,
+                What::CrashInFlight if call.port == Port::Provider && when == When::Before => {
+                    struck.dies_in_flight = true;
+                }
+                What::CrashInFlight => self.die().await,
+                What::Error(kind) => struck.error = Some(kind),
+                What::Delay(by) if call.port == Port::Provider => struck.delay = by,
+                What::Delay(by) => tokio::time::sleep(by).await,
+                // Every timer that is due meanwhile fires together.
+                What::Freeze(by) => tokio::time::advance(by).await,
+                What::Stop => self.state().stop.cancel(),
+                What::ClockSet(by) => self.state().off += by,
+            }
+        }
+        self.alive().await;
+        struck
+    }
+
+    fn take(&self, call: u64, when: When) -> Option<Fault> {
+        let mut state = self.state();
+        let place = state.faults.iter().position(|fault| (fault.at, fault.when) == (call, when))?;
+        let fault = state.faults.remove(place);
+        state.trace.note(format_args!("   !! {fault}"));
+        state.struck.push(fault);
+        Some(fault)
+    }
+
+    /// Takes the process down; does not come back.
+    pub(crate) async fn die(&self) {
+        self.state().crashed = true;
+        self.0.gone.notify_waiters();
+        std::future::pending().await
+    }
+}
+
+impl State {
+    /// True time, in Unix milliseconds.
+    pub(crate) fn now(&self) -> i64 {
+        self.base + self.born.map_or(0, |born| millis(born.elapsed()))
+    }
+
+    /// Faults that are still to come.
+    pub(crate) fn faults_left(&self) -> usize {
+        self.faults.len()
+    }
+
+    /// A duration between the two.
+    pub(crate) fn span(&mut self, from: Duration, to: Duration) -> Duration {
+        Duration::from_millis(u64::try_from(millis(self.dice.span(from, to))).unwrap_or(0))
+    }
+}
+
+pub(crate) fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
