@@ -1,0 +1,253 @@
+//! One run: life after life of the process, until everything rests.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use outbox::{JobFilter, OpenOptions, Store};
+use snap_client::SnapClient;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use worker::amqp::Link;
+use worker::app::{App, AppError, Parts};
+use worker::clock::Clock;
+use worker::config::{Config, Environment};
+use worker::telemetry::metrics::Metrics;
+
+use crate::broker::Brokerage;
+use crate::disk::{self, Disk};
+use crate::judge::{Seen, judge};
+use crate::mistake::Mistake;
+use crate::plan::{Fault, Plan};
+use crate::source::Played;
+use crate::wire::{Line, QUIET_PERIOD, REQUEST_TIMEOUT};
+use crate::world::World;
+
+/// The providers.
+const PROVIDERS: [&str; 2] = ["finpay", "midtrans"];
+/// A process that died begins again after this.
+const RESTART: Duration = Duration::from_millis(500);
+/// How often somebody looks whether everything rests.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
+/// A process that does not come to rest within this has hung: doubt is given up after twenty minutes.
+const PATIENCE: Duration = Duration::from_secs(7200);
+/// No plan has so many faults that end a process.
+const LIVES: u32 = 40;
+
+/// How a run went.
+#[derive(Clone, Debug)]
+pub struct Run {
+    /// What is wrong with it, a sentence each; empty: nothing.
+    pub findings: Vec<String>,
+    /// Calls of ports, over all lives.
+    pub calls: u64,
+    /// Processes.
+    pub lives: u32,
+    /// From the first start to rest, in the run's own time.
+    pub took: Duration,
+    /// The faults that took place.
+    pub struck: Vec<Fault>,
+    /// Tells one run from another.
+    pub trace: u64,
+    /// Every call, where they were asked for.
+    pub lines: Vec<String>,
+}
+
+/// How a life ended.
+enum Ended {
+    Crashed,
+    Stopped,
+    /// It could not go on, and said so.
+    Fatal(AppError),
+    AtRest(Box<Seen>),
+    Hung(String),
+}
+
+/// Plays a plan.
+#[must_use]
+pub fn play(plan: &Plan) -> Run {
+    play_with(plan, Mistake::None, false)
+}
+
+/// Plays a plan with something broken; `told`: every call is kept as text.
+///
+/// # Panics
+/// Where the machine fails: no directory, no store.
+#[must_use]
+pub fn play_with(plan: &Plan, mistake: Mistake, told: bool) -> Run {
+    let directory = tempfile::tempdir().expect("a directory is made");
+    let config = config(directory.path());
+    let world = World::new(plan, mistake, told);
+    Played::world(&world);
+    let began = world.state().now();
+    let mut lives = 0;
+    let mut findings = Vec::new();
+    while lives < LIVES {
+        lives += 1;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+        let runtime = runtime.expect("a runtime is built");
+        let ended = runtime.block_on(async {
+            let ended = live(&world, &config).await;
+            world.died(RESTART);
+            ended
+        });
+        drop(runtime);
+        match ended {
+            Ended::Crashed if mistake == Mistake::SyncIsALie => disk::put_back(&config.store.path),
+            Ended::Crashed | Ended::Stopped | Ended::Fatal(AppError::Fatal | AppError::Store(_)) => {}
+            Ended::Fatal(error) => {
+                findings.push(format!("the process does not start: {error}"));
+                break;
+            }
+            Ended::Hung(why) => {
+                findings.push(why);
+                break;
+            }
+            Ended::AtRest(seen) => {
+                findings.extend(judge(plan, &world.state(), &seen));
+                break;
+            }
+        }
+    }
+    if lives == LIVES {
+        findings.push(format!("no rest in {LIVES} lives"));
+    }
+    let state = world.state();
+    let took = Duration::from_millis(u64::try_from(state.now() - began).unwrap_or(0));
+    let (trace, lines) = (state.trace.hash(), state.trace.lines().to_vec());
+    Run { findings, calls: state.calls, lives, took, struck: state.struck.clone(), trace, lines }
+}
+
+/// One life of the process.
+async fn live(world: &World, config: &Config) -> Ended {
+    let stop = CancellationToken::new();
+    world.born(stop.clone());
+    let parts = parts(world, config);
+    let started = tokio::select! {
+        biased;
+        () = world.crash() => return Ended::Crashed,
+        started = App::of(config, parts) => started,
+    };
+    let app = match started {
+        Ok(app) => app,
+        Err(error) => return Ended::Fatal(error),
+    };
+    let store = app.store().clone();
+    tokio::select! {
+        biased;
+        () = world.crash() => Ended::Crashed,
+        ended = app.until(stop) => match ended {
+            Ok(()) => Ended::Stopped,
+            Err(error) => Ended::Fatal(error),
+        },
+        ended = rest(world, &store) => ended,
+    }
+}
+
+/// Waits for rest, and looks around then.
+async fn rest(world: &World, store: &Store) -> Ended {
+    let began = tokio::time::Instant::now();
+    loop {
+        tokio::time::sleep(LOOK_EVERY).await;
+        let (quiet, room) = {
+            let mut state = world.state();
+            let now = state.now();
+            state.ledger.settle(now);
+            let room = state.full_until.take_if(|until| *until <= now).is_some();
+            (state.queues.is_empty() && state.ledger.is_quiet(), room)
+        };
+        if room {
+            store.look_for_room().await;
+        }
+        let open = match open(store).await {
+            Ok(open) => open,
+            // It fails by plan: the service ends by itself.
+            Err(_failed) => continue,
+        };
+        if quiet && open.is_empty() {
+            return match Seen::of(store).await {
+                Ok(seen) => Ended::AtRest(Box::new(seen)),
+                Err(error) => Ended::Hung(format!("what is stored cannot be read: {error}")),
+            };
+        }
+        if began.elapsed() > PATIENCE {
+            return Ended::Hung(format!("no rest in {PATIENCE:?}; open: {open:?}, the broker's queue is empty: {quiet}"));
+        }
+    }
+}
+
+/// What has not come to rest in the store, in words.
+async fn open(store: &Store) -> Result<Vec<String>, outbox::StoreError> {
+    let is_end = |state: &str| matches!(state, "succeeded" | "rejected" | "dead" | "discarded");
+    let totals = store.totals(JobFilter::default()).await?;
+    let mut open: Vec<_> = totals.iter().filter(|total| !is_end(&total.state)).map(|total| total.state.clone()).collect();
+    let pending = store.outbox_backlog().await?.pending;
+    if pending > 0 {
+        open.push(format!("{pending} events"));
+    }
+    Ok(open)
+}
+
+fn parts(world: &World, config: &Config) -> Parts<Brokerage> {
+    let clock = Clock::of(&Played);
+    let disk = Disk { world: world.clone(), store: config.store.path.clone() };
+    let options = OpenOptions { exclusive: true, reserve_bytes: 0, min_free_bytes: 0, ..OpenOptions::default() };
+    let opened = Store::open_here(&config.store.path, clock.now(), &options, Arc::new(disk));
+    let clients = PROVIDERS.map(|provider| {
+        let wire = Line { world: world.clone(), provider };
+        let client_config = config.providers[provider].client_config().expect("the run's own secrets are there");
+        let client = SnapClient::over(client_config, Arc::new(wire)).expect("the run's own settings are right");
+        (provider.to_owned(), client)
+    });
+    Parts {
+        clock,
+        opened: opened.expect("the run's own store opens"),
+        metrics: Arc::new(Metrics::new(PROVIDERS, true)),
+        clients: clients.into(),
+        broker: Some(Brokerage { world: world.clone() }),
+        link: Arc::new(Link::default()),
+        edge: TaskTracker::new(),
+    }
+}
+
+/// As a person would write it, with pauses that leave a run minutes long.
+fn config(directory: &Path) -> Config {
+    let key = snap_sim::Credentials::throwaway().private_key_pem.expect("the test key is there");
+    let file: PathBuf = directory.join("worker.toml");
+    std::fs::write(directory.join("key.pem"), key).expect("the key is written");
+    let mut text = "default_provider = \"finpay\"\n[store]\nurl = \"sqlite:worker.db\"\nkeep_details = \"forever\"\n\
+                    [http]\nlisten = \"off\"\n"
+        .to_owned();
+    for name in PROVIDERS {
+        text.push_str(&format!(
+            r#"
+[providers.{name}]
+profile = "{name}"
+base_url = "http://127.0.0.1:9"
+client_key = "k"
+client_secret = "s"
+private_key = {{ file = "key.pem" }}
+partner_id = "p"
+channel_id = "95221"
+origin = "www.example.co.id"
+connect_timeout = "1s"
+request_timeout = "{request}s"
+probe_initial = "2s"
+probe_max = "20s"
+[providers.{name}.retry]
+initial = "500ms"
+max = "10s"
+attempts = 8
+[providers.{name}.status]
+first_after = "2s"
+interval_max = "15s"
+quiet_period = "{quiet}s"
+give_up_after = "20m"
+uniqueness_window = "6h"
+"#,
+            request = REQUEST_TIMEOUT.as_secs(),
+            quiet = QUIET_PERIOD.as_secs(),
+        ));
+    }
+    Config::parse(&text, &file, &Environment::default()).expect("the run's own configuration is right")
+}

@@ -1,0 +1,40 @@
+//! The wall clock and randomness of the run that this thread plays.
+
+use std::cell::RefCell;
+
+use snap_core::Timestamp;
+use worker::clock::Source;
+
+use crate::world::World;
+
+thread_local! {
+    static PLAYED: RefCell<Option<World>> = const { RefCell::new(None) };
+}
+
+/// Reads the world that is played on the calling thread.
+#[derive(Debug)]
+pub(crate) struct Played;
+
+impl Played {
+    /// Plays `world` on this thread until the next one.
+    pub(crate) fn world(world: &World) {
+        PLAYED.set(Some(world.clone()));
+    }
+
+    fn with<T>(read: impl FnOnce(&World) -> T) -> T {
+        PLAYED.with_borrow(|world| read(world.as_ref().expect("a world is played on this thread")))
+    }
+}
+
+impl Source for Played {
+    fn wall(&self) -> Timestamp {
+        Self::with(|world| {
+            let state = world.state();
+            Timestamp::from_millis(state.now() + state.off)
+        })
+    }
+
+    fn random(&self) -> u64 {
+        Self::with(|world| world.state().dice.roll())
+    }
+}
