@@ -1,8 +1,8 @@
 //! Whether the store can be written, as the threads of one handle see it together.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard};
 
-use tokio::sync::watch;
+use tokio::sync::Notify;
 
 use crate::StoreError;
 
@@ -23,7 +23,8 @@ pub enum Health {
 /// The shared state behind [`Health`].
 #[derive(Debug)]
 pub(crate) struct HealthState {
-    sender: watch::Sender<Health>,
+    health: RwLock<Health>,
+    changed: Notify,
     facts: Mutex<Facts>,
 }
 
@@ -38,20 +39,33 @@ struct Facts {
 
 impl HealthState {
     pub(crate) fn new() -> Self {
-        Self { sender: watch::Sender::new(Health::Writable), facts: Mutex::default() }
+        Self { health: RwLock::new(Health::Writable), changed: Notify::new(), facts: Mutex::default() }
     }
 
     pub(crate) fn current(&self) -> Health {
-        self.sender.borrow().clone()
+        self.health().clone()
     }
 
-    pub(crate) fn subscribe(&self) -> watch::Receiver<Health> {
-        self.sender.subscribe()
+    /// Waits until it is as `wanted`.
+    pub(crate) async fn when(&self, wanted: impl Fn(&Health) -> bool) -> Health {
+        loop {
+            // It hears of every change from here on.
+            let changed = self.changed.notified();
+            let health = self.current();
+            if wanted(&health) {
+                return health;
+            }
+            changed.await;
+        }
+    }
+
+    fn health(&self) -> RwLockReadGuard<'_, Health> {
+        self.health.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The error that commands are refused with at once: all of them, or those that need room.
     pub(crate) fn refusal(&self, needs_room: bool) -> Option<StoreError> {
-        match &*self.sender.borrow() {
+        match &*self.health() {
             Health::Writable => None,
             Health::Full => needs_room.then_some(StoreError::Full),
             Health::Failed { detail } => Some(StoreError::Failed(detail.clone())),
@@ -101,14 +115,11 @@ impl HealthState {
             None if facts.hit || facts.low => Health::Full,
             None => Health::Writable,
         };
-        self.sender.send_if_modified(|current| {
-            let changed = *current != health;
-            if changed {
-                tracing::info!(?health, "the store's health changed");
-                *current = health;
-            }
-            changed
-        });
+        if *self.health() != health {
+            tracing::info!(?health, "the store's health changed");
+            *self.health.write().unwrap_or_else(PoisonError::into_inner) = health;
+            self.changed.notify_waiters();
+        }
     }
 }
 

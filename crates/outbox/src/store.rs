@@ -8,7 +8,7 @@ use std::{
 };
 
 use rusqlite::Connection;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 
 use crate::{
     Health, StoreError,
@@ -130,9 +130,9 @@ impl Store {
         self.inner.health.current()
     }
 
-    /// Follows [`Store::health`].
-    pub fn subscribe(&self) -> watch::Receiver<Health> {
-        self.inner.health.subscribe()
+    /// Waits until [`Store::health`] is as `wanted`; those who wait are told in the order in which they came.
+    pub async fn health_when(&self, wanted: impl Fn(&Health) -> bool) -> Health {
+        self.inner.health.when(wanted).await
     }
 
     /// Ends: commits what waits, checkpoints, gives up the lock. Commands that come later are [`StoreError::Closed`].

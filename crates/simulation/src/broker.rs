@@ -1,6 +1,7 @@
 //! The broker's port: a generation of deliveries and confirmed windows.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use lapin::message::Delivery;
 use tokio_util::sync::CancellationToken;
@@ -9,7 +10,7 @@ use worker::amqp::{AmqpError, Broker, Connection, Deliveries, Generation, Outgoi
 use crate::mistake::Mistake;
 use crate::plan::When;
 use crate::queues::Told;
-use crate::world::{Port, World};
+use crate::world::{Port, World, span};
 
 /// A broker of one process.
 #[derive(Clone, Debug)]
@@ -80,11 +81,16 @@ impl Deliveries for Consumed {
     async fn batch(&mut self, limit: usize) -> Result<Vec<Arc<Delivery>>, AmqpError> {
         loop {
             self.world.alive().await;
-            let arrived = self.world.arrived();
-            if self.world.state().queues.has_news() {
-                break;
+            let wait = {
+                let state = self.world.state();
+                state.queues.next_at().map(|at| span(at - state.now()))
+            };
+            match wait {
+                Some(Duration::ZERO) => break,
+                Some(wait) => tokio::time::sleep(wait).await,
+                // Nothing comes any more on this connection.
+                None => std::future::pending().await,
             }
-            arrived.await;
         }
         let call = self.world.call(Port::Broker, "deliver").await;
         if self.world.strike(call, When::Before).await.error.is_some() {
@@ -92,7 +98,8 @@ impl Deliveries for Consumed {
         }
         let sent = {
             let mut state = self.world.state();
-            let sent = state.queues.deliver(limit);
+            let now = state.now();
+            let sent = state.queues.deliver(now, limit);
             if state.mistake == Mistake::BrokerForgets {
                 state.queues.forget_delivered();
             }

@@ -90,7 +90,11 @@ fn money(message: &Message, world: &State, seen: &Seen, findings: &mut Vec<Strin
 /// Each job is there and has ended; as its customer has it in store, where the plan leaves it no other way.
 fn end(plan: &Plan, message: &Message, seen: &Seen, findings: &mut Vec<String>) {
     let (reference, state) = (&message.reference, seen.state(&message.reference));
-    let letters = seen.dead_letters.iter().filter(|letter| letter.partner_reference_no.as_ref().is_some_and(|key| key.as_str() == reference)).count();
+    let letters = seen
+        .dead_letters
+        .iter()
+        .filter(|letter| letter.partner_reference_no.as_ref().is_some_and(|key| key.as_str() == reference))
+        .count();
     match state {
         "" => findings.push(format!("{reference} is lost")),
         "succeeded" | "rejected" => {}
@@ -141,7 +145,13 @@ fn is_of_a_message(event: &Value) -> bool {
 
 /// What is no job stands before a person.
 fn wrong(plan: &Plan, seen: &Seen, findings: &mut Vec<String>) {
-    let wrong: usize = plan.scenario.messages.iter().filter(|message| message.wrong != Wrong::Nothing).map(|message| message.copies).sum();
+    let wrong: usize = plan
+        .scenario
+        .messages
+        .iter()
+        .filter(|message| message.wrong != Wrong::Nothing)
+        .map(|message| message.copies)
+        .sum();
     let letters = seen.dead_letters.iter().filter(|letter| letter.job.is_none()).count();
     // A message that comes again may be kept again.
     if (wrong == 0) != (letters == 0) {

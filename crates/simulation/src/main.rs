@@ -58,7 +58,10 @@ fn one(seed: u64) -> ExitCode {
     for line in &run.lines {
         tell(format_args!("{line}"));
     }
-    tell(format_args!("{} calls, {} lives, {:?} of its own time, trace {:016x}", run.calls, run.lives, run.took, run.trace));
+    tell(format_args!(
+        "{} calls, {} lives, {:?} of its own time, trace {:016x}",
+        run.calls, run.lives, run.took, run.trace
+    ));
     verdict(&run.findings)
 }
 

@@ -17,6 +17,4 @@ pub enum Mistake {
     ConfirmIsALie,
     /// The disk says "synced", and a crash takes the last commit back (M1).
     SyncIsALie,
-    /// The store says that a command was committed, and it was not done.
-    CommitIsALie,
 }

@@ -1,10 +1,15 @@
 //! The broker's side: what waits, what was delivered, what was published.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use lapin::BasicProperties;
 
 use crate::scenario::Scenario;
+use crate::world::millis;
+
+/// Between the copies of a message: some come while the first is on its way, some after its end, some after a doubt.
+const BETWEEN: [Duration; 3] = [Duration::ZERO, Duration::from_millis(50), Duration::from_secs(90)];
 
 /// A message from a producer.
 #[derive(Clone, Debug)]
@@ -24,7 +29,8 @@ pub(crate) struct Told {
 
 #[derive(Debug, Default)]
 pub(crate) struct Queues {
-    ready: VecDeque<Sent>,
+    /// With the time at which a producer sends it, in Unix milliseconds; in that order.
+    ready: VecDeque<(i64, Sent)>,
     delivered: VecDeque<(u64, Sent)>,
     /// The last delivery's tag on this channel.
     tag: u64,
@@ -34,17 +40,19 @@ pub(crate) struct Queues {
 }
 
 impl Queues {
-    /// Everything that producers send, in order; copies come after the first ones.
-    pub(crate) fn of(scenario: &Scenario) -> Self {
+    /// Everything that producers send from `now` on, in order; copies come after the first ones.
+    pub(crate) fn of(scenario: &Scenario, now: i64) -> Self {
         let mut queues = Self::default();
+        let mut at = now;
         let most = scenario.messages.iter().map(|message| message.copies).max().unwrap_or(0);
         for copy in 0..most {
+            at += millis(BETWEEN[copy % BETWEEN.len()]);
             for message in scenario.messages.iter().filter(|message| copy < message.copies) {
                 let properties = BasicProperties::default()
                     .with_content_type("application/json".into())
                     .with_delivery_mode(2)
                     .with_message_id(format!("m-{}", message.reference).into());
-                queues.ready.push_back(Sent { body: message.body(), properties, redelivered: false });
+                queues.ready.push_back((at, Sent { body: message.body(), properties, redelivered: false }));
             }
         }
         queues
@@ -54,8 +62,9 @@ impl Queues {
         self.ready.is_empty() && self.delivered.is_empty()
     }
 
-    pub(crate) fn has_news(&self) -> bool {
-        !self.ready.is_empty()
+    /// When there is something to deliver, in Unix milliseconds.
+    pub(crate) fn next_at(&self) -> Option<i64> {
+        self.ready.front().map(|(at, _)| *at)
     }
 
     /// A new connection; what the old one held comes again.
@@ -69,7 +78,7 @@ impl Queues {
     pub(crate) fn connection_lost(&mut self) {
         while let Some((_, mut sent)) = self.delivered.pop_back() {
             sent.redelivered = true;
-            self.ready.push_front(sent);
+            self.ready.push_front((0, sent));
         }
     }
 
@@ -78,10 +87,11 @@ impl Queues {
         self.delivered.clear();
     }
 
-    pub(crate) fn deliver(&mut self, limit: usize) -> Vec<(u64, Sent)> {
+    pub(crate) fn deliver(&mut self, now: i64, limit: usize) -> Vec<(u64, Sent)> {
         let mut batch = Vec::new();
         while batch.len() < limit
-            && let Some(sent) = self.ready.pop_front()
+            && self.next_at().is_some_and(|at| at <= now)
+            && let Some((_, sent)) = self.ready.pop_front()
         {
             self.tag += 1;
             self.delivered.push_back((self.tag, sent.clone()));

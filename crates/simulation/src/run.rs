@@ -75,7 +75,7 @@ pub fn play(plan: &Plan) -> Run {
 /// Where the machine fails: no directory, no store.
 #[must_use]
 pub fn play_with(plan: &Plan, mistake: Mistake, told: bool) -> Run {
-    let directory = tempfile::tempdir().expect("a directory is made");
+    let directory = directory().expect("a directory is made");
     let config = config(directory.path());
     let world = World::new(plan, mistake, told);
     Played::world(&world);
@@ -116,6 +116,11 @@ pub fn play_with(plan: &Plan, mistake: Mistake, told: bool) -> Run {
     let took = Duration::from_millis(u64::try_from(state.now() - began).unwrap_or(0));
     let (trace, lines) = (state.trace.hash(), state.trace.lines().to_vec());
     Run { findings, calls: state.calls, lives, took, struck: state.struck.clone(), trace, lines }
+}
+
+/// In memory where that can be had: what a disk does is the plan's to say.
+fn directory() -> std::io::Result<tempfile::TempDir> {
+    tempfile::tempdir_in("/dev/shm").or_else(|_no_such_place| tempfile::tempdir())
 }
 
 /// One life of the process.
@@ -171,7 +176,9 @@ async fn rest(world: &World, store: &Store) -> Ended {
             };
         }
         if began.elapsed() > PATIENCE {
-            return Ended::Hung(format!("no rest in {PATIENCE:?}; open: {open:?}, the broker's queue is empty: {quiet}"));
+            return Ended::Hung(format!(
+                "no rest in {PATIENCE:?}; open: {open:?}, the broker's queue is empty: {quiet}"
+            ));
         }
     }
 }
@@ -180,7 +187,8 @@ async fn rest(world: &World, store: &Store) -> Ended {
 async fn open(store: &Store) -> Result<Vec<String>, outbox::StoreError> {
     let is_end = |state: &str| matches!(state, "succeeded" | "rejected" | "dead" | "discarded");
     let totals = store.totals(JobFilter::default()).await?;
-    let mut open: Vec<_> = totals.iter().filter(|total| !is_end(&total.state)).map(|total| total.state.clone()).collect();
+    let mut open: Vec<_> =
+        totals.iter().filter(|total| !is_end(&total.state)).map(|total| total.state.clone()).collect();
     let pending = store.outbox_backlog().await?.pending;
     if pending > 0 {
         open.push(format!("{pending} events"));

@@ -135,7 +135,11 @@ impl Scenario {
         all.push(Self::of("malformed", vec![Message { wrong: Wrong::Malformed, ..job() }]));
         all.push(Self::of(
             "three",
-            vec![job(), Message::new("SIM-2", Customer::Good, "midtrans"), Message::new("SIM-3", Customer::Good, "finpay")],
+            vec![
+                job(),
+                Message::new("SIM-2", Customer::Good, "midtrans"),
+                Message::new("SIM-3", Customer::Good, "finpay"),
+            ],
         ));
         all
     }

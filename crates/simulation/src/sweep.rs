@@ -50,10 +50,7 @@ pub fn pairs(scenario: &Scenario, one: (What, When), two: (What, When), first: u
         let mut is_over = false;
         let mut later = at + 1 + (first + at) % step.max(1);
         loop {
-            let faults = vec![
-                Fault { at, what: one.0, when: one.1 },
-                Fault { at: later, what: two.0, when: two.1 },
-            ];
+            let faults = vec![Fault { at, what: one.0, when: one.1 }, Fault { at: later, what: two.0, when: two.1 }];
             let plan = Plan { scenario: scenario.clone(), faults, seed: at << 32 | later };
             let run = play(&plan);
             swept.add(&plan, &run);

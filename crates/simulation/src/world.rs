@@ -33,8 +33,6 @@ struct Shared {
     state: Mutex<State>,
     /// Told at a crash.
     gone: Notify,
-    /// Told when something is at the broker.
-    arrived: Notify,
 }
 
 #[derive(Debug)]
@@ -98,12 +96,12 @@ impl World {
             stop: CancellationToken::new(),
             full_until: None,
             ledger: Ledger::default(),
-            queues: Queues::of(&plan.scenario),
+            queues: Queues::of(&plan.scenario, START),
             trace: Trace::new(told),
             mistake,
             may_be_late: !plan.sets_the_clock(),
         };
-        Self(Arc::new(Shared { state: Mutex::new(state), gone: Notify::new(), arrived: Notify::new() }))
+        Self(Arc::new(Shared { state: Mutex::new(state), gone: Notify::new() }))
     }
 
     /// Nothing panics while it holds the state but a test that has failed already.
@@ -135,15 +133,6 @@ impl World {
             }
             gone.await;
         }
-    }
-
-    /// Waits until something may have come to the broker.
-    pub(crate) async fn arrived(&self) {
-        self.0.arrived.notified().await;
-    }
-
-    pub(crate) fn something_arrived(&self) {
-        self.0.arrived.notify_waiters();
     }
 
     /// Begins a call: nothing begins after a crash.
@@ -219,6 +208,11 @@ impl State {
     pub(crate) fn span(&mut self, from: Duration, to: Duration) -> Duration {
         Duration::from_millis(u64::try_from(millis(self.dice.span(from, to))).unwrap_or(0))
     }
+}
+
+/// From milliseconds that may have passed already.
+pub(crate) fn span(millis: i64) -> Duration {
+    Duration::from_millis(u64::try_from(millis).unwrap_or(0))
 }
 
 pub(crate) fn millis(duration: Duration) -> i64 {

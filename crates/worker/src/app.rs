@@ -188,6 +188,11 @@ impl App {
             biased;
             () = shutdown.cancelled() => info!("stopping: nothing new is taken"),
             () = self.driver.fatal.cancelled() => error!("stopping: the store failed"),
+            // Whoever met it, and whether or not there is work: what is on disk decides, at the next start (M12).
+            _ = self.driver.store.health_when(|health| matches!(health, Health::Failed { .. })) => {
+                error!("stopping: the store failed");
+                self.driver.fatal.cancel();
+            }
         }
         self.stop().await
     }

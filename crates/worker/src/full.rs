@@ -6,10 +6,7 @@ use outbox::{Health, Store, StoreError};
 
 /// Waits until the store can be written again, or has failed for good.
 pub async fn wait_for_room(store: &Store) {
-    let mut health = store.subscribe();
-    if health.wait_for(|health| *health != Health::Full).await.is_err() {
-        tracing::debug!("the store was closed while waiting for room");
-    }
+    store.health_when(|health| *health != Health::Full).await;
 }
 
 /// Repeats a write that is not to be given up until there is room for it.

@@ -54,9 +54,8 @@ async fn m12_a_full_disk_refuses_intents_and_keeps_results_room() {
     assert!(reserve(&fixture).exists());
 
     room_for_pages(store, 0).await;
-    let mut health = store.subscribe();
     let accepted = fill(store).await;
-    assert_eq!(*health.borrow_and_update(), Health::Full);
+    assert_eq!(store.health(), Health::Full);
     assert!(!reserve(&fixture).exists(), "the reserve makes room for results");
 
     // What was acknowledged is there, and nothing of what was refused.
@@ -78,8 +77,7 @@ async fn m12_a_full_disk_refuses_intents_and_keeps_results_room() {
     // Room again: the reserve is taken first, then intents go on.
     room_for_pages(store, 10_000).await;
     store.look_for_room().await;
-    health.changed().await.unwrap();
-    assert_eq!(*health.borrow_and_update(), Health::Writable);
+    assert_eq!(store.health_when(|health| *health != Health::Full).await, Health::Writable);
     assert!(reserve(&fixture).exists());
     store.record(intent(&not_begun, 2)).await.unwrap();
     assert!(matches!(fixture.accept_one(new_job("x")).await, Accepted::New(_)));
@@ -141,12 +139,11 @@ async fn m12_the_store_finds_room_again_by_itself() {
     let dir = tempfile::tempdir().unwrap();
     let options = OpenOptions { look_for_room_every: Duration::from_millis(20), ..options() };
     let store = Store::open(&dir.path().join("s.db"), t(0), &options).unwrap().store;
-    let mut health = store.subscribe();
     room_for_pages(&store, 0).await;
     fill(&store).await;
     room_for_pages(&store, 10_000).await;
-    let again = tokio::time::timeout(Duration::from_secs(10), health.wait_for(|health| *health == Health::Writable));
-    again.await.expect("within ten seconds").unwrap();
+    let again = tokio::time::timeout(Duration::from_secs(10), store.health_when(|health| *health == Health::Writable));
+    again.await.expect("within ten seconds");
     store.accept(vec![new_job("x")]).await.unwrap();
 }
 
@@ -226,9 +223,8 @@ async fn this_does_nothing_outside_its_file_system() {
         while std::io::Write::write_all(&mut file, &[1; 4096]).is_ok() {}
     };
     take_all();
-    let mut health = store.subscribe();
     let within = Duration::from_secs(10);
-    tokio::time::timeout(within, health.wait_for(|health| *health == Health::Full)).await.unwrap().unwrap();
+    tokio::time::timeout(within, store.health_when(|health| *health == Health::Full)).await.unwrap();
     assert!(matches!(store.accept(vec![new_job("x")]).await, Err(StoreError::Full)));
     assert!(dir.join("s.db.reserve").exists(), "low is not yet full");
 
@@ -252,7 +248,7 @@ async fn this_does_nothing_outside_its_file_system() {
     };
     assert_eq!(refused, StoreError::Full);
     fs::remove_file(&ballast).unwrap();
-    tokio::time::timeout(within, health.wait_for(|health| *health == Health::Writable)).await.unwrap().unwrap();
+    tokio::time::timeout(within, store.health_when(|health| *health == Health::Writable)).await.unwrap();
     assert!(dir.join("s.db.reserve").exists());
     store.accept(vec![new_job("x")]).await.unwrap();
     assert_eq!(store.audit_verify().await.unwrap().unwrap().rows, appended);

@@ -460,13 +460,12 @@ async fn this_does_nothing_outside_its_file_system() {
     let mut file = std::fs::OpenOptions::new().create(true).append(true).open(&ballast).unwrap();
     while std::io::Write::write_all(&mut file, &[1; 4096]).is_ok() {}
     file.set_len(file.metadata().unwrap().len() - (300 << 10)).unwrap();
-    let mut health = store.subscribe();
     let within = Duration::from_secs(10);
-    tokio::time::timeout(within, health.wait_for(|health| *health == Health::Full)).await.unwrap().unwrap();
+    tokio::time::timeout(within, store.health_when(|health| *health == Health::Full)).await.unwrap();
     assert_eq!(store.accept(vec![bulky("x".to_owned())]).await.unwrap_err(), StoreError::Full);
 
     assert_eq!(sweep(async |after| store.shrink_some(LATER, LATER, after).await.unwrap()).await, 20);
-    tokio::time::timeout(within, health.wait_for(|health| *health == Health::Writable)).await.unwrap().unwrap();
+    tokio::time::timeout(within, store.health_when(|health| *health == Health::Writable)).await.unwrap();
     assert!(dir.join("s.db.reserve").exists(), "what results need was not touched");
     for n in 0..5 {
         assert!(matches!(store.accept(vec![bulky(format!("more-{n}"))]).await.unwrap()[0], Accepted::New(_)));

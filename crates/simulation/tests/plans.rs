@@ -1,0 +1,161 @@
+//! Short forms of what `tests/run --long` plays by the million.
+
+use std::time::Duration;
+
+use simulation::{Fault, Mistake, Plan, Scenario, Swept, What, When, pairs, play, play_with, sweep};
+
+fn named(name: &str) -> Scenario {
+    Scenario::named(name).expect("there is a scenario of this name")
+}
+
+fn assert_sound(swept: &Swept) {
+    assert!(
+        swept.findings.is_empty(),
+        "{} of {} runs:\n{}",
+        swept.findings.len(),
+        swept.runs,
+        swept.findings.join("\n")
+    );
+}
+
+#[test]
+fn a_seed_is_one_run() {
+    let mut traces = std::collections::BTreeSet::new();
+    for seed in 0..60 {
+        let (one, two) = (play(&Plan::of_seed(seed)), play(&Plan::of_seed(seed)));
+        assert_eq!((one.trace, one.calls, one.took), (two.trace, two.calls, two.took), "seed {seed}");
+        traces.insert(one.trace);
+    }
+    assert_eq!(traces.len(), 60, "different seeds are different runs");
+}
+
+#[test]
+fn without_faults_each_customer_ends_as_it_should() {
+    for scenario in Scenario::all() {
+        let plan = Plan { scenario, faults: Vec::new(), seed: 0 };
+        let run = play(&plan);
+        assert_eq!((run.findings, run.lives), (Vec::new(), 1), "{plan}");
+    }
+}
+
+#[test]
+fn m1_m2_a_crash_before_any_call_loses_nothing_and_pays_once() {
+    for scenario in Scenario::all() {
+        assert_sound(&sweep(&scenario, What::Crash, When::Before));
+    }
+}
+
+#[test]
+fn m1_m2_a_crash_after_any_call_loses_nothing_and_pays_once() {
+    for scenario in Scenario::all() {
+        assert_sound(&sweep(&scenario, What::Crash, When::After));
+    }
+}
+
+#[test]
+fn m2_m4_a_request_that_arrives_after_the_death_of_its_sender_pays_once() {
+    for name in ["finpay-good", "midtrans-good", "finpay-slow"] {
+        assert_sound(&sweep(&named(name), What::CrashInFlight, When::Before));
+    }
+}
+
+#[test]
+fn m2_m8_m12_any_error_at_any_call_loses_nothing_and_pays_once() {
+    for name in ["finpay-good", "midtrans-good", "finpay-refused"] {
+        for kind in 0..9 {
+            for when in [When::Before, When::After] {
+                assert_sound(&sweep(&named(name), What::Error(kind), when));
+            }
+        }
+    }
+}
+
+/// Found by the sweep: a store that failed while an event was marked left a process that was alive and did nothing.
+#[test]
+fn m12_a_store_that_fails_under_the_relay_ends_the_process() {
+    let scenario = named("finpay-good");
+    let last = play(&Plan { scenario: scenario.clone(), faults: Vec::new(), seed: 0 }).calls;
+    let fault = Fault { at: last, what: What::Error(2), when: When::Before };
+    let run = play(&Plan { scenario, faults: vec![fault], seed: 0 });
+    assert_eq!((run.findings, run.lives, run.struck), (Vec::new(), 2, vec![fault]));
+}
+
+#[test]
+fn m10_a_process_that_stands_or_stops_at_any_call_pays_once() {
+    for name in ["finpay-good", "midtrans-good", "twice"] {
+        for what in [What::Freeze(Duration::from_secs(600)), What::Delay(Duration::from_secs(20)), What::Stop] {
+            assert_sound(&sweep(&named(name), what, When::Before));
+            assert_sound(&sweep(&named(name), what, When::After));
+        }
+    }
+}
+
+#[test]
+fn m4_a_clock_that_is_set_at_any_call_pays_once() {
+    const DAY: i64 = 86_400_000;
+    for by in [DAY, -DAY] {
+        assert_sound(&pairs(
+            &named("finpay-good"),
+            (What::ClockSet(by), When::Before),
+            (What::Crash, When::Before),
+            0,
+            2,
+        ));
+    }
+}
+
+#[test]
+fn m1_a_crash_while_recovering_from_a_crash_loses_nothing_and_pays_once() {
+    for (first, when) in [(0, When::Before), (1, When::After)] {
+        assert_sound(&pairs(&named("finpay-good"), (What::Crash, when), (What::Crash, When::Before), first, 3));
+        assert_sound(&pairs(&named("finpay-good"), (What::Crash, when), (What::Error(2), When::After), first, 3));
+    }
+}
+
+#[test]
+fn random_plans_lose_nothing_and_pay_once() {
+    let first = testbed::setting("SIMULATION_SEED").and_then(|seed| seed.parse().ok()).unwrap_or_else(testbed::random);
+    let mut swept = Swept::default();
+    for seed in (0..300).map(|number| first.wrapping_add(number)) {
+        let plan = Plan::of_seed(seed);
+        swept.add(&plan, &play(&plan));
+    }
+    assert_sound(&swept);
+}
+
+/// Whether the judge finds something in one of so many plans with something broken, each with the fault that shows it.
+fn found(mistake: Mistake, what: What, when: When) -> Vec<String> {
+    let plans =
+        (1..30).map(|at| Plan { scenario: named("finpay-good"), faults: vec![Fault { at, when, what }], seed: at });
+    plans.flat_map(|plan| play_with(&plan, mistake, false).findings).collect()
+}
+
+fn assert_found(findings: &[String], words: &str) {
+    assert!(findings.iter().any(|finding| finding.contains(words)), "nothing says {words:?}: {findings:?}");
+}
+
+#[test]
+fn m8_a_wire_that_lies_about_not_sent_is_found() {
+    assert_found(&found(Mistake::NotSentIsALie, What::Error(0), When::Before), "was paid 2 times");
+}
+
+#[test]
+fn m4_a_request_later_than_the_quiet_period_is_found() {
+    assert_found(&found(Mistake::LaterThanQuiet, What::Error(2), When::Before), "was paid 2 times");
+}
+
+#[test]
+fn a_broker_that_forgets_what_was_not_acknowledged_is_found() {
+    assert_found(&found(Mistake::BrokerForgets, What::Crash, When::After), "is lost");
+}
+
+#[test]
+fn a_broker_that_confirms_what_it_did_not_take_is_found() {
+    assert_found(&found(Mistake::ConfirmIsALie, What::Delay(Duration::ZERO), When::After), "was told as {}");
+}
+
+#[test]
+fn m1_a_disk_that_lies_about_a_sync_is_found() {
+    let findings = found(Mistake::SyncIsALie, What::Crash, When::After);
+    assert_found(&findings, "no attempt of it was recorded");
+}
