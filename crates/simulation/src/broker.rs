@@ -8,9 +8,10 @@ use tokio_util::sync::CancellationToken;
 use worker::amqp::{AmqpError, Broker, Connection, Deliveries, Generation, Outgoing, Publisher, Source};
 
 use crate::mistake::Mistake;
+use crate::op::Op;
 use crate::plan::When;
 use crate::queues::Told;
-use crate::world::{Port, World, span};
+use crate::world::{World, span};
 
 /// A broker of one process.
 #[derive(Clone, Debug)]
@@ -48,8 +49,8 @@ impl Broker for Brokerage {
 
     async fn connect(&self, _over: &CancellationToken) -> Result<Generation<Self>, AmqpError> {
         let world = self.world.clone();
-        let call = world.call(Port::Broker, "connect").await;
-        if world.strike(call, When::Before).await.error.is_some() {
+        let call = world.call(Op::Connect).await;
+        if world.strike(call, When::Before).await.error.is_some() || world.state().broker_is_down() {
             return Err(LOST);
         }
         let generation = world.state().queues.connected();
@@ -81,23 +82,29 @@ impl Deliveries for Consumed {
     async fn batch(&mut self, limit: usize) -> Result<Vec<Arc<Delivery>>, AmqpError> {
         loop {
             self.world.alive().await;
+            let change = self.world.at_broker();
             let wait = {
                 let state = self.world.state();
-                state.queues.next_at().map(|at| span(at - state.now()))
+                if state.queues.generation != self.generation {
+                    return Err(LOST);
+                }
+                state.queues.next_at().map_or(Duration::MAX, |at| span(at - state.now()))
             };
-            match wait {
-                Some(Duration::ZERO) => break,
-                Some(wait) => tokio::time::sleep(wait).await,
-                // Nothing comes any more on this connection.
-                None => std::future::pending().await,
+            if wait.is_zero() {
+                break;
             }
+            // Whether it came, or something changed, is looked at again.
+            drop(tokio::time::timeout(wait, change).await);
         }
-        let call = self.world.call(Port::Broker, "deliver").await;
+        let call = self.world.call(Op::Deliver).await;
         if self.world.strike(call, When::Before).await.error.is_some() {
             return Err(AmqpError::Cancelled { queue: "topup.jobs".to_owned() });
         }
         let sent = {
             let mut state = self.world.state();
+            if state.queues.generation != self.generation {
+                return Err(LOST);
+            }
             let now = state.now();
             let sent = state.queues.deliver(now, limit);
             if state.mistake == Mistake::BrokerForgets {
@@ -117,16 +124,16 @@ impl Deliveries for Consumed {
     }
 
     async fn ack_up_to(&self, tag: u64) -> Result<(), AmqpError> {
-        let call = self.world.call(Port::Broker, "ack").await;
+        let call = self.world.call(Op::Ack).await;
         if self.world.strike(call, When::Before).await.error.is_some() {
             return Err(LOST);
         }
         {
             let mut state = self.world.state();
-            // An ack of an older channel is nothing.
-            if state.queues.generation == self.generation {
-                state.queues.ack_up_to(tag);
+            if state.queues.generation != self.generation {
+                return Err(LOST);
             }
+            state.queues.ack_up_to(tag);
         }
         match self.world.strike(call, When::After).await.error {
             Some(_) => Err(LOST),
@@ -137,7 +144,7 @@ impl Deliveries for Consumed {
 
 impl Publisher for Published {
     async fn publish(&self, window: Vec<Outgoing<'_>>, over: &CancellationToken) -> Result<Vec<bool>, AmqpError> {
-        let call = self.world.call(Port::Broker, "publish").await;
+        let call = self.world.call(Op::Publish).await;
         let taken = match self.world.strike(call, When::Before).await.error {
             None => window.len(),
             // Nobody is bound, or the queue says no.
@@ -146,9 +153,11 @@ impl Publisher for Published {
             Some(kind) if kind % 4 == 2 => window.len() / 2,
             Some(_) => 0,
         };
-        let whole = taken == window.len() && self.world.state().queues.generation == self.generation;
         {
             let mut state = self.world.state();
+            if state.queues.generation != self.generation {
+                return Err(LOST);
+            }
             let lie = state.mistake == Mistake::ConfirmIsALie;
             for outgoing in window.iter().take(taken).filter(|_| !lie) {
                 let Outgoing { message_id, routing_key, body, .. } = outgoing;
@@ -156,7 +165,7 @@ impl Publisher for Published {
                 state.queues.events.push(told);
             }
         }
-        if self.world.strike(call, When::After).await.error.is_some() || !whole || over.is_cancelled() {
+        if self.world.strike(call, When::After).await.error.is_some() || taken < window.len() || over.is_cancelled() {
             return Err(LOST);
         }
         Ok(vec![true; window.len()])

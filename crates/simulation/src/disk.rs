@@ -1,16 +1,14 @@
 //! What stands between the worker and its store.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use outbox::{Between, Passage, Passing, StoreError};
 
 use crate::mistake::Mistake;
+use crate::op::Op;
 use crate::plan::When;
-use crate::world::{Port, World, millis};
+use crate::world::World;
 
-/// For how long a full disk stays full.
-const FULL_FOR: Duration = Duration::from_secs(20);
 /// The files of a store beside its own name.
 const FILES: [&str; 3] = ["", "-wal", ".lock"];
 
@@ -28,19 +26,22 @@ impl Between for Disk {
                 self.world.alive().await;
                 return Ok(());
             };
-            let call = self.world.call(Port::Store, name).await;
-            match self.world.strike(call, When::Before).await.error.map(|kind| kind % 3) {
-                None => {}
+            let call = self.world.call(Op::of_write(name)).await;
+            let error = self.world.strike(call, When::Before).await.error;
+            let mut state = self.world.state();
+            if state.disk_fails.take_if(|when| *when == When::Before).is_some() {
+                return Err(StoreError::Failed("the disk failed, and nothing is there".to_owned()));
+            }
+            match error.map(|kind| kind % 3) {
+                None if !state.disk_is_full() => {}
+                None => return Err(StoreError::Full),
                 Some(0) => {
-                    let mut state = self.world.state();
-                    let until = state.now() + millis(FULL_FOR);
-                    state.full_until = Some(until);
+                    state.disk_fills();
                     return Err(StoreError::Full);
                 }
                 Some(1) => return Err(StoreError::Busy),
                 Some(_) => return Err(StoreError::Failed("the disk failed, and nothing is there".to_owned())),
             }
-            let mut state = self.world.state();
             // Nothing is awaited from here to `after`.
             state.committing = Some(call);
             if state.mistake == Mistake::SyncIsALie {
@@ -57,8 +58,10 @@ impl Between for Disk {
                 return Ok(());
             }
             let Some(call) = self.world.state().committing.take() else { return Ok(()) };
-            match self.world.strike(call, When::After).await.error {
-                Some(_) => Err(StoreError::Failed("the disk failed, and it is there".to_owned())),
+            let error = self.world.strike(call, When::After).await.error;
+            let fails = self.world.state().disk_fails.take_if(|when| *when == When::After);
+            match fails.map(drop).or(error.map(drop)) {
+                Some(()) => Err(StoreError::Failed("the disk failed, and it is there".to_owned())),
                 None => Ok(()),
             }
         })

@@ -46,9 +46,6 @@ impl Seen {
 /// What is wrong, a sentence each.
 pub(crate) fn judge(plan: &Plan, world: &State, seen: &Seen) -> Vec<String> {
     let mut findings = Vec::new();
-    if world.faults_left() == plan.faults.len() && !world.struck.is_empty() {
-        findings.push("the run struck what was not planned".to_owned());
-    }
     findings.extend(seen.trail.iter().map(|fault| format!("the audit trail is broken: {fault}")));
     findings.extend(seen.damage.iter().map(|damage| format!("the store is damaged: {damage}")));
     for message in plan.scenario.messages.iter().filter(|message| message.wrong == Wrong::Nothing) {
@@ -111,36 +108,37 @@ fn end(plan: &Plan, message: &Message, seen: &Seen, findings: &mut Vec<String>) 
     }
 }
 
-/// The end was told, once by its id, in one form; and nothing else was told as an end.
+/// The end was told, once by its id, in one form, and nothing else was told as an end; a dead letter was told as that.
 fn told(message: &Message, world: &State, seen: &Seen, findings: &mut Vec<String>) {
     let reference = &message.reference;
     let mut ends: BTreeSet<(&str, &str)> = BTreeSet::new();
     let mut bodies: BTreeMap<&str, &[u8]> = BTreeMap::new();
+    let mut is_told_dead = false;
     for Told { id, kind, body } in &world.queues.events {
         if bodies.insert(id, body).is_some_and(|earlier| earlier != body.as_slice()) {
             findings.push(format!("event {id} was told in two forms"));
         }
         let parsed: Value = serde_json::from_slice(body).unwrap_or_default();
-        let is_end = matches!(kind.as_str(), "topup.succeeded" | "topup.rejected" | "topup.dead");
-        // A dead letter of a message that never became a job names the reference as well.
-        if is_end && parsed["subject"].as_str() == Some(reference) && !is_of_a_message(&parsed) {
-            ends.insert((kind, id));
+        if parsed["subject"].as_str() != Some(reference) {
+            continue;
+        }
+        match kind.as_str() {
+            "topup.succeeded" | "topup.rejected" | "topup.discarded" => drop(ends.insert((kind, id))),
+            "topup.dead_lettered" => is_told_dead = true,
+            _ => {}
         }
     }
-    let expected = match seen.state(reference) {
-        "succeeded" => "topup.succeeded",
-        "rejected" => "topup.rejected",
-        "dead" => "topup.dead",
-        _ => return,
-    };
+    let state = seen.state(reference);
     let kinds: Vec<_> = ends.iter().map(|(kind, _)| *kind).collect();
-    if kinds != [expected] {
-        findings.push(format!("{reference} is {}, and was told as {ends:?}", seen.state(reference)));
+    let is_right = match state {
+        "succeeded" => kinds == ["topup.succeeded"],
+        "rejected" => kinds == ["topup.rejected"],
+        "dead" => kinds.is_empty() && is_told_dead,
+        _ => true,
+    };
+    if !is_right {
+        findings.push(format!("{reference} is {state}, and was told as {ends:?}"));
     }
-}
-
-fn is_of_a_message(event: &Value) -> bool {
-    matches!(event["data"]["reason"].as_str(), Some("idempotency_conflict" | "malformed" | "invalid"))
 }
 
 /// What is no job stands before a person.

@@ -32,6 +32,7 @@ pub(crate) struct Queues {
     /// With the time at which a producer sends it, in Unix milliseconds; in that order.
     ready: VecDeque<(i64, Sent)>,
     delivered: VecDeque<(u64, Sent)>,
+    first: Option<Sent>,
     /// The last delivery's tag on this channel.
     tag: u64,
     /// Connections so far: what is of an older one is nothing to this.
@@ -55,7 +56,13 @@ impl Queues {
                 queues.ready.push_back((at, Sent { body: message.body(), properties, redelivered: false }));
             }
         }
+        queues.first = queues.ready.front().map(|(_, sent)| sent.clone());
         queues
+    }
+
+    /// A producer sends the first message once more.
+    pub(crate) fn again(&mut self, now: i64) {
+        self.ready.extend(self.first.clone().map(|sent| (now, sent)));
     }
 
     pub(crate) fn is_empty(&self) -> bool {

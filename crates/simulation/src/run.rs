@@ -1,11 +1,12 @@
 //! One run: life after life of the process, until everything rests.
 
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::Path;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use outbox::{JobFilter, OpenOptions, Store};
 use snap_client::SnapClient;
+use testbed::matrix::{Fault as Column, Point};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use worker::amqp::Link;
@@ -47,6 +48,8 @@ pub struct Run {
     pub took: Duration,
     /// The faults that took place.
     pub struck: Vec<Fault>,
+    /// The points of a job's way that were hit, where it was the only one.
+    pub hits: Vec<(Point, Column)>,
     /// Tells one run from another.
     pub trace: u64,
     /// Every call, where they were asked for.
@@ -76,7 +79,8 @@ pub fn play(plan: &Plan) -> Run {
 #[must_use]
 pub fn play_with(plan: &Plan, mistake: Mistake, told: bool) -> Run {
     let directory = directory().expect("a directory is made");
-    let config = config(directory.path());
+    let mut config = CONFIG.clone();
+    config.store.path = directory.path().join("worker.db");
     let world = World::new(plan, mistake, told);
     Played::world(&world);
     let began = world.state().now();
@@ -115,7 +119,16 @@ pub fn play_with(plan: &Plan, mistake: Mistake, told: bool) -> Run {
     let state = world.state();
     let took = Duration::from_millis(u64::try_from(state.now() - began).unwrap_or(0));
     let (trace, lines) = (state.trace.hash(), state.trace.lines().to_vec());
-    Run { findings, calls: state.calls, lives, took, struck: state.struck.clone(), trace, lines }
+    Run {
+        findings,
+        calls: state.calls,
+        lives,
+        took,
+        struck: state.struck.clone(),
+        hits: state.hits.clone(),
+        trace,
+        lines,
+    }
 }
 
 /// In memory where that can be had: what a disk does is the plan's to say.
@@ -128,16 +141,17 @@ async fn live(world: &World, config: &Config) -> Ended {
     let stop = CancellationToken::new();
     world.born(stop.clone());
     let parts = parts(world, config);
+    let store = parts.opened.store.clone();
     let started = tokio::select! {
         biased;
         () = world.crash() => return Ended::Crashed,
         started = App::of(config, parts) => started,
+        () = keep_house(world, &store) => return Ended::Crashed,
     };
     let app = match started {
         Ok(app) => app,
         Err(error) => return Ended::Fatal(error),
     };
-    let store = app.store().clone();
     tokio::select! {
         biased;
         () = world.crash() => Ended::Crashed,
@@ -146,6 +160,25 @@ async fn live(world: &World, config: &Config) -> Ended {
             Err(error) => Ended::Fatal(error),
         },
         ended = rest(world, &store) => ended,
+        () = keep_house(world, &store) => Ended::Crashed,
+    }
+}
+
+/// What a store's own thread does: now and then it looks for room. Goes on for ever.
+async fn keep_house(world: &World, store: &Store) {
+    loop {
+        tokio::time::sleep(LOOK_EVERY).await;
+        let is_over = {
+            let mut state = world.state();
+            let is_over = state.full_until.is_some() && !state.disk_is_full();
+            if is_over {
+                state.full_until = None;
+            }
+            is_over
+        };
+        if is_over {
+            store.look_for_room().await;
+        }
     }
 }
 
@@ -154,16 +187,12 @@ async fn rest(world: &World, store: &Store) -> Ended {
     let began = tokio::time::Instant::now();
     loop {
         tokio::time::sleep(LOOK_EVERY).await;
-        let (quiet, room) = {
+        let quiet = {
             let mut state = world.state();
             let now = state.now();
             state.ledger.settle(now);
-            let room = state.full_until.take_if(|until| *until <= now).is_some();
-            (state.queues.is_empty() && state.ledger.is_quiet(), room)
+            state.queues.is_empty() && state.ledger.is_quiet()
         };
-        if room {
-            store.look_for_room().await;
-        }
         let open = match open(store).await {
             Ok(open) => open,
             // It fails by plan: the service ends by itself.
@@ -219,13 +248,11 @@ fn parts(world: &World, config: &Config) -> Parts<Brokerage> {
 }
 
 /// As a person would write it, with pauses that leave a run minutes long.
-fn config(directory: &Path) -> Config {
+static CONFIG: LazyLock<Config> = LazyLock::new(|| {
     let key = snap_sim::Credentials::throwaway().private_key_pem.expect("the test key is there");
-    let file: PathBuf = directory.join("worker.toml");
-    std::fs::write(directory.join("key.pem"), key).expect("the key is written");
-    let mut text = "default_provider = \"finpay\"\n[store]\nurl = \"sqlite:worker.db\"\nkeep_details = \"forever\"\n\
-                    [http]\nlisten = \"off\"\n"
-        .to_owned();
+    let key = serde_json::Value::from(key);
+    let mut text =
+        "default_provider = \"finpay\"\n[store]\nkeep_details = \"forever\"\n[http]\nlisten = \"off\"\n".to_owned();
     for name in PROVIDERS {
         text.push_str(&format!(
             r#"
@@ -234,7 +261,7 @@ profile = "{name}"
 base_url = "http://127.0.0.1:9"
 client_key = "k"
 client_secret = "s"
-private_key = {{ file = "key.pem" }}
+private_key = {key}
 partner_id = "p"
 channel_id = "95221"
 origin = "www.example.co.id"
@@ -257,5 +284,6 @@ uniqueness_window = "6h"
             quiet = QUIET_PERIOD.as_secs(),
         ));
     }
-    Config::parse(&text, &file, &Environment::default()).expect("the run's own configuration is right")
-}
+    Config::parse(&text, Path::new("worker.toml"), &Environment::default())
+        .expect("the run's own configuration is right")
+});

@@ -1,7 +1,12 @@
 //! A fault at the first call, at the second, at the third … until a run ends before the fault's turn came.
 
+use std::collections::BTreeMap;
+
+use testbed::matrix::{Fault as Column, Point, Technique, executed};
+
+use crate::mistake::Mistake;
 use crate::plan::{Fault, Plan, What, When};
-use crate::run::{Run, play};
+use crate::run::{Run, play, play_with};
 use crate::scenario::Scenario;
 
 /// No run has so many calls.
@@ -14,12 +19,33 @@ pub struct Swept {
     pub runs: u64,
     /// What was found, each with its plan.
     pub findings: Vec<String>,
+    /// Cells of the fault matrix that were hit.
+    pub hits: BTreeMap<(Point, Column), u64>,
 }
 
 impl Swept {
+    /// Counts what was hit in the fault matrix.
+    pub fn count(&self) {
+        for ((point, fault), times) in &self.hits {
+            executed(*point, *fault, Technique::Simulation, *times);
+        }
+    }
+
+    /// Adds another sweep.
+    pub fn join(&mut self, other: Self) {
+        self.runs += other.runs;
+        self.findings.extend(other.findings);
+        for (cell, times) in other.hits {
+            *self.hits.entry(cell).or_default() += times;
+        }
+    }
+
     /// Adds a run.
     pub fn add(&mut self, plan: &Plan, run: &Run) {
         self.runs += 1;
+        for (point, fault) in &run.hits {
+            *self.hits.entry((*point, *fault)).or_default() += 1;
+        }
         if !run.findings.is_empty() {
             self.findings.push(format!("{plan}: {}", run.findings.join("; ")));
         }
@@ -42,27 +68,51 @@ pub fn sweep(scenario: &Scenario, what: What, when: When) -> Swept {
     swept
 }
 
-/// Two faults at every pair of calls of a scenario, each `step`th of them from `first` on.
+/// A second fault at every call after the first one, each `step`th of them.
 #[must_use]
-pub fn pairs(scenario: &Scenario, one: (What, When), two: (What, When), first: u64, step: u64) -> Swept {
+pub fn second(scenario: &Scenario, first: Fault, (what, when): (What, When), step: u64) -> Swept {
+    let mut swept = Swept::default();
+    let mut at = first.at + 1;
+    while at < CALLS {
+        let plan = Plan {
+            scenario: scenario.clone(),
+            faults: vec![first, Fault { at, when, what }],
+            seed: first.at << 32 | at,
+        };
+        let run = play(&plan);
+        swept.add(&plan, &run);
+        if run.struck.len() < 2 {
+            return swept;
+        }
+        at += step.max(1);
+    }
+    swept.findings.push(format!("{}: no end in {CALLS} calls", scenario.name));
+    swept
+}
+
+/// Two faults at every pair of calls of a scenario, of the second each `step`th.
+#[must_use]
+pub fn pairs(scenario: &Scenario, one: (What, When), two: (What, When), step: u64) -> Swept {
     let mut swept = Swept::default();
     for at in 1..CALLS {
-        let mut is_over = false;
-        let mut later = at + 1 + (first + at) % step.max(1);
-        loop {
-            let faults = vec![Fault { at, what: one.0, when: one.1 }, Fault { at: later, what: two.0, when: two.1 }];
-            let plan = Plan { scenario: scenario.clone(), faults, seed: at << 32 | later };
-            let run = play(&plan);
-            swept.add(&plan, &run);
-            is_over |= run.struck.is_empty();
-            if run.struck.len() < 2 {
-                break;
-            }
-            later += step.max(1);
-        }
+        let first = Fault { at, what: one.0, when: one.1 };
+        let more = second(scenario, first, two, step);
+        let is_over = more.runs == 1
+            && play(&Plan { scenario: scenario.clone(), faults: vec![first], seed: at }).struck.is_empty();
+        swept.join(more);
         if is_over {
             return swept;
         }
     }
+    swept.findings.push(format!("{}: no end in {CALLS} calls", scenario.name));
     swept
+}
+
+/// The number of the first call of this name (`TopUp`) where nothing goes wrong.
+#[must_use]
+pub fn call_of(scenario: &Scenario, name: &str) -> Option<u64> {
+    let plan = Plan { scenario: scenario.clone(), faults: Vec::new(), seed: 0 };
+    let run = play_with(&plan, Mistake::None, true);
+    let line = run.lines.iter().find(|line| line.split(' ').nth(2) == Some(name))?;
+    line.split(' ').nth(1)?.parse().ok()
 }

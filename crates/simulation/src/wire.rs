@@ -8,9 +8,10 @@ use snap_core::{Service, Timestamp};
 use tokio::time::Instant;
 
 use crate::mistake::Mistake;
+use crate::op::{Heard, Op};
 use crate::plan::When;
 use crate::provider::{Order, Said, refusal};
-use crate::world::{Port, Struck, World, millis};
+use crate::world::{Struck, World, millis};
 
 /// As configured.
 pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
@@ -60,7 +61,7 @@ impl Wire for Line {
 impl Line {
     async fn grant(&self) -> (Reply, Option<Timestamp>) {
         let started = Instant::now();
-        let call = self.world.call(Port::Provider, "token").await;
+        let call = self.world.call(Op::Token).await;
         let struck = self.world.strike(call, When::Before).await;
         if struck.dies_in_flight {
             self.world.die().await;
@@ -87,9 +88,12 @@ impl Line {
 
     async fn transact(&self, order: Order) -> Reply {
         let (started, service) = (Instant::now(), order.service);
-        let call = self.world.call(Port::Provider, name(service)).await;
+        let call = self.world.call(Op::of_service(service)).await;
         let struck = self.world.strike(call, When::Before).await;
         let there = self.way_there(service, struck);
+        if !matches!(there, There::Arrives(_)) || service == Service::TopUp {
+            self.world.state().heard = Heard::Unclear;
+        }
         let number = {
             let mut state = self.world.state();
             let now = state.now();
@@ -155,6 +159,11 @@ impl Line {
 
     async fn way_back(&self, call: crate::world::Call, service: Service, said: Said, started: Instant) -> Reply {
         let struck = self.world.strike(call, When::After).await;
+        {
+            let mut state = self.world.state();
+            let whole = struck.error.is_none() && started.elapsed() + struck.delay + WAY < REQUEST_TIMEOUT;
+            state.heard = if whole { state.heard.then(service, &said) } else { Heard::Unclear };
+        }
         tokio::time::sleep(struck.delay.min(REQUEST_TIMEOUT) + WAY).await;
         if started.elapsed() >= REQUEST_TIMEOUT {
             return silent(Silence::Timeout, started);
@@ -186,15 +195,6 @@ impl Line {
         tokio::time::sleep_until(started + REQUEST_TIMEOUT).await;
         self.world.alive().await;
         silent(Silence::Timeout, started)
-    }
-}
-
-const fn name(service: Service) -> &'static str {
-    match service {
-        Service::AccessToken => "token",
-        Service::AccountInquiry => "inquiry",
-        Service::TopUp => "top-up",
-        Service::TopUpStatus | Service::TransferStatus => "status",
     }
 }
 

@@ -3,26 +3,26 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use testbed::matrix::{Fault as Column, Point};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::mistake::Mistake;
+use crate::op::{Heard, Op};
 use crate::plan::{Fault, Plan, What, When};
 use crate::provider::Ledger;
 use crate::queues::Queues;
+use crate::scenario::Wrong;
 use crate::trace::Trace;
 
 /// 2026-11-22T10:00:00+07:00, in Unix milliseconds.
 const START: i64 = 1_795_316_400_000;
 
-/// Which port a call is of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Port {
-    Store,
-    Provider,
-    Broker,
-}
+/// For how long a full disk stays full.
+const FULL_FOR: Duration = Duration::from_secs(20);
+/// For how long a broker that went down is away.
+const DOWN_FOR: Duration = Duration::from_secs(10);
 
 /// The world of one run; clones are the same.
 #[derive(Clone, Debug)]
@@ -33,6 +33,8 @@ struct Shared {
     state: Mutex<State>,
     /// Told at a crash.
     gone: Notify,
+    /// Told when something has changed at the broker.
+    at_broker: Notify,
 }
 
 #[derive(Debug)]
@@ -55,6 +57,18 @@ pub(crate) struct State {
     stop: CancellationToken,
     /// There is no room on the disk until then, in true time.
     pub(crate) full_until: Option<i64>,
+    /// The store's next command fails.
+    pub(crate) disk_fails: Option<When>,
+    /// The broker is away until then, in true time.
+    broker_back: Option<i64>,
+    /// The scenario is of one message: a fault has hit that one.
+    is_one_job: bool,
+    /// It is no job, and ends as a dead letter.
+    is_dead: bool,
+    /// What was last heard of it.
+    pub(crate) heard: Heard,
+    /// Cells of the fault matrix.
+    pub(crate) hits: Vec<(Point, Column)>,
     pub(crate) ledger: Ledger,
     pub(crate) queues: Queues,
     pub(crate) trace: Trace,
@@ -67,7 +81,7 @@ pub(crate) struct State {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Call {
     pub(crate) number: u64,
-    port: Port,
+    op: Op,
 }
 
 /// What is left for the port to do with a fault.
@@ -95,13 +109,19 @@ impl World {
             crashed: false,
             stop: CancellationToken::new(),
             full_until: None,
+            disk_fails: None,
+            broker_back: None,
+            is_one_job: plan.scenario.messages.len() == 1,
+            is_dead: plan.scenario.messages[0].wrong == Wrong::Malformed,
+            heard: Heard::Nothing,
+            hits: Vec::new(),
             ledger: Ledger::default(),
             queues: Queues::of(&plan.scenario, START),
             trace: Trace::new(told),
             mistake,
             may_be_late: !plan.sets_the_clock(),
         };
-        Self(Arc::new(Shared { state: Mutex::new(state), gone: Notify::new() }))
+        Self(Arc::new(Shared { state: Mutex::new(state), gone: Notify::new(), at_broker: Notify::new() }))
     }
 
     /// Nothing panics while it holds the state but a test that has failed already.
@@ -136,14 +156,14 @@ impl World {
     }
 
     /// Begins a call: nothing begins after a crash.
-    pub(crate) async fn call(&self, port: Port, what: &str) -> Call {
+    pub(crate) async fn call(&self, op: Op) -> Call {
         self.alive().await;
         let mut state = self.state();
         state.calls += 1;
         let number = state.calls;
         let now = state.now();
-        state.trace.note(format_args!("{now} {number} {port:?} {what}"));
-        Call { number, port }
+        state.trace.note(format_args!("{now} {number} {op:?}"));
+        Call { number, op }
     }
 
     /// Resolves at once, or never where the process is gone.
@@ -156,32 +176,60 @@ impl World {
     /// Lets the plan strike on one side of a call.
     pub(crate) async fn strike(&self, call: Call, when: When) -> Struck {
         let mut struck = Struck::default();
-        while let Some(fault) = self.take(call.number, when) {
+        while let Some(fault) = self.take(call, when) {
             match fault.what {
                 What::Crash => self.die().await,
-                What::CrashInFlight if call.port == Port::Provider && when == When::Before => {
+                What::CrashInFlight if call.op.is_of_provider() && when == When::Before => {
                     struck.dies_in_flight = true;
                 }
                 What::CrashInFlight => self.die().await,
                 What::Error(kind) => struck.error = Some(kind),
-                What::Delay(by) if call.port == Port::Provider => struck.delay = by,
+                What::Delay(by) if call.op.is_of_provider() => struck.delay = by,
                 What::Delay(by) => tokio::time::sleep(by).await,
                 // Every timer that is due meanwhile fires together.
                 What::Freeze(by) => tokio::time::advance(by).await,
                 What::Stop => self.state().stop.cancel(),
                 What::ClockSet(by) => self.state().off += by,
+                What::DiskFull => self.state().disk_fills(),
+                What::DiskFails => self.state().disk_fails = Some(when),
+                What::Again => {
+                    let mut state = self.state();
+                    let now = state.now();
+                    state.queues.again(now);
+                    drop(state);
+                    self.0.at_broker.notify_waiters();
+                }
+                What::BrokerDown => {
+                    let mut state = self.state();
+                    state.broker_back = Some(state.now() + millis(DOWN_FOR));
+                    state.queues.connection_lost();
+                    state.queues.generation += 1;
+                    drop(state);
+                    self.0.at_broker.notify_waiters();
+                }
             }
         }
         self.alive().await;
         struck
     }
 
-    fn take(&self, call: u64, when: When) -> Option<Fault> {
+    /// Waits until something has changed at the broker.
+    pub(crate) async fn at_broker(&self) {
+        self.0.at_broker.notified().await;
+    }
+
+    fn take(&self, call: Call, when: When) -> Option<Fault> {
         let mut state = self.state();
-        let place = state.faults.iter().position(|fault| (fault.at, fault.when) == (call, when))?;
+        let place = state.faults.iter().position(|fault| (fault.at, fault.when) == (call.number, when))?;
         let fault = state.faults.remove(place);
         state.trace.note(format_args!("   !! {fault}"));
         state.struck.push(fault);
+        if state.is_one_job
+            && let Some(column) = call.op.column(fault.what, when)
+            && let Some(point) = call.op.point(when, fault.what, state.heard, state.is_dead)
+        {
+            state.hits.push((point, column));
+        }
         Some(fault)
     }
 
@@ -199,9 +247,18 @@ impl State {
         self.base + self.born.map_or(0, |born| millis(born.elapsed()))
     }
 
-    /// Faults that are still to come.
-    pub(crate) fn faults_left(&self) -> usize {
-        self.faults.len()
+    /// From now on there is no room, for a while.
+    pub(crate) fn disk_fills(&mut self) {
+        self.full_until = Some(self.now() + millis(FULL_FOR));
+    }
+
+    /// Whether there is no room; that there is some again is told once.
+    pub(crate) fn disk_is_full(&self) -> bool {
+        self.full_until.is_some_and(|until| self.now() < until)
+    }
+
+    pub(crate) fn broker_is_down(&self) -> bool {
+        self.broker_back.is_some_and(|back| self.now() < back)
     }
 
     /// A duration between the two.

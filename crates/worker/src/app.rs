@@ -17,6 +17,7 @@ use crate::amqp::{Broker, Link, Rabbit, Supervisor};
 use crate::clock::Clock;
 use crate::config::{AmqpConfig, AmqpSection, Config, ConfigError};
 use crate::drive::Driver;
+use crate::full::until_written;
 use crate::http::{Degraded, Probe, Readiness};
 use crate::intake::Intake;
 use crate::lane::{Gate, Lane, LaneParts};
@@ -65,7 +66,13 @@ pub enum AppError {
 /// # Errors
 /// [`AppError`]; nothing is lost by any of them.
 pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), AppError> {
-    App::start(config).await?.until(shutdown).await
+    let app = tokio::select! {
+        biased;
+        started = App::start(config) => started?,
+        // What had begun is ended like anything that dies while it starts.
+        () = shutdown.cancelled() => return Ok(()),
+    };
+    app.until(shutdown).await
 }
 
 /// A running service.
@@ -123,8 +130,6 @@ impl App {
             published: Arc::new(Notify::new()),
         });
         let listener = listen(config).await?;
-        recover(&driver, &lanes, &restored).await?;
-
         let longest = config.providers.values().map(|provider| provider.request_timeout).max().unwrap_or_default();
         let app = Self {
             driver,
@@ -138,7 +143,9 @@ impl App {
             stop_serving: CancellationToken::new(),
             drain_limit: longest.saturating_add(RECORD_LIMIT),
         };
+        // Before the recovery: where that waits for room, somebody has to be able to see why.
         app.serve(listener, &lanes, broker.is_some());
+        recover(&app.driver, &lanes, &restored).await?;
         app.start_lanes(&lanes, &restored).await?;
         let forgetting = Forgetting { store: app.driver.store.clone(), clock, retention: config.store.retention };
         app.own(forgetting.run(app.driver.shutdown.clone(), app.driver.fatal.clone()));
@@ -372,19 +379,19 @@ pub fn config_providers(
 async fn recover(driver: &Driver, lanes: &Lanes, restored: &Restored) -> Result<(), AppError> {
     let now = driver.clock.now();
     let (clock, mark) = (driver.clock, restored.mark().cloned());
-    let report = driver
-        .store
-        .recover(RecoverScope::InFlight, now, |job: &StoredJob| {
-            if !matches!(job.job.state, engine::State::Sending { .. }) {
-                return None;
-            }
-            // A job whose provider was taken out of the configuration waits as it is: nothing is known of its rules.
-            let policy = &lanes.get(&job.request.provider)?.policy;
-            let stands = mark.as_ref().map_or_else(|| job.job.clone(), |mark| as_it_may_stand(job, mark));
-            let next = apply(&stands, policy, &Event::Restarted, now, clock.jitter()).ok()?;
-            Some(Notes::of_event(job, next, &Event::Restarted, now, &clock))
-        })
-        .await?;
+    let suppose = |job: &StoredJob| {
+        if !matches!(job.job.state, engine::State::Sending { .. }) {
+            return None;
+        }
+        // A job whose provider was taken out of the configuration waits as it is: nothing is known of its rules.
+        let policy = &lanes.get(&job.request.provider)?.policy;
+        let stands = mark.as_ref().map_or_else(|| job.job.clone(), |mark| as_it_may_stand(job, mark));
+        let next = apply(&stands, policy, &Event::Restarted, now, clock.jitter()).ok()?;
+        Some(Notes::of_event(job, next, &Event::Restarted, now, &clock))
+    };
+    // Without room nothing begins: to end here would be to begin again, and again.
+    let store = &driver.store;
+    let report = until_written(store, || store.recover(RecoverScope::InFlight, now, &suppose)).await?;
     for total in driver.store.open_totals().await? {
         if !lanes.contains_key(&total.provider) {
             warn!(

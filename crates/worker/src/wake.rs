@@ -43,7 +43,9 @@ impl Wake {
         let mut kept = Kept::default();
         let stored = self.driver.store.lane(&self.lane.name).await?;
         if let Some(LanePause { cause: PauseCause::Fault(_), .. }) = stored.pause {
-            kept.version = self.driver.store.resume_lane(&self.lane.name, Resume::Probe, None).await?.version;
+            let store = &self.driver.store;
+            let resumed = until_written(store, || store.resume_lane(&self.lane.name, Resume::Probe, None)).await?;
+            kept.version = resumed.version;
         }
         self.look(&mut kept).await?;
         Ok(kept)
