@@ -101,9 +101,8 @@ async fn a_lock_that_is_held_too_long_is_told_to_the_callers_and_a_command_hears
 #[tokio::test(flavor = "multi_thread")]
 async fn m12_a_writer_that_panicked_has_failed_the_store() {
     let fixture = Fixture::new();
-    let mut health = fixture.store.subscribe();
     let panics = fixture.store.write(Room::Reserved, (), |_, ()| -> Result<(), Rejected> { panic!("a defect") });
     panics.await.unwrap_err();
-    health.wait_for(|health| matches!(health, Health::Failed { .. })).await.unwrap();
+    fixture.store.health_when(|health| matches!(health, Health::Failed { .. })).await;
     fixture.store.accept(vec![new_job("ref-1")]).await.unwrap_err();
 }
