@@ -158,19 +158,18 @@ impl Sweep {
                     Scene::Close => line.contains(&file),
                 };
                 if is_of_it {
-                    moments.insert((name.to_owned(), *count));
+                    // A start makes a few calls more or less.
+                    moments.extend((count.saturating_sub(4).max(1)..=*count).map(|when| (name.to_owned(), when)));
                 }
             }
         }
         moments.into_iter().collect()
     }
 
-    /// The moments to break: all of them in the long form, otherwise a few by chance.
+    /// The moments to break, by chance: a few, in the long form most of them.
     fn chosen(&mut self, mut moments: Vec<Moment>) -> Vec<Moment> {
-        if long() {
-            return moments;
-        }
-        (0..MOMENTS.min(moments.len())).map(|_| moments.swap_remove(self.dice.below(moments.len()))).collect()
+        let wanted = if long() { 60 } else { MOMENTS };
+        (0..wanted.min(moments.len())).map(|_| moments.swap_remove(self.dice.below(moments.len()))).collect()
     }
 
     /// Every moment of every scene, among these calls.
@@ -230,7 +229,7 @@ impl Sweep {
         let trace = self.trace();
         self.stage.worker.kill();
         if hit {
-            let whole = &trace[..the_fault(&trace, scene)];
+            let whole = &trace[..the_fault(&trace, self.fault)];
             let recording = Recording::read(whole, &self.dir, store::is_not_kept).unwrap();
             let witness = Witness::of(&recording, &job.reference);
             let mut points = scene.points(&witness);
@@ -297,12 +296,15 @@ impl Sweep {
 }
 
 /// Where in a trace the fault is: the end, where it ended the process.
-fn the_fault(trace: &str, scene: Scene) -> usize {
-    let marks = ["(INJECTED)", "--- stopped by SIGSTOP", "--- SIGTERM"];
-    // Each thread has its n-th call: the first is what is looked at. The stop that closes is no fault.
-    let at = |mark: &&str| if scene == Scene::Close { trace.rfind(*mark) } else { trace.find(*mark) };
-    let line = |at: usize| trace[..at].rfind('\n').map_or(0, |line| line + 1);
-    marks.iter().find_map(at).map_or(trace.len(), line)
+fn the_fault(trace: &str, fault: Fault) -> usize {
+    let at = match fault {
+        Fault::DiskFull | Fault::IoError => trace.find("(INJECTED)"),
+        Fault::Zombie => trace.find("--- stopped by SIGSTOP"),
+        // Each thread has its n-th call, and a scene may close by one: the last is what is looked at.
+        Fault::Stop => trace.rfind("--- SIGTERM"),
+        _ => None,
+    };
+    at.map_or(trace.len(), |at| trace[..at].rfind('\n').map_or(0, |line| line + 1))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -91,7 +91,7 @@ async fn an_outcome_carries_what_the_contract_promises() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_topology_has_the_contracts_arguments() {
-    use lapin::options::{ExchangeDeclareOptions, QueueDeclareOptions};
+    use lapin::options::ExchangeDeclareOptions;
     let mut stage = Stage::prepare("topology").await;
     stage.start();
     let (_connection, channel) = crate::harness::amqp::open(&stage.broker.url()).await.unwrap();
@@ -104,22 +104,7 @@ async fn the_topology_has_the_contracts_arguments() {
         let options = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
         channel.exchange_declare(name(suffix).into(), kind, options, FieldTable::default()).await.unwrap();
     }
-    let text = |value: &str| AMQPValue::LongString(value.into());
-    let quorum = [("x-queue-type", text("quorum"))];
-    let jobs = [
-        ("x-queue-type", text("quorum")),
-        ("x-dead-letter-exchange", text(&name(".dlx"))),
-        ("x-dead-letter-strategy", text("at-least-once")),
-        ("x-overflow", text("reject-publish")),
-        ("x-delivery-limit", AMQPValue::LongInt(50)),
-    ];
-    for (suffix, arguments) in [(".jobs", &jobs[..]), (".dead", &quorum[..]), (".outcomes", &quorum[..])] {
-        let mut table = FieldTable::default();
-        for (key, value) in arguments {
-            table.insert((*key).into(), value.clone());
-        }
-        channel.queue_declare(name(suffix).into(), QueueDeclareOptions::durable(), table).await.unwrap();
-    }
+    crate::harness::amqp::provide_queues(&stage.broker.url(), namespace).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

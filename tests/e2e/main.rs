@@ -9,6 +9,7 @@
 
 mod harness;
 
+mod blows;
 mod broker_lost;
 mod check;
 mod commands;
@@ -36,3 +37,4 @@ mod secrecy;
 mod startup;
 mod stopping;
 mod store_full;
+mod storms;

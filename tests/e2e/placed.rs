@@ -41,12 +41,7 @@ impl Placed {
         stage.sim.fault("refused", 38, Script::Answer(Case::new(400, 1)), None, None);
         stage.start();
         stage.broker.settle_new_queues().await;
-        stage.worker.ask_json(&["provider", "pause", "midtrans", "--reason", "held", "--yes"]);
-        eventually(LIMIT, "the lane stands", async || {
-            let stands = http::total(&stage.worker.metrics(), "topup_lane_paused", &["provider=\"midtrans\""]);
-            (stands >= 1.0).then_some(())
-        })
-        .await;
+        stage.pause("midtrans").await;
         let mut placed = Self { stage, line, gate, held: Vec::new(), jobs: Vec::new() };
         placed.at_the_provider().await;
         placed.at_the_broker().await;
@@ -144,7 +139,7 @@ impl Placed {
         self.held.drain(..).for_each(Held::go_on);
         eventually(LIMIT, "the worker is ready", async || self.stage.worker.readyz().filter(|page| page.status == 200))
             .await;
-        self.stage.worker.ask_json(&["provider", "resume", "midtrans", "--reason", "goes on", "--yes"]);
+        self.stage.resume("midtrans");
         self.stage.settled(LIMIT).await;
         let verdict = self.stage.verdict();
         verdict.assert_sound();

@@ -4,6 +4,8 @@ use std::os::unix::process::ExitStatusExt as _;
 use std::time::Duration;
 
 use rustix::process::Signal;
+use snap_sim::Fault;
+use testbed::matrix::{self, Point, Technique};
 
 use crate::harness::worker::PROCESS_LIMIT;
 use crate::harness::{Gate, Hold, Stage, eventually};
@@ -91,4 +93,29 @@ async fn a_second_signal_ends_it_at_once_with_130_and_nothing_is_lost() {
     let verdict = stage.verdict();
     verdict.assert_all_succeeded();
     assert_eq!(verdict.top_ups(&job.reference), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_provider_that_never_answers_holds_a_stop_no_longer_than_a_call_may_take() {
+    let mut stage = Stage::prepare("stopsilent").await;
+    stage.sim.behave(|behaviour| behaviour.hang = Duration::from_secs(60));
+    stage.sim.fault("silent", 38, Fault::Timeout, Some(true), Some(1));
+    stage.start();
+    let job = stage.job("silent");
+    stage.publish(std::slice::from_ref(&job)).await;
+    eventually(LIMIT, "the top-up is on the wire", async || {
+        stage.sim.running().reference(&job.reference).iter().any(|known| known.top_ups > 0).then_some(())
+    })
+    .await;
+
+    stage.worker.signal(Signal::TERM);
+    let status = stage.worker.wait_exit(stage.settings.request_timeout + Duration::from_secs(15));
+
+    assert_eq!(status.code(), Some(0), "{status}");
+    matrix::executed(Point::StoppingCut, matrix::Fault::Timeout, Technique::Provider, 1);
+    stage.worker.start();
+    stage.settled(LIMIT).await;
+    let verdict = stage.verdict();
+    verdict.assert_all_succeeded();
+    assert_eq!(verdict.top_ups(&job.reference), 1, "it was asked about");
 }

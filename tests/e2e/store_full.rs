@@ -35,7 +35,7 @@ impl SmallDisk {
     }
 
     /// Fills what is left.
-    fn fill(&self) {
+    pub(crate) fn fill(&self) {
         let mut ballast =
             std::fs::File::options().create(true).append(true).open(self.ballast()).expect("the ballast opens");
         for block in [1 << 20, 4096, 1] {
@@ -44,7 +44,7 @@ impl SmallDisk {
     }
 
     /// Makes room again.
-    fn empty(&self) {
+    pub(crate) fn empty(&self) {
         std::fs::remove_file(self.ballast()).expect("the ballast goes");
     }
 

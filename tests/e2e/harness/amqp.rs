@@ -7,10 +7,10 @@ use std::time::Duration;
 use futures_util::StreamExt as _;
 use lapin::message::Delivery;
 use lapin::options::{
-    BasicAckOptions, BasicConsumeOptions, BasicPublishOptions, BasicQosOptions, ConfirmSelectOptions,
+    BasicAckOptions, BasicConsumeOptions, BasicPublishOptions, BasicQosOptions, ConfirmSelectOptions, QueueBindOptions,
     QueueDeclareOptions,
 };
-use lapin::types::FieldTable;
+use lapin::types::{AMQPValue, FieldTable};
 use lapin::{BasicProperties, Channel, Connection, ConnectionProperties};
 use serde_json::Value;
 use tokio::task::JoinHandle;
@@ -252,6 +252,47 @@ fn event(delivery: &Delivery) -> Event {
         raw: delivery.data.clone(),
         routing_key: delivery.routing_key.to_string(),
         properties: delivery.properties.clone(),
+    }
+}
+
+/// Provides the queues of the contract and what leads into them, as an administrator does; what is there is left alone.
+///
+/// # Panics
+/// One is there with other arguments.
+pub(crate) async fn provide_queues(url: &str, namespace: &str) {
+    let (_connection, channel) = open(url).await.expect("the broker takes connections");
+    let name = |suffix: &str| format!("{namespace}{suffix}");
+    let text = |value: &str| AMQPValue::LongString(value.into());
+    let quorum = [("x-queue-type", text("quorum"))];
+    let jobs = [
+        ("x-queue-type", text("quorum")),
+        ("x-dead-letter-exchange", text(&name(".dlx"))),
+        ("x-dead-letter-strategy", text("at-least-once")),
+        ("x-overflow", text("reject-publish")),
+        ("x-delivery-limit", AMQPValue::LongInt(50)),
+    ];
+    let queues = [
+        (".jobs", &jobs[..], "", "jobs"),
+        (".dead", &quorum[..], ".dlx", ""),
+        (".outcomes", &quorum[..], ".events", "#"),
+    ];
+    for (suffix, arguments, exchange, key) in queues {
+        let mut table = FieldTable::default();
+        for (key, value) in arguments {
+            table.insert((*key).into(), value.clone());
+        }
+        let (queue, exchange) = (name(suffix), name(exchange));
+        let declared = channel.queue_declare(queue.as_str().into(), QueueDeclareOptions::durable(), table).await;
+        declared.expect("RabbitMQ refuses to declare what exists with other arguments");
+        let options = QueueBindOptions::default();
+        let bound = channel.queue_bind(
+            queue.as_str().into(),
+            exchange.as_str().into(),
+            key.into(),
+            options,
+            FieldTable::default(),
+        );
+        bound.await.expect("the queue is bound");
     }
 }
 

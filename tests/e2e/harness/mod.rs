@@ -3,6 +3,7 @@
 //! Nothing here shares code with the worker, except that the simulator is the library the worker can also serve.
 
 pub(crate) mod amqp;
+pub(crate) mod blow;
 pub(crate) mod gate;
 pub(crate) mod job;
 pub(crate) mod sim;

@@ -73,6 +73,21 @@ impl Stage {
         self.worker = WorkerProc::configure(self.dir.path(), &self.settings);
     }
 
+    /// Lets a lane stand, by an operator.
+    pub(crate) async fn pause(&self, provider: &str) {
+        self.worker.ask_json(&["provider", "pause", provider, "--reason", "held", "--yes"]);
+        let of = format!("provider=\"{provider}\"");
+        eventually(Duration::from_secs(60), "the lane stands", async || {
+            (http::total(&self.worker.metrics(), "topup_lane_paused", &[&of]) >= 1.0).then_some(())
+        })
+        .await;
+    }
+
+    /// Lets it go on.
+    pub(crate) fn resume(&self, provider: &str) {
+        self.worker.ask_json(&["provider", "resume", provider, "--reason", "goes on", "--yes"]);
+    }
+
     /// Another worker on the same store, with its config in `dir`; it does not run.
     pub(crate) fn second_worker(&self, dir: &std::path::Path) -> WorkerProc {
         let mut settings = self.settings.clone();

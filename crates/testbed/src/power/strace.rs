@@ -58,7 +58,7 @@ pub(super) fn read(trace: &str, dir: &Path, skips: fn(&str) -> bool) -> Result<R
     let mut failed: Vec<usize> = Vec::new();
     // A line that has no end was being written when strace was killed.
     for line in trace.split_inclusive('\n').filter_map(|line| line.strip_suffix('\n')) {
-        let wrong = |what: &str| format!("{what}: {}", line.get(..line.len().min(200)).unwrap_or_default());
+        let wrong = |what: &str| wrong_with(line)(what.to_owned());
         let (thread, rest) = line.split_once(' ').ok_or_else(|| wrong("no thread"))?;
         let thread: u32 = thread.parse().map_err(|_no_number| wrong("no thread"))?;
         let rest = rest.trim_start();
@@ -83,6 +83,10 @@ pub(super) fn read(trace: &str, dir: &Path, skips: fn(&str) -> bool) -> Result<R
             interests
         };
         let Some(op) = op else { continue };
+        if rest.ends_with("<detached ...>") {
+            // It ended with strace.
+            continue;
+        }
         if let Call::Heard { bytes, .. } = &mut recording.ops[op].call {
             *bytes = quoted(rest).map_err(wrong_with(line))?;
         }
@@ -106,7 +110,9 @@ pub(super) fn read(trace: &str, dir: &Path, skips: fn(&str) -> bool) -> Result<R
 }
 
 fn wrong_with(line: &str) -> impl Fn(String) -> String {
-    move |what| format!("{what}: {}", line.get(..line.len().min(200)).unwrap_or_default())
+    let part = |from: usize, to: usize| line.get(from..to).unwrap_or_default();
+    let (begin, end) = (part(0, line.len().min(200)), part(line.len().saturating_sub(80).max(200), line.len()));
+    move |what| format!("{what}: {begin} … {end}")
 }
 
 /// The bytes of a line, one after the other: what is quoted, which is in hexadecimal.
@@ -287,6 +293,7 @@ mod tests {
             "8  recvfrom(6<socket:[3]>,  <unfinished ...>".to_owned(),
             format!("8  <... recvfrom resumed>\"{}\", 8192, 0, NULL, NULL) = 2", hex("hi")),
             "8  read(7<eventfd>, \"\\x01\", 8) = 1".to_owned(),
+            format!("9  fdatasync(4<{wal}> <detached ...>"),
             format!("8  fdatasync(4<{wal}>) = ?"),
             "8  +++ killed by SIGKILL +++".to_owned(),
         ];
@@ -311,12 +318,13 @@ mod tests {
                 said("6 socket:[3]", "xy"),
                 Call::Heard { from: "6 socket:[3]".to_owned(), bytes: b"hi".to_vec() },
                 Call::Sync { file: wal() },
+                Call::Sync { file: wal() },
             ]
         );
         use Moment::{Began, Ended};
         assert_eq!(read.moments[2..6], [Began(1), Began(2), Ended(1), Ended(2)]);
         assert!(!read.moments.contains(&Began(3)), "it failed");
-        assert_eq!(read.moments.last(), Some(&Began(12)), "it never returned");
+        assert_eq!(read.moments.last(), Some(&Began(13)), "it never returned");
         assert_eq!((read.ops[2].thread, read.ops[3].thread), (8, 7));
     }
 
