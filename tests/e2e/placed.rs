@@ -10,9 +10,10 @@ use rustix::process::Signal;
 use snap_sim::{Case, Fault as Script};
 use testbed::matrix::{Fault, Point, Technique, executed};
 
+use crate::harness::blow::Blow;
 use crate::harness::gate::Held;
 use crate::harness::worker::PROCESS_LIMIT;
-use crate::harness::{Gate, Hold, Job, Stage, amqp, eventually, http};
+use crate::harness::{Dice, Gate, Hold, Job, Stage, Verdict, amqp, eventually, http};
 
 const LIMIT: Duration = Duration::from_secs(120);
 /// Twice, and a little: closing a connection, and what an outcome is waited for.
@@ -22,13 +23,19 @@ const STOP_LIMIT: Duration = Duration::from_secs(45);
 struct Placed {
     stage: Stage,
     line: Line,
+    blow: Blow,
     gate: Gate,
     held: Vec<Held>,
     jobs: Vec<(Point, Job)>,
 }
 
 impl Placed {
-    async fn new(mut stage: Stage) -> Self {
+    async fn new(stage: Stage) -> Self {
+        Self::before(stage, Fault::Kill).await
+    }
+
+    /// For a fault that the worker must be started for.
+    async fn before(mut stage: Stage, fault: Fault) -> Self {
         let broker = stage.broker.url();
         let (user, rest) = broker.split_once('@').expect("the broker has users");
         let (upstream, host) = rest.split_once('/').expect("and virtual hosts");
@@ -39,10 +46,14 @@ impl Placed {
         stage.settings.request_timeout = Duration::from_secs(25);
         stage.sim.fault("lost", 38, Script::Fin, Some(true), Some(2));
         stage.sim.fault("refused", 38, Script::Answer(Case::new(400, 1)), None, None);
-        stage.start();
+        let mut blow = Blow::prepare(&mut stage, fault);
+        stage.worker.start();
         stage.broker.settle_new_queues().await;
         stage.pause("midtrans").await;
-        let mut placed = Self { stage, line, gate, held: Vec::new(), jobs: Vec::new() };
+        stage.worker.signal(Signal::TERM);
+        stage.worker.wait_exit(PROCESS_LIMIT);
+        blow.start(&mut stage);
+        let mut placed = Self { stage, line, blow, gate, held: Vec::new(), jobs: Vec::new() };
         placed.at_the_provider().await;
         placed.at_the_broker().await;
         placed
@@ -135,13 +146,17 @@ impl Placed {
     }
 
     /// Everything is well again: each job ends as it must, and the one whose acknowledgement was lost came again.
-    async fn ends_well(mut self) {
+    async fn ends_well(self) {
+        self.ends(|verdict| verdict).await;
+    }
+
+    async fn ends(mut self, judged: fn(Verdict) -> Verdict) {
         self.held.drain(..).for_each(Held::go_on);
         eventually(LIMIT, "the worker is ready", async || self.stage.worker.readyz().filter(|page| page.status == 200))
             .await;
         self.stage.resume("midtrans");
         self.stage.settled(LIMIT).await;
-        let verdict = self.stage.verdict();
+        let verdict = judged(self.stage.verdict());
         verdict.assert_sound();
         for (point, job) in &self.jobs {
             let (state, credits) = if *point == Point::Dead { ("dead", 0) } else { ("succeeded", 1) };
@@ -169,7 +184,61 @@ async fn killed_with_jobs_at_every_point_that_can_be_held() {
     placed.lose_the_line().await;
     placed.stage.worker.start();
     placed.comes_again().await;
+    // The start asked about what was on the wire before it took what came again.
+    executed(Point::Recovering, Fault::Duplicate, Technique::Proxy, 1);
     placed.ends_well().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn m1_when_the_power_goes_with_jobs_at_every_point_all_of_them_go_on() {
+    let mut placed = Placed::before(Stage::prepare("placedpower").await, Fault::PowerLoss).await;
+    placed.blow.power_goes(&mut placed.stage, &mut Dice::new("placedpower"));
+    placed.hit(Fault::PowerLoss, Technique::PowerLoss);
+    placed.lose_the_line().await;
+    placed.stage.worker.start();
+    placed.comes_again().await;
+    placed.ends_well().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn m12_writes_fail_with_jobs_at_every_point_and_the_next_worker_goes_on() {
+    let mut placed = Placed::before(Stage::prepare("placederror").await, Fault::IoError).await;
+    Blow::fail_writes(&placed.stage);
+    // The answers come, and cannot be recorded.
+    placed.held.drain(..).for_each(Held::go_on);
+    let status = placed.stage.worker.wait_exit(PROCESS_LIMIT);
+    assert!(!status.success(), "{status}");
+    placed.hit(Fault::IoError, Technique::Disk);
+    placed.lose_the_line().await;
+    placed.stage.worker.start();
+    placed.comes_again().await;
+    placed.ends_well().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn m12_the_disk_is_full_with_jobs_at_every_point_and_all_of_them_go_on() {
+    let mut placed = Placed::before(Stage::prepare("placedfull").await, Fault::DiskFull).await;
+    placed.blow.disk().fill();
+    // The answers come; nothing new is sent, and what is heard again of the broker waits for room.
+    placed.held.drain(..).for_each(Held::go_on);
+    placed.line.stall(false);
+    eventually(LIMIT, "the worker says that the store is full", async || {
+        placed.stage.worker.readyz().filter(|page| page.status == 503 && page.body.contains("full"))
+    })
+    .await;
+    assert_eq!(placed.stage.worker.exited(), None, "a full disk is no reason to end");
+    placed.hit(Fault::DiskFull, Technique::Disk);
+    placed.blow.disk().empty();
+    placed.ends_well().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_clock_jumps_with_jobs_at_every_point_and_all_of_them_go_on() {
+    let placed = Placed::before(Stage::prepare("placedclock").await, Fault::ClockJump).await;
+    Blow::jump(&placed.stage).await;
+    placed.hit(Fault::ClockJump, Technique::Clock);
+    placed.line.stall(false);
+    placed.ends(Verdict::of_a_wrong_clock).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

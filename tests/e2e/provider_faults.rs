@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use snap_sim::{Case, Fault, Latest};
+use testbed::matrix::{self, Point, Technique};
 
 use crate::harness::verdict::text;
 use crate::harness::{Job, Stage, Verdict, eventually};
@@ -183,8 +184,50 @@ async fn play(provider: &'static str, status_service: u8, rows: Vec<Row>) {
     let mut wrong: Vec<String> =
         rows.iter().zip(&jobs).filter_map(|(row, job)| differs(row, job, &stage, &verdict)).collect();
     wrong.sort();
+    count(&stage, status_service);
     assert!(wrong.is_empty(), "{} of {} ended otherwise:\n{}", wrong.len(), rows.len(), wrong.join("\n"));
     verdict.assert_sound();
+}
+
+/// Which faults were met, by the provider's own count.
+fn count(stage: &Stage, status_service: u8) {
+    for report in stage.sim.running().rules() {
+        let point = match report.rule.service {
+            Some(37) => Point::InquirySent,
+            Some(38) => Point::TopUpSent,
+            Some(service) if service == status_service => Point::StatusSent,
+            _ => continue,
+        };
+        if let Some(fault) = letter(report.rule.fault) {
+            matrix::executed(point, fault, Technique::Provider, report.fired);
+        }
+    }
+}
+
+/// The fault of the matrix; `None`: an answer that is no fault.
+fn letter(fault: Fault) -> Option<matrix::Fault> {
+    Some(match fault {
+        Fault::Timeout | Fault::DripHeaders | Fault::DripBody => matrix::Fault::Timeout,
+        Fault::Rst | Fault::Fin | Fault::BadGateway => matrix::Fault::Reset,
+        Fault::NotHttp
+        | Fault::EndlessHeaders
+        | Fault::EndlessBody
+        | Fault::HugeBody
+        | Fault::TruncatedBody
+        | Fault::GarbageJson
+        | Fault::EmptyBody
+        | Fault::MissingCode
+        | Fault::UnknownCode => matrix::Fault::Garbage,
+        Fault::RateLimited | Fault::RateLimitedNoHint => matrix::Fault::TooMany,
+        Fault::Answer(case) => match case.http() {
+            401 => matrix::Fault::Unauthorized,
+            409 => matrix::Fault::Conflict,
+            429 => matrix::Fault::TooMany,
+            500.. => matrix::Fault::Reset,
+            _ => return None,
+        },
+        _ => return None,
+    })
 }
 
 /// What is wrong with how this row ended.

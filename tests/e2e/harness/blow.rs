@@ -84,20 +84,12 @@ impl Blow {
                 stage.worker.start();
             }
             Fault::PowerLoss => {
-                stage.worker.kill();
-                let dir = canonical(stage);
-                let trace = fs::read_to_string(dir.join("trace")).expect("the trace is read");
-                let recording = Recording::read(&trace, &dir, store::is_not_kept).expect("the trace is understood");
-                let mut disk = Disk::new(&recording, &self.before, BTreeSet::new(), Names::ByDirectory);
-                disk.play_to(usize::MAX);
-                store::put_back(&dir, &disk.image(dice));
+                self.power_goes(stage, dice);
                 stage.worker.start();
             }
             Fault::DiskFull => self.fill(stage).await,
             Fault::IoError => {
-                let pid = i32::try_from(stage.worker.pid()).ok().and_then(Pid::from_raw);
-                let none = Rlimit { current: Some(16 * 1024), maximum: Some(16 * 1024) };
-                prlimit(pid, Resource::Fsize, none).expect("the size of files is limited");
+                Self::fail_writes(stage);
                 // Something must be written for it to fail.
                 stage.worker.ask(&["provider", "pause", "midtrans", "--reason", "a write", "--yes"]);
                 let job = stage.job("written");
@@ -108,11 +100,7 @@ impl Blow {
                 stage.worker.ask(&["provider", "resume", "midtrans", "--reason", "a write", "--yes"]);
             }
             Fault::ClockJump => {
-                for jump in [format!("+{JUMP}\n"), format!("-{JUMP}\n"), "+0\n".to_owned()] {
-                    fs::write(stage.worker.dir().join("clock"), jump).expect("the clock is written");
-                    // Every task that looks at the clock looks once.
-                    tokio::time::sleep(Duration::from_millis(1200)).await;
-                }
+                Self::jump(stage).await;
             }
             Fault::Zombie => {
                 stage.worker.signal(Signal::STOP);
@@ -136,8 +124,40 @@ impl Blow {
         }
     }
 
+    /// The worker is dead, and its store what the disk has kept.
+    pub(crate) fn power_goes(&self, stage: &mut Stage, dice: &mut Dice) {
+        stage.worker.kill();
+        let dir = canonical(stage);
+        let trace = fs::read_to_string(dir.join("trace")).expect("the trace is read");
+        let recording = Recording::read(&trace, &dir, store::is_not_kept).expect("the trace is understood");
+        let mut disk = Disk::new(&recording, &self.before, BTreeSet::new(), Names::ByDirectory);
+        disk.play_to(usize::MAX);
+        store::put_back(&dir, &disk.image(dice));
+    }
+
+    /// From now on every longer write is an error.
+    pub(crate) fn fail_writes(stage: &Stage) {
+        let pid = i32::try_from(stage.worker.pid()).ok().and_then(Pid::from_raw);
+        let none = Rlimit { current: Some(16 * 1024), maximum: Some(16 * 1024) };
+        prlimit(pid, Resource::Fsize, none).expect("the size of files is limited");
+    }
+
+    /// The clock jumps forward, back, and is right again.
+    pub(crate) async fn jump(stage: &Stage) {
+        for jump in [format!("+{JUMP}\n"), format!("-{JUMP}\n"), "+0\n".to_owned()] {
+            fs::write(stage.worker.dir().join("clock"), jump).expect("the clock is written");
+            // Every task that looks at the clock looks once.
+            tokio::time::sleep(Duration::from_millis(1200)).await;
+        }
+    }
+
+    /// The disk that the store lies on.
+    pub(crate) fn disk(&self) -> &SmallDisk {
+        self.disk.as_ref().expect("the store is on a small disk")
+    }
+
     async fn fill(&self, stage: &mut Stage) {
-        let disk = self.disk.as_ref().expect("the store is on a small disk");
+        let disk = self.disk();
         disk.fill();
         let bulk = serde_json::json!({ "bulk": "b".repeat(3_000) });
         let jobs: Vec<Job> =
