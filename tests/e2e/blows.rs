@@ -13,7 +13,7 @@ use testbed::matrix::{Fault, Point, executed};
 
 use crate::harness::blow::Blow;
 use crate::harness::verdict::text;
-use crate::harness::{Dice, Job, Stage, amqp, eventually};
+use crate::harness::{Dice, Job, Stage, amqp, eventually, long};
 
 const LIMIT: Duration = Duration::from_secs(120);
 const ACT: [&str; 3] = ["--reason", "INC-9", "--yes"];
@@ -204,34 +204,44 @@ async fn with_a_dead_letter_in_hand(fault: Fault) {
     each_once(&stage, fault, std::slice::from_ref(&job), 2).await;
 }
 
-macro_rules! struck {
-    ($($test:ident: $story:ident, $fault:ident;)*) => {$(
-        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-        async fn $test() {
-            $story(Fault::$fault).await;
-        }
-    )*};
+/// Every fault in the long form, otherwise three by chance.
+fn some_of(name: &str, mut faults: Vec<Fault>) -> Vec<Fault> {
+    let mut dice = Dice::new(name);
+    while !long() && faults.len() > 3 {
+        faults.swap_remove(dice.below(faults.len()));
+    }
+    eprintln!("{name}: {faults:?}");
+    faults
 }
 
-struck! {
-    m8_killed_in_a_replay_each_is_let_go_once: in_a_replay, Kill;
-    m8_told_to_stop_in_a_replay_each_is_let_go_once: in_a_replay, Stop;
-    m8_when_the_power_goes_in_a_replay_each_is_let_go_once: in_a_replay, PowerLoss;
-    m8_with_a_full_disk_in_a_replay_each_is_let_go_once: in_a_replay, DiskFull;
-    m8_with_a_write_that_fails_in_a_replay_each_is_let_go_once: in_a_replay, IoError;
-    m8_when_the_clock_jumps_in_a_replay_each_is_let_go_once: in_a_replay, ClockJump;
-    m8_held_in_a_replay_each_is_let_go_once: in_a_replay, Zombie;
-    m8_delivered_again_in_a_replay_each_is_let_go_once: in_a_replay, Duplicate;
-    m12_killed_after_a_restore_it_asks_first: after_a_restore, Kill;
-    m12_told_to_stop_after_a_restore_it_asks_first: after_a_restore, Stop;
-    m12_when_the_power_goes_after_a_restore_it_asks_first: after_a_restore, PowerLoss;
-    m12_with_a_full_disk_after_a_restore_it_asks_first: after_a_restore, DiskFull;
-    m12_with_a_write_that_fails_after_a_restore_it_asks_first: after_a_restore, IoError;
-    m12_when_the_clock_jumps_after_a_restore_it_asks_first: after_a_restore, ClockJump;
-    m12_held_after_a_restore_it_asks_first: after_a_restore, Zombie;
-    m12_delivered_again_after_a_restore_it_asks_first: after_a_restore, Duplicate;
-    killed_with_a_dead_letter_in_hand_nothing_is_replayed_by_reading: with_a_dead_letter_in_hand, Kill;
-    told_to_stop_with_a_dead_letter_in_hand_nothing_is_replayed_by_reading: with_a_dead_letter_in_hand, Stop;
-    when_the_power_goes_with_a_dead_letter_in_hand_nothing_is_replayed_by_reading: with_a_dead_letter_in_hand, PowerLoss;
-    delivered_again_with_a_dead_letter_in_hand_nothing_is_replayed_by_reading: with_a_dead_letter_in_hand, Duplicate;
+const ALL: [Fault; 8] = [
+    Fault::Kill,
+    Fault::Stop,
+    Fault::PowerLoss,
+    Fault::DiskFull,
+    Fault::IoError,
+    Fault::ClockJump,
+    Fault::Zombie,
+    Fault::Duplicate,
+];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn m8_whatever_happens_in_a_replay_each_is_let_go_once() {
+    for fault in some_of("inareplay", ALL.to_vec()) {
+        in_a_replay(fault).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn m12_whatever_happens_after_a_restore_it_asks_first() {
+    for fault in some_of("afterarestore", ALL.to_vec()) {
+        after_a_restore(fault).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whatever_happens_with_a_dead_letter_in_hand_nothing_is_replayed_by_reading() {
+    for fault in some_of("inhand", vec![Fault::Kill, Fault::Stop, Fault::PowerLoss, Fault::Duplicate]) {
+        with_a_dead_letter_in_hand(fault).await;
+    }
 }

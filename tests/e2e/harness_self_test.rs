@@ -6,7 +6,7 @@ use lapin::BasicProperties;
 use lapin::options::{ConfirmSelectOptions, QueueDeclareOptions};
 use lapin::types::{AMQPValue, FieldTable};
 
-use crate::harness::{Broker, Gate, Hold, Sim, amqp, eventually};
+use crate::harness::{Broker, Gate, Hold, Sim, Stage, amqp, eventually};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_broker_comes_back_after_kill_9_with_confirmed_messages() {
@@ -89,4 +89,42 @@ async fn post(url: &str, path: &str, body: &str) -> String {
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.unwrap();
     answer
+}
+
+/// Ten jobs that were acknowledged and have not begun; then the worker is dead, and what `is_lost` names is gone.
+async fn after_losing(name: &str, is_lost: fn(&str) -> bool) -> Vec<String> {
+    let limit = Duration::from_secs(60);
+    let mut stage = Stage::prepare(name).await;
+    stage.start();
+    let jobs = stage.jobs("before", 3);
+    stage.publish(&jobs).await;
+    stage.settled(limit).await;
+    stage.pause("finpay").await;
+    let jobs = stage.jobs("acknowledged", 10);
+    stage.publish(&jobs).await;
+    for job in &jobs {
+        eventually(limit, "it is recorded", async || stage.worker.state_of(&job.reference)).await;
+    }
+    // What was not acknowledged would come again.
+    stage.broker_has_no_more(limit).await;
+    stage.worker.kill();
+    for entry in std::fs::read_dir(stage.worker.dir()).unwrap().map(Result::unwrap) {
+        if entry.file_name().to_str().is_some_and(is_lost) {
+            std::fs::remove_file(entry.path()).unwrap();
+        }
+    }
+    stage.worker.start();
+    stage.verdict().findings()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_store_that_is_gone_after_its_acknowledgements_is_found() {
+    let findings = after_losing("storegone", |name| name.starts_with("worker.db")).await;
+    assert_eq!(findings.iter().filter(|finding| finding.contains("is lost")).count(), 13, "{findings:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_wal_that_is_gone_after_its_acknowledgements_is_found() {
+    let findings = after_losing("walgone", |name| name.starts_with("worker.db-")).await;
+    assert!(findings.iter().filter(|finding| finding.contains("is lost")).count() >= 10, "{findings:?}");
 }

@@ -78,7 +78,7 @@ impl Storm {
         self.stage.producer.publish_all(&untold).await;
     }
 
-    async fn is_over(self) {
+    async fn passes(self) {
         self.stage.settled(LIMIT).await;
         self.stage.verdict().assert_all_succeeded();
         eprintln!("{} jobs, each credited once: {:?}", self.jobs.len(), self.done);
@@ -179,7 +179,7 @@ async fn m1_lines_that_break_in_every_way_lose_nothing_and_pay_nothing_twice() {
             storm.stage.worker.wait_ready();
         }
     }
-    storm.is_over().await;
+    storm.passes().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -224,7 +224,7 @@ async fn broker_storm(name: &str, mut acts: [&'static str; 3]) {
         }
     }
     storm.publish_again().await;
-    storm.is_over().await;
+    storm.passes().await;
 }
 
 /// The broker dies; told to stop meanwhile the worker ends in order; one that is started finds no broker.
@@ -308,7 +308,7 @@ async fn m12_a_small_disk_that_fills_up_again_and_again_under_load_loses_nothing
         }
         storm.ready().await;
     }
-    storm.is_over().await;
+    storm.passes().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -343,5 +343,5 @@ async fn m10_of_two_workers_started_at_one_time_one_recovers_and_works() {
         executed(Point::Recovering, Fault::Zombie, Technique::TwoWorkers, u64::from(open > 0));
         *storm.done.entry("two starts").or_default() += 1;
     }
-    storm.is_over().await;
+    storm.passes().await;
 }

@@ -115,8 +115,7 @@ impl Blow {
                 let known = duplicates(stage);
                 stage.producer.publish_all(&self.again).await;
                 eventually(LIMIT, "they are known", async || {
-                    let all = u32::try_from(self.again.len()).expect("a few jobs");
-                    (duplicates(stage) - known >= f64::from(all)).then_some(())
+                    (duplicates(stage) >= known + self.again.len()).then_some(())
                 })
                 .await;
             }
@@ -186,8 +185,10 @@ impl Blow {
     }
 }
 
-fn duplicates(stage: &Stage) -> f64 {
-    http::total(&stage.worker.metrics(), "topup_deliveries_total", &["result=\"duplicate\""])
+fn duplicates(stage: &Stage) -> usize {
+    let page = stage.worker.metrics();
+    let count = http::total(&page, "topup_deliveries_total", &["result=\"duplicate\""]);
+    format!("{count:.0}").parse().expect("a count is a whole number")
 }
 
 fn canonical(stage: &Stage) -> PathBuf {

@@ -127,6 +127,17 @@ impl Stage {
         &self.published
     }
 
+    /// Waits until every job message was acknowledged.
+    pub(crate) async fn broker_has_no_more(&self, limit: Duration) {
+        let queue = format!("{}.jobs", self.settings.namespace);
+        eventually(limit, "every delivery is acknowledged", async || {
+            let told = self.broker.ctl(&["list_queues", "--no-table-headers", "name", "messages"]);
+            let left = told.lines().find_map(|line| line.strip_prefix(queue.as_str()))?;
+            (left.trim() == "0").then_some(())
+        })
+        .await;
+    }
+
     /// Waits until each published job has ended and told so, or stands in front of a person.
     pub(crate) async fn settled(&self, limit: Duration) {
         let started = std::time::Instant::now();

@@ -58,7 +58,8 @@ impl Verdict {
         self
     }
 
-    fn findings(&self) -> Findings {
+    /// What is wrong, one sentence each.
+    pub(crate) fn findings(&self) -> Vec<String> {
         let mut findings = Findings::new();
         self.money(&mut findings);
         self.requests(&mut findings);

@@ -212,3 +212,84 @@ pub(crate) fn may_be(point: Point, state: Option<&str>) -> bool {
         _ => true,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use testbed::power::Op;
+
+    use super::*;
+
+    fn said(to: &str, bytes: &[u8]) -> Call {
+        Call::Said { to: format!("{to} socket:[1]"), bytes: bytes.to_vec() }
+    }
+
+    fn heard(from: &str, bytes: &[u8]) -> Call {
+        Call::Heard { from: format!("{from} socket:[1]"), bytes: bytes.to_vec() }
+    }
+
+    fn page(bytes: &[u8]) -> Call {
+        Call::Write { file: "worker.db-wal".to_owned(), offset: 0, bytes: bytes.to_vec() }
+    }
+
+    fn sync() -> Call {
+        Call::Sync { file: "worker.db-wal".to_owned() }
+    }
+
+    /// The way of a job that succeeds: each call, where the job is when it begins, and where when it has ended.
+    fn way() -> Vec<(Call, Option<Point>, Option<Point>)> {
+        use Point::{
+            Confirmed, Delivered, Ended, Inquired, InquiryAnswered, InquirySent, Intended, Intending, Published,
+            Recorded, Recording, TopUpAnswered, TopUpSent, Waiting,
+        };
+        let at = Some;
+        vec![
+            (heard("5", b"... r-1 ..."), None, at(Delivered)),
+            (page(b"r-1 ready"), at(Delivered), at(Recording)),
+            (sync(), at(Recording), at(Recorded)),
+            (said("5", &[1, 0, 1, 0, 0, 0, 13, 0, 60, 0, 80, 0]), at(Recorded), at(Waiting)),
+            (said("7", b"POST /v1.0/emoney/account-inquiry HTTP/1.1 r-1"), at(Waiting), at(InquirySent)),
+            (heard("7", b"HTTP/1.1 200 OK"), at(InquirySent), at(InquiryAnswered)),
+            (page(b"r-1 sending"), at(Inquired), at(Intending)),
+            (sync(), at(Intending), at(Intended)),
+            (said("7", b"POST /v1.0/emoney/topup HTTP/1.1 r-1"), at(Intended), at(TopUpSent)),
+            (heard("7", b"HTTP/1.1 200 OK"), at(TopUpSent), at(TopUpAnswered)),
+            (page(b"r-1 topup.succeeded"), at(TopUpAnswered), at(TopUpAnswered)),
+            (sync(), at(TopUpAnswered), at(Ended)),
+            (said("6", b"topup.succeeded r-1"), at(Ended), at(Published)),
+            (heard("6", &[1, 0, 1, 0, 0, 0, 13, 0, 60, 0, 80, 0]), at(Published), at(Confirmed)),
+            (page(b""), at(Confirmed), at(Confirmed)),
+            (sync(), at(Confirmed), None),
+        ]
+    }
+
+    fn after(calls: &[Call], last_ended: bool) -> Option<Point> {
+        let mut moments: Vec<Moment> = (0..calls.len()).flat_map(|op| [Moment::Began(op), Moment::Ended(op)]).collect();
+        if !last_ended {
+            moments.pop();
+        }
+        let ops = calls.iter().map(|call| Op { thread: 1, call: call.clone() }).collect();
+        Witness::of(&Recording { ops, moments }, "r-1").points().first().copied()
+    }
+
+    #[test]
+    fn each_call_of_a_jobs_way_moves_it_on_when_it_has_ended() {
+        let calls: Vec<Call> = way().into_iter().map(|(call, ..)| call).collect();
+        for (count, (call, begun, ended)) in way().into_iter().enumerate() {
+            assert_eq!(after(&calls[..=count], false), begun, "{call:?} began");
+            assert_eq!(after(&calls[..=count], true), ended, "{call:?} ended");
+        }
+    }
+
+    #[test]
+    fn what_another_job_does_moves_nothing() {
+        let others = [heard("5", b"... r-2 ..."), page(b"r-2 ready"), sync(), said("6", b"topup.succeeded r-2")];
+        assert_eq!(after(&others, true), None);
+    }
+
+    #[test]
+    fn a_state_that_contradicts_the_witness_is_seen() {
+        assert!(may_be(Point::TopUpSent, Some("sending")) && !may_be(Point::TopUpSent, Some("ready")));
+        assert!(may_be(Point::Delivered, None) && !may_be(Point::Delivered, Some("ready")));
+        assert!(may_be(Point::Ended, Some("succeeded")) && !may_be(Point::Ended, Some("sending")));
+    }
+}
