@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use snap_sim::Fault;
+use testbed::matrix::{self, Point, Technique, executed};
 
 use crate::harness::{Gate, Hold, Job, Stage, eventually, http};
 
@@ -40,6 +41,7 @@ async fn killed_while(name: &str, path: &str, hold: Hold, fate: Fate, top_up_los
     held.reached().await;
 
     stage.worker.kill();
+    executed(point(path, hold), matrix::Fault::Kill, Technique::Proxy, 1);
     match fate {
         Fate::Vanishes => held.vanish(),
         Fate::GoesOn => held.go_on(),
@@ -51,6 +53,20 @@ async fn killed_while(name: &str, path: &str, hold: Hold, fate: Fate, top_up_los
     verdict.assert_all_succeeded();
     assert_eq!(verdict.credits(&job.reference), 1);
     (stage, job)
+}
+
+/// Where a job is whose request is held.
+fn point(path: &str, hold: Hold) -> Point {
+    match (path, hold) {
+        ("/account-inquiry", Hold::BeforeTheProvider) => Point::InquirySent,
+        ("/account-inquiry", Hold::BeforeTheAnswer) => Point::InquiryAnswered,
+        ("/topup", Hold::BeforeTheProvider) => Point::TopUpSent,
+        ("/topup", Hold::BeforeTheAnswer) => Point::TopUpAnswered,
+        ("/topup-status", Hold::BeforeTheProvider) => Point::StatusSent,
+        ("/topup-status", Hold::BeforeTheAnswer) => Point::StatusAnswered,
+        // It waits for its token.
+        _ => Point::Waiting,
+    }
 }
 
 macro_rules! killed {
@@ -139,6 +155,7 @@ async fn killed_after_the_finish_and_before_the_publish_the_outcome_is_told_afte
     assert!(stage.outcomes.about(&job.reference).is_empty());
 
     stage.worker.kill();
+    executed(Point::Ended, matrix::Fault::Kill, Technique::Broker, 1);
     stage.broker.boot();
     stage.worker.start();
 
