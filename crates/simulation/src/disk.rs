@@ -42,10 +42,13 @@ impl Between for Disk {
                 Some(1) => return Err(StoreError::Busy),
                 Some(_) => return Err(StoreError::Failed("the disk failed, and nothing is there".to_owned())),
             }
+            if std::mem::take(&mut state.copy_wanted) {
+                keep(&self.store, "copy");
+            }
             // Nothing is awaited from here to `after`.
             state.committing = Some(call);
             if state.mistake == Mistake::SyncIsALie {
-                keep(&self.store);
+                keep(&self.store, "kept");
             }
             Ok(())
         })
@@ -68,25 +71,38 @@ impl Between for Disk {
     }
 }
 
-fn kept(store: &Path, file: &str) -> (PathBuf, PathBuf) {
-    let name = |suffix: &str| PathBuf::from(format!("{}{suffix}", store.display()));
-    (name(file), name(&format!("{file}.kept")))
+fn kept(store: &Path, file: &str, name: &str) -> (PathBuf, PathBuf) {
+    let path = |suffix: &str| PathBuf::from(format!("{}{suffix}", store.display()));
+    (path(file), path(&format!("{file}.{name}")))
 }
 
-/// Keeps the store as it is before the next commit.
-fn keep(store: &Path) {
+/// Keeps the store as it is.
+fn keep(store: &Path, name: &str) {
     for file in FILES {
-        let (from, to) = kept(store, file);
+        let (from, to) = kept(store, file, name);
         copy(&from, &to);
     }
 }
 
-/// Puts it back: the last commit was never synced.
-pub(crate) fn put_back(store: &Path) {
+/// Puts it back as it was before the last commit, which was never synced.
+pub(crate) fn forget_last_commit(store: &Path) {
     for file in FILES {
-        let (to, from) = kept(store, file);
+        let (to, from) = kept(store, file, "kept");
         copy(&from, &to);
     }
+}
+
+/// Puts the copy back, without what stands beside the store and tells how far it had come; whether there was one.
+pub(crate) fn restore(store: &Path) -> bool {
+    let (_, copied) = kept(store, "", "copy");
+    if !copied.exists() {
+        return false;
+    }
+    for file in ["", "-wal"] {
+        let (to, from) = kept(store, file, "copy");
+        copy(&from, &to);
+    }
+    true
 }
 
 fn copy(from: &Path, to: &Path) {

@@ -130,10 +130,16 @@ fn told(message: &Message, world: &State, seen: &Seen, findings: &mut Vec<String
     }
     let state = seen.state(reference);
     let kinds: Vec<_> = ends.iter().map(|(kind, _)| *kind).collect();
+    let kinds: &[&str] = if world.restored && kinds.windows(2).all(|two| two[0] == two[1]) {
+        // What was told before the restore is told again, as another event, and not otherwise.
+        &kinds[..kinds.len().min(1)]
+    } else {
+        &kinds
+    };
     let is_right = match state {
         "succeeded" => kinds == ["topup.succeeded"],
         "rejected" => kinds == ["topup.rejected"],
-        "dead" => kinds.is_empty() && is_told_dead,
+        "dead" => is_told_dead && (kinds.is_empty() || world.restored),
         _ => true,
     };
     if !is_right {
@@ -164,7 +170,8 @@ fn requests(world: &State, seen: &Seen, findings: &mut Vec<String>) {
         if !numbers.insert(&left.external_id) {
             findings.push(format!("the number {} was used twice", left.external_id));
         }
-        if left.service == Service::TopUp {
+        // A store that was put back does not know what was done after the copy: it asks first, and is judged by the credits.
+        if left.service == Service::TopUp && !world.restored {
             intent(left, seen, findings);
         }
     }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use clap::Parser;
-use simulation::{Mistake, Plan, Run, Swept, play, play_with};
+use simulation::{Mistake, Plan, Run, Scenario, Swept, play, play_with};
 
 /// Plays the whole worker, on a time of its own, against plans of faults: each seed is one plan, and one run.
 ///
@@ -25,6 +25,9 @@ struct Arguments {
     /// Plays this seed alone, and tells every call.
     #[arg(long, value_name = "SEED")]
     play: Option<u64>,
+    /// Plays this scenario alone, without faults, and tells every call.
+    #[arg(long, value_name = "NAME")]
+    scenario: Option<String>,
     /// Plans at a time.
     #[arg(long, default_value_t = 2)]
     threads: usize,
@@ -42,19 +45,26 @@ struct Sum {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    if let Some(name) = &arguments.scenario {
+        let Some(scenario) = Scenario::named(name) else {
+            let names: Vec<_> = Scenario::all().into_iter().map(|scenario| scenario.name).collect();
+            tell(format_args!("no scenario is called {name}\nhint: {}", names.join(", ")));
+            return ExitCode::FAILURE;
+        };
+        return one(&Plan { scenario, faults: Vec::new(), seed: arguments.seed.unwrap_or(0) });
+    }
     match arguments.play {
-        Some(seed) => one(seed),
+        Some(seed) => one(&Plan::of_seed(seed)),
         None => many(&arguments),
     }
 }
 
-fn one(seed: u64) -> ExitCode {
-    let plan = Plan::of_seed(seed);
+fn one(plan: &Plan) -> ExitCode {
     tell(format_args!("{plan}"));
     for message in &plan.scenario.messages {
         tell(format_args!("  {message:?}"));
     }
-    let run = play_with(&plan, Mistake::None, true);
+    let run = play_with(plan, Mistake::None, true);
     for line in &run.lines {
         tell(format_args!("{line}"));
     }

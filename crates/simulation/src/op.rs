@@ -23,6 +23,9 @@ pub(crate) enum Op {
     Mark,
     Recover,
     Claim,
+    /// A replay plan is written, or a step of one.
+    Plan,
+    Step,
     /// Another command of the store.
     Write,
 }
@@ -72,7 +75,7 @@ pub(crate) const fn column_of_error(kind: u8, when: When) -> Option<Column> {
         (When::Before, 5) => Column::TooMany,
         (When::Before, 7) | (When::After, 8) => Column::Conflict,
         (When::After, _) => Column::Garbage,
-        (When::Before, _) => return None,
+        (When::Before | When::Within, _) => return None,
     })
 }
 
@@ -85,6 +88,8 @@ impl Op {
             ("record::Prepared", Self::Record),
             ("Vec<outbox::types::OutcomeId>", Self::Mark),
             ("claim::Change", Self::Recover),
+            ("replay_acts::Part", Self::Plan),
+            ("replay_steps::", Self::Step),
             ("(alloc::string::String, snap_core::timestamp::Timestamp, i64)", Self::Claim),
         ];
         kinds.iter().find(|(part, _)| name.contains(part)).map_or(Self::Write, |(_, op)| *op)
@@ -110,8 +115,10 @@ impl Op {
     /// The point of the one job's way that is hit by what happens here; `None`: none that can be named.
     pub(crate) fn point(self, when: When, what: What, heard: Heard, is_dead: bool) -> Option<Point> {
         let before = when == When::Before;
-        // What kills a request's sender before it began has hit what comes before the request.
-        let begun = !before || !matches!(what, What::Crash | What::Stop);
+        // What is not about the request itself has hit what comes before it, as long as it has not left.
+        let is_of_request = matches!(what, What::Error(_) | What::Delay(_) | What::CrashInFlight);
+        let begun = !before || is_of_request;
+        let under_way = when == When::Within || before && is_of_request;
         Some(match self {
             Self::Deliver => Point::Delivered,
             Self::Accept | Self::Refuse if before => Point::Delivered,
@@ -120,23 +127,33 @@ impl Op {
             Self::Ack if before => Point::Recorded,
             Self::Ack => Point::Acknowledged,
             Self::Recover => Point::Recovering,
+            Self::Plan if !before => Point::Replaying,
+            Self::Step if before => Point::Replaying,
             Self::Token if heard == Heard::Nothing => Point::Waiting,
             Self::Inquiry if !begun => Point::Waiting,
-            Self::Inquiry if before => Point::InquirySent,
+            Self::Inquiry if under_way => Point::InquirySent,
             Self::Inquiry => Point::InquiryAnswered,
             Self::TopUp if !begun => Point::Intended,
-            Self::TopUp if before => Point::TopUpSent,
+            Self::TopUp if under_way => Point::TopUpSent,
             Self::TopUp => Point::TopUpAnswered,
-            Self::Status if begun && before => Point::StatusSent,
+            Self::Status if under_way => Point::StatusSent,
             Self::Status if begun => Point::StatusAnswered,
             Self::Record => return Self::at_record(before, heard),
+            Self::Publish if before && matches!(what, What::Error(kind) if kind % 4 == 1) => Point::Returned,
             Self::Publish if is_dead && before => Point::Dead,
             Self::Publish if is_dead => Point::DeadPublished,
             Self::Publish if before => Point::Ended,
             Self::Publish => Point::Published,
             Self::Mark if is_dead && before => Point::DeadPublished,
             Self::Mark if before => Point::Confirmed,
-            Self::Mark | Self::Token | Self::Status | Self::Claim | Self::Connect | Self::Write => return None,
+            Self::Mark
+            | Self::Token
+            | Self::Status
+            | Self::Claim
+            | Self::Connect
+            | Self::Plan
+            | Self::Step
+            | Self::Write => return None,
         })
     }
 
@@ -156,7 +173,7 @@ impl Op {
     /// The column of the matrix that this is in.
     pub(crate) fn column(self, what: What, when: When) -> Option<Column> {
         Some(match what {
-            What::Crash | What::CrashInFlight => Column::Kill,
+            What::Crash | What::CrashInFlight | What::Restore => Column::Kill,
             What::Stop => Column::Stop,
             What::Freeze(_) => Column::Zombie,
             What::ClockSet(_) => Column::ClockJump,
@@ -167,7 +184,7 @@ impl Op {
             What::Delay(_) if self.is_of_provider() => Column::Timeout,
             What::Error(_) if self.is_of_broker() => Column::BrokerDown,
             What::Error(kind) if self.is_of_provider() && self != Self::Token => return column_of_error(kind, when),
-            What::Error(_) | What::Delay(_) => return None,
+            What::Error(_) | What::Delay(_) | What::Copy => return None,
         })
     }
 }

@@ -34,6 +34,8 @@ pub struct Fault {
 pub enum When {
     /// Nothing has happened yet.
     Before,
+    /// A request has left, and has not arrived; at other calls nothing happens.
+    Within,
     /// It has happened, and nobody has been told.
     After,
 }
@@ -63,6 +65,11 @@ pub enum What {
     Again,
     /// The broker goes down, for a while.
     BrokerDown,
+    /// Somebody copies the store, as it is on the disk.
+    Copy,
+    /// The process is gone, and so is the disk: the copy is put back, where there is one, and producers send once more
+    /// whatever they ever sent.
+    Restore,
 }
 
 impl Plan {
@@ -72,7 +79,13 @@ impl Plan {
         let mut dice = Dice::seeded(seed);
         let scenario = Scenario::random(&mut dice);
         let calls = 14 * scenario.messages.len() + 8;
-        let faults = (0..=dice.below(5)).map(|_| Fault::random(&mut dice, calls)).collect();
+        let mut faults: Vec<_> = (0..=dice.below(5)).map(|_| Fault::random(&mut dice, calls)).collect();
+        if dice.below(6) == 0 {
+            let at = 3 + dice.below(calls) as u64;
+            let restored = at + 1 + dice.below(calls) as u64;
+            faults.push(Fault { at, when: When::Before, what: What::Copy });
+            faults.push(Fault { at: restored, when: When::After, what: What::Restore });
+        }
         Self { scenario, faults, seed }
     }
 
@@ -81,7 +94,8 @@ impl Plan {
     /// after a doubt.
     #[must_use]
     pub fn ends_well(&self) -> bool {
-        let is_no_excuse = |fault: &Fault| !matches!(fault.what, What::ClockSet(_) | What::Error(7 | 16 | 25));
+        let is_no_excuse =
+            |fault: &Fault| !matches!(fault.what, What::ClockSet(_) | What::Restore | What::Error(7 | 16 | 25));
         self.faults.len() <= 2 && self.faults.iter().all(is_no_excuse)
     }
 
@@ -95,7 +109,7 @@ impl Plan {
 impl Fault {
     fn random(dice: &mut Dice, calls: usize) -> Self {
         let at = 1 + dice.below(calls) as u64;
-        let when = if dice.below(2) == 0 { When::Before } else { When::After };
+        let when = [When::Before, When::Before, When::After, When::After, When::Within][dice.below(5)];
         let what = match dice.below(20) {
             0..=4 => What::Crash,
             5 => What::CrashInFlight,
@@ -129,7 +143,11 @@ impl fmt::Display for Plan {
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let when = if self.when == When::Before { "before" } else { "after" };
+        let when = match self.when {
+            When::Before => "before",
+            When::Within => "within",
+            When::After => "after",
+        };
         write!(f, "{:?} {when} call {}", self.what, self.at)
     }
 }

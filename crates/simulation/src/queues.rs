@@ -32,7 +32,8 @@ pub(crate) struct Queues {
     /// With the time at which a producer sends it, in Unix milliseconds; in that order.
     ready: VecDeque<(i64, Sent)>,
     delivered: VecDeque<(u64, Sent)>,
-    first: Option<Sent>,
+    /// Whatever producers sent, once each.
+    known: Vec<Sent>,
     /// The last delivery's tag on this channel.
     tag: u64,
     /// Connections so far: what is of an older one is nothing to this.
@@ -56,13 +57,18 @@ impl Queues {
                 queues.ready.push_back((at, Sent { body: message.body(), properties, redelivered: false }));
             }
         }
-        queues.first = queues.ready.front().map(|(_, sent)| sent.clone());
+        queues.known = queues.ready.iter().map(|(_, sent)| sent.clone()).collect();
         queues
     }
 
     /// A producer sends the first message once more.
     pub(crate) fn again(&mut self, now: i64) {
-        self.ready.extend(self.first.clone().map(|sent| (now, sent)));
+        self.ready.extend(self.known.first().cloned().map(|sent| (now, sent)));
+    }
+
+    /// Producers send everything once more.
+    pub(crate) fn all_again(&mut self, now: i64) {
+        self.ready.extend(self.known.iter().cloned().map(|sent| (now, sent)));
     }
 
     pub(crate) fn is_empty(&self) -> bool {

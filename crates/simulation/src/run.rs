@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use outbox::{JobFilter, OpenOptions, Store};
+use outbox::{DeadLetterFilter, JobFilter, OpenOptions, PlanState, Store, StoreError};
 use snap_client::SnapClient;
 use testbed::matrix::{Fault as Column, Point};
 use tokio_util::sync::CancellationToken;
@@ -19,7 +19,9 @@ use crate::broker::Brokerage;
 use crate::disk::{self, Disk};
 use crate::judge::{Seen, judge};
 use crate::mistake::Mistake;
+use crate::operator;
 use crate::plan::{Fault, Plan};
+use crate::scenario::Outage;
 use crate::source::Played;
 use crate::wire::{Line, QUIET_PERIOD, REQUEST_TIMEOUT};
 use crate::world::World;
@@ -30,8 +32,10 @@ const PROVIDERS: [&str; 2] = ["finpay", "midtrans"];
 const RESTART: Duration = Duration::from_millis(500);
 /// How often somebody looks whether everything rests.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
-/// A process that does not come to rest within this has hung: doubt is given up after twenty minutes.
+/// A process that does not come to rest within this has hung: doubt is given up after five minutes.
 const PATIENCE: Duration = Duration::from_secs(7200);
+/// What died is replayed so often at most.
+const REPLAYS: u32 = 3;
 /// No plan has so many faults that end a process.
 const LIVES: u32 = 40;
 
@@ -97,7 +101,12 @@ pub fn play_with(plan: &Plan, mistake: Mistake, told: bool) -> Run {
         });
         drop(runtime);
         match ended {
-            Ended::Crashed if mistake == Mistake::SyncIsALie => disk::put_back(&config.store.path),
+            Ended::Crashed if mistake == Mistake::SyncIsALie => disk::forget_last_commit(&config.store.path),
+            Ended::Crashed if std::mem::take(&mut world.state().restore_wanted) => {
+                if disk::restore(&config.store.path) {
+                    world.state().was_restored();
+                }
+            }
             Ended::Crashed | Ended::Stopped | Ended::Fatal(AppError::Fatal | AppError::Store(_)) => {}
             Ended::Fatal(error) => {
                 findings.push(format!("the process does not start: {error}"));
@@ -159,7 +168,7 @@ async fn live(world: &World, config: &Config) -> Ended {
             Ok(()) => Ended::Stopped,
             Err(error) => Ended::Fatal(error),
         },
-        ended = rest(world, &store) => ended,
+        ended = rest(world, config, &store) => ended,
         () = keep_house(world, &store) => Ended::Crashed,
     }
 }
@@ -183,7 +192,7 @@ async fn keep_house(world: &World, store: &Store) {
 }
 
 /// Waits for rest, and looks around then.
-async fn rest(world: &World, store: &Store) -> Ended {
+async fn rest(world: &World, config: &Config, store: &Store) -> Ended {
     let began = tokio::time::Instant::now();
     loop {
         tokio::time::sleep(LOOK_EVERY).await;
@@ -199,6 +208,11 @@ async fn rest(world: &World, store: &Store) -> Ended {
             Err(_failed) => continue,
         };
         if quiet && open.is_empty() {
+            match act(world, config, store).await {
+                Ok(false) => {}
+                // What is done now has to come to rest as well; what failed is tried again.
+                Ok(true) | Err(_) => continue,
+            }
             return match Seen::of(store).await {
                 Ok(seen) => Ended::AtRest(Box::new(seen)),
                 Err(error) => Ended::Hung(format!("what is stored cannot be read: {error}")),
@@ -212,8 +226,30 @@ async fn rest(world: &World, store: &Store) -> Ended {
     }
 }
 
+/// What an operator does where everything rests; whether there was something to do.
+async fn act(world: &World, config: &Config, store: &Store) -> Result<bool, StoreError> {
+    let clock = Clock::of(&Played);
+    if store.reconcile().await?.is_some() {
+        operator::end_the_asking(store, clock.now()).await?;
+        world.state().is_asking = false;
+        return Ok(true);
+    }
+    if world.state().replays == REPLAYS {
+        return Ok(false);
+    }
+    if world.state().outage() != Outage::None {
+        // Nobody replays before the provider is back.
+        return Ok(!store.dead_letters(DeadLetterFilter::default(), None, 1).await?.items.is_empty());
+    }
+    let plan = operator::replay(store, config, clock.now()).await?;
+    let mut state = world.state();
+    state.replays += u32::from(plan.is_some());
+    state.replaying = plan.is_some();
+    Ok(plan.is_some())
+}
+
 /// What has not come to rest in the store, in words.
-async fn open(store: &Store) -> Result<Vec<String>, outbox::StoreError> {
+async fn open(store: &Store) -> Result<Vec<String>, StoreError> {
     let is_end = |state: &str| matches!(state, "succeeded" | "rejected" | "dead" | "discarded");
     let totals = store.totals(JobFilter::default()).await?;
     let mut open: Vec<_> =
@@ -221,6 +257,10 @@ async fn open(store: &Store) -> Result<Vec<String>, outbox::StoreError> {
     let pending = store.outbox_backlog().await?.pending;
     if pending > 0 {
         open.push(format!("{pending} events"));
+    }
+    let plans = store.open_plans().await?.into_iter().filter(|plan| plan.state == PlanState::Running).count();
+    if plans > 0 {
+        open.push(format!("{plans} plans"));
     }
     Ok(open)
 }
@@ -277,7 +317,7 @@ attempts = 8
 first_after = "2s"
 interval_max = "15s"
 quiet_period = "{quiet}s"
-give_up_after = "20m"
+give_up_after = "5m"
 uniqueness_window = "6h"
 "#,
             request = REQUEST_TIMEOUT.as_secs(),

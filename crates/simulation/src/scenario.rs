@@ -82,6 +82,19 @@ pub struct Scenario {
     pub name: String,
     /// In this order.
     pub messages: Vec<Message>,
+    /// What the provider suffers from at first, for longer than doubt is asked about.
+    pub outage: Outage,
+}
+
+/// What a provider suffers from: top-ups end in doubt, and nobody can ask.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outage {
+    /// Nothing.
+    None,
+    /// Top-ups arrive, and their answers do not.
+    AnswersLost,
+    /// Top-ups do not arrive.
+    RequestsLost,
 }
 
 impl Message {
@@ -116,7 +129,7 @@ impl Message {
 
 impl Scenario {
     fn of(name: &str, messages: Vec<Message>) -> Self {
-        Self { name: name.to_owned(), messages }
+        Self { name: name.to_owned(), messages, outage: Outage::None }
     }
 
     /// One job of each kind, by each provider; a message that comes twice, one whose key is taken, one that is no job.
@@ -141,6 +154,11 @@ impl Scenario {
                 Message::new("SIM-3", Customer::Good, "finpay"),
             ],
         ));
+        for (name, outage) in [("answers-lost", Outage::AnswersLost), ("requests-lost", Outage::RequestsLost)] {
+            all.push(Self { outage, ..Self::of(name, vec![job()]) });
+        }
+        let two = vec![job(), Message::new("SIM-2", Customer::Good, "finpay")];
+        all.push(Self { outage: Outage::AnswersLost, ..Self::of("two-answers-lost", two) });
         all
     }
 
@@ -167,6 +185,7 @@ impl Scenario {
             }
             messages.push(message);
         }
-        Self::of("random", messages)
+        let outage = [Outage::AnswersLost, Outage::RequestsLost].get(dice.below(24)).copied().unwrap_or(Outage::None);
+        Self { outage, ..Self::of("random", messages) }
     }
 }

@@ -55,12 +55,19 @@ impl Swept {
 /// One fault at every call of a scenario.
 #[must_use]
 pub fn sweep(scenario: &Scenario, what: What, when: When) -> Swept {
+    sweep_from(scenario, 1, what, when)
+}
+
+/// One fault at every call of a scenario from this one on.
+#[must_use]
+pub fn sweep_from(scenario: &Scenario, first: u64, what: What, when: When) -> Swept {
     let mut swept = Swept::default();
-    for at in 1..CALLS {
+    for at in first..CALLS {
         let plan = Plan { scenario: scenario.clone(), faults: vec![Fault { at, when, what }], seed: at };
         let run = play(&plan);
         swept.add(&plan, &run);
-        if run.struck.is_empty() {
+        // What was struck may not be: there are calls at which a fault means nothing.
+        if run.calls < at {
             return swept;
         }
     }
@@ -81,7 +88,7 @@ pub fn second(scenario: &Scenario, first: Fault, (what, when): (What, When), ste
         };
         let run = play(&plan);
         swept.add(&plan, &run);
-        if run.struck.len() < 2 {
+        if run.calls < at {
             return swept;
         }
         at += step.max(1);
@@ -96,9 +103,9 @@ pub fn pairs(scenario: &Scenario, one: (What, When), two: (What, When), step: u6
     let mut swept = Swept::default();
     for at in 1..CALLS {
         let first = Fault { at, what: one.0, when: one.1 };
+        let plan = Plan { scenario: scenario.clone(), faults: vec![first], seed: at };
+        let is_over = play(&plan).calls < at;
         let more = second(scenario, first, two, step);
-        let is_over = more.runs == 1
-            && play(&Plan { scenario: scenario.clone(), faults: vec![first], seed: at }).struck.is_empty();
         swept.join(more);
         if is_over {
             return swept;

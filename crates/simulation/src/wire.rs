@@ -11,6 +11,7 @@ use crate::mistake::Mistake;
 use crate::op::{Heard, Op};
 use crate::plan::When;
 use crate::provider::{Order, Said, refusal};
+use crate::scenario::Outage;
 use crate::world::{Struck, World, millis};
 
 /// As configured.
@@ -110,6 +111,8 @@ impl Line {
         if struck.dies_in_flight {
             self.world.die().await;
         }
+        // What may go wrong meanwhile is not about the request.
+        self.world.strike(call, When::Within).await;
         let said = match there {
             There::Stopped(said) => said,
             There::Lost(None) => {
@@ -141,6 +144,12 @@ impl Line {
         };
         if struck.dies_in_flight {
             return There::Lost(Some(lateness(&mut state)));
+        }
+        match (state.outage(), service) {
+            (Outage::None, _) | (_, Service::AccountInquiry) => {}
+            (Outage::AnswersLost, Service::TopUp) => return There::Lost(Some(WAY)),
+            (Outage::RequestsLost, Service::TopUp) => return There::Lost(None),
+            _ => return There::Stopped((200, json!("<html>we are working on it</html>"))),
         }
         match struck.error.map(|kind| kind % 9) {
             None => There::Arrives(WAY + struck.delay.min(QUIET_PERIOD / 2)),

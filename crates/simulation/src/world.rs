@@ -13,7 +13,7 @@ use crate::op::{Heard, Op};
 use crate::plan::{Fault, Plan, What, When};
 use crate::provider::Ledger;
 use crate::queues::Queues;
-use crate::scenario::Wrong;
+use crate::scenario::{Outage, Wrong};
 use crate::trace::Trace;
 
 /// 2026-11-22T10:00:00+07:00, in Unix milliseconds.
@@ -21,6 +21,8 @@ const START: i64 = 1_795_316_400_000;
 
 /// For how long a full disk stays full.
 const FULL_FOR: Duration = Duration::from_secs(20);
+/// For how long a provider's outage lasts: longer than doubt is asked about.
+const OUTAGE: Duration = Duration::from_secs(480);
 /// For how long a broker that went down is away.
 const DOWN_FOR: Duration = Duration::from_secs(10);
 
@@ -61,15 +63,28 @@ pub(crate) struct State {
     pub(crate) disk_fails: Option<When>,
     /// The broker is away until then, in true time.
     broker_back: Option<i64>,
+    /// The store is to be copied before its next command.
+    pub(crate) copy_wanted: bool,
+    /// The copy is to be put back before the next life.
+    pub(crate) restore_wanted: bool,
+    /// The store was put back from a copy.
+    pub(crate) restored: bool,
+    /// Until an operator ends the asking.
+    pub(crate) is_asking: bool,
     /// The scenario is of one message: a fault has hit that one.
     is_one_job: bool,
     /// It is no job, and ends as a dead letter.
     is_dead: bool,
     /// What was last heard of it.
     pub(crate) heard: Heard,
+    /// A replay is under way.
+    pub(crate) replaying: bool,
+    /// Replays so far.
+    pub(crate) replays: u32,
     /// Cells of the fault matrix.
     pub(crate) hits: Vec<(Point, Column)>,
     pub(crate) ledger: Ledger,
+    outage: Outage,
     pub(crate) queues: Queues,
     pub(crate) trace: Trace,
     pub(crate) mistake: Mistake,
@@ -111,11 +126,18 @@ impl World {
             full_until: None,
             disk_fails: None,
             broker_back: None,
+            copy_wanted: false,
+            restore_wanted: false,
+            restored: false,
+            is_asking: false,
             is_one_job: plan.scenario.messages.len() == 1,
             is_dead: plan.scenario.messages[0].wrong == Wrong::Malformed,
             heard: Heard::Nothing,
+            replaying: false,
+            replays: 0,
             hits: Vec::new(),
             ledger: Ledger::default(),
+            outage: plan.scenario.outage,
             queues: Queues::of(&plan.scenario, START),
             trace: Trace::new(told),
             mistake,
@@ -179,6 +201,11 @@ impl World {
         while let Some(fault) = self.take(call, when) {
             match fault.what {
                 What::Crash => self.die().await,
+                What::Copy => self.state().copy_wanted = true,
+                What::Restore => {
+                    self.state().restore_wanted = true;
+                    self.die().await;
+                }
                 What::CrashInFlight if call.op.is_of_provider() && when == When::Before => {
                     struck.dies_in_flight = true;
                 }
@@ -224,11 +251,13 @@ impl World {
         let fault = state.faults.remove(place);
         state.trace.note(format_args!("   !! {fault}"));
         state.struck.push(fault);
-        if state.is_one_job
-            && let Some(column) = call.op.column(fault.what, when)
-            && let Some(point) = call.op.point(when, fault.what, state.heard, state.is_dead)
-        {
-            state.hits.push((point, column));
+        if let Some(column) = call.op.column(fault.what, when) {
+            let point = match (state.is_asking, state.is_one_job) {
+                (true, _) => Some(Point::Restored),
+                (false, true) => call.op.point(when, fault.what, state.heard, state.is_dead),
+                (false, false) => state.replaying.then_some(Point::HalfReplayed),
+            };
+            state.hits.extend(point.map(|point| (point, column)));
         }
         Some(fault)
     }
@@ -247,6 +276,13 @@ impl State {
         self.base + self.born.map_or(0, |born| millis(born.elapsed()))
     }
 
+    /// The store was put back from a copy: whatever was ever sent is sent once more by its producers.
+    pub(crate) fn was_restored(&mut self) {
+        (self.restored, self.is_asking) = (true, true);
+        let now = self.now();
+        self.queues.all_again(now);
+    }
+
     /// From now on there is no room, for a while.
     pub(crate) fn disk_fills(&mut self) {
         self.full_until = Some(self.now() + millis(FULL_FOR));
@@ -255,6 +291,11 @@ impl State {
     /// Whether there is no room; that there is some again is told once.
     pub(crate) fn disk_is_full(&self) -> bool {
         self.full_until.is_some_and(|until| self.now() < until)
+    }
+
+    /// What the provider suffers from at this time.
+    pub(crate) fn outage(&self) -> Outage {
+        if self.now() < START + millis(OUTAGE) { self.outage } else { Outage::None }
     }
 
     pub(crate) fn broker_is_down(&self) -> bool {

@@ -1,0 +1,64 @@
+//! The operator: replays what died, once everything rests, and ends the asking after a restore.
+
+use outbox::{DeadLetter, DeadLetterFilter, NewAudit, NewPlan, NewPlanItem, PlanId, PlanTerms, Store, StoreError};
+use serde_json::Value;
+use snap_core::Timestamp;
+use worker::config::Config;
+use worker::replay::{Rules, Verdict, verdict};
+
+/// More than any scenario makes.
+const MANY: usize = 1000;
+/// Between two items of a plan, in microseconds.
+const INTERVAL_US: i64 = 1_500_000;
+
+/// Lets go whatever may be replayed, as one plan; `None`: there is nothing.
+pub(crate) async fn replay(store: &Store, config: &Config, now: Timestamp) -> Result<Option<PlanId>, StoreError> {
+    let rules = Rules::of(config);
+    let mut items = Vec::new();
+    let mut known = Vec::new();
+    for letter in store.dead_letters(DeadLetterFilter::default(), None, MANY).await?.items {
+        let Some(id) = letter.job else { continue };
+        let job = store.job(id).await?;
+        let verdict = verdict(&letter, job.as_ref(), &rules, now);
+        if matches!(verdict, Verdict::AsksFirst | Verdict::Sends) {
+            known.push((letter.reason.as_str().to_owned(), letter.response_code.clone()));
+            items.push(item(letter));
+        }
+    }
+    if items.is_empty() {
+        return Ok(None);
+    }
+    let terms = PlanTerms { interval_us: INTERVAL_US, canary: 0, max_failed_pct: 100, max_amount: None };
+    let (by, reason) = ("sari".to_owned(), "the provider is back".to_owned());
+    let audit = said(now, "dlq_replay", "plan");
+    let plan = NewPlan { by, reason, at: now, terms, known, items, audit };
+    store.make_plan(plan).await.map(Some)
+}
+
+/// Says that the store knows everything again.
+pub(crate) async fn end_the_asking(store: &Store, now: Timestamp) -> Result<(), StoreError> {
+    store.clear_reconcile(said(now, "store_reconciled", "store")).await
+}
+
+fn item(letter: DeadLetter) -> NewPlanItem {
+    NewPlanItem {
+        dead_letter: letter.id,
+        job: letter.job,
+        reference: letter.partner_reference_no.map(|key| key.to_string()),
+        amount: letter.amount,
+        money_state: letter.money_state,
+        expires: false,
+        refused: None,
+    }
+}
+
+fn said(at: Timestamp, action: &str, subject: &str) -> NewAudit {
+    NewAudit {
+        at,
+        by: "sari".to_owned(),
+        action: action.to_owned(),
+        subject: subject.to_owned(),
+        reason: "the provider is back".to_owned(),
+        detail: Value::Null,
+    }
+}
