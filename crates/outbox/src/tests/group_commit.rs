@@ -106,3 +106,35 @@ async fn m12_a_writer_that_panicked_has_failed_the_store() {
     fixture.store.health_when(|health| matches!(health, Health::Failed { .. })).await;
     fixture.store.accept(vec![new_job("ref-1")]).await.unwrap_err();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn again_and_again_the_wal_is_moved_into_the_file_when_it_has_grown() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("s.db");
+    let options = OpenOptions { checkpoint_frames: 64, ..options() };
+    let fixture = Fixture { store: Store::open(&path, t(0), &options).unwrap().store, dir: Arc::new(dir) };
+    let length = || std::fs::metadata(&path).unwrap().len();
+    let end_one = async |n: usize| {
+        let job = fixture.driven(&format!("ref-{n}")).await;
+        // So large that what is moved makes the file grow.
+        let large = NewOutcome { body: vec![b'x'; 20_000], ..success(&job).outcomes[0].clone() };
+        fixture.store.record(Record { outcomes: vec![large], ..success(&job) }).await.unwrap();
+    };
+    let moved = async |than: u64| {
+        let grows = async {
+            while length() <= than {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), grows).await.expect("it is moved each time");
+    };
+    // Whoever does not see that the WAL has started over waits for more each time; the housekeeper may miss it once.
+    for round in 1..8 {
+        let before = length();
+        // Some fifteen frames each.
+        for n in 0..16 {
+            end_one(1_000 * round + n).await;
+        }
+        moved(before).await;
+    }
+}

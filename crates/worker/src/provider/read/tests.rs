@@ -1,5 +1,7 @@
 //! Replies of every kind against the readings the money rules demand.
 
+mod kept;
+
 use std::time::Duration;
 
 use engine::{Answer, Event, Retry, StatusAnswer};
