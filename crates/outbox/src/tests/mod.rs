@@ -32,6 +32,7 @@ mod recover;
 mod replay;
 mod scale;
 mod shrink;
+mod tried_again;
 
 /// A store of a test's own.
 struct Fixture {
