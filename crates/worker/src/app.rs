@@ -1,33 +1,35 @@
 //! Builds the parts, owns every task, stops them in order.
 
-use std::collections::BTreeMap;
+mod parts;
+mod recovery;
+mod told;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use engine::{Event, apply};
-use outbox::{Health, OpenError, OpenOptions, Opened, RecoverScope, Store, StoreError, StoredJob};
-use snap_client::SnapClient;
+use outbox::{Health, OpenError, Opened, Store, StoreError};
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
 
+pub use parts::{Lanes, Parts, config_providers};
+pub(crate) use parts::{clients, lanes};
+use recovery::recover;
+use told::{readiness, render};
+
 use crate::amqp::{Broker, Link, Rabbit, Supervisor};
 use crate::clock::Clock;
 use crate::config::{AmqpConfig, AmqpSection, Config, ConfigError};
 use crate::drive::Driver;
-use crate::full::until_written;
-use crate::http::{Degraded, Probe, Readiness};
+use crate::http::Probe;
 use crate::intake::Intake;
-use crate::lane::{Gate, Lane, LaneParts};
-use crate::message::{ProviderRule, Providers};
-use crate::notes::Notes;
 use crate::relay::Relay;
 use crate::replay::{Replayer, Rules};
-use crate::restored::{Restored, as_it_may_stand};
+use crate::restored::Restored;
 use crate::retention::Forgetting;
-use crate::telemetry::metrics::{Metrics, StoreSnapshot};
+use crate::telemetry::metrics::Metrics;
 use crate::wake::Wake;
 
 /// The relay gets this long to empty the outbox at a stop.
@@ -101,7 +103,7 @@ impl App {
         let amqp: Option<AmqpConfig> = config.amqp.as_ref().map(AmqpSection::connection).transpose()?;
         let clients = clients(&config)?;
         let metrics = Arc::new(Metrics::new(config.providers.keys().map(String::as_str), config.amqp.is_some()));
-        let opened = open(&config, &clock, &metrics).await?;
+        let opened = parts::open(&config, &clock, &metrics).await?;
         let (link, edge) = (Arc::new(Link::default()), TaskTracker::new());
         let broker = amqp.map(|config| Rabbit { config, link: Arc::clone(&link), tracker: edge.clone() });
         Self::of(&config, Parts { clock, opened, metrics, clients, broker, link, edge }).await
@@ -283,25 +285,6 @@ impl App {
     }
 }
 
-/// What a service is made of beside its settings: everything through which it touches the world.
-#[derive(Debug)]
-pub struct Parts<B> {
-    /// Time and randomness.
-    pub clock: Clock,
-    /// The store, held exclusively.
-    pub opened: Opened,
-    /// What is counted.
-    pub metrics: Arc<Metrics>,
-    /// The providers' clients by the providers' names.
-    pub clients: BTreeMap<String, SnapClient>,
-    /// The broker, where there is one.
-    pub broker: Option<B>,
-    /// What is known of the broker.
-    pub link: Arc<Link>,
-    /// Owns the tasks of the broker's connections and of the HTTP server.
-    pub edge: TaskTracker,
-}
-
 struct FatalOnPanic(CancellationToken);
 
 impl Drop for FatalOnPanic {
@@ -313,130 +296,10 @@ impl Drop for FatalOnPanic {
     }
 }
 
-/// The lanes by provider.
-pub type Lanes = BTreeMap<String, Arc<Lane>>;
-
-async fn open(config: &Config, clock: &Clock, metrics: &Arc<Metrics>) -> Result<Opened, AppError> {
-    let observer = Arc::clone(metrics);
-    let options = OpenOptions {
-        exclusive: true,
-        on_commit: Some(Arc::new(move |sample| observer.store_committed(sample.took))),
-        ..OpenOptions::default()
-    };
-    let (path, now) = (config.store.path.clone(), clock.now());
-    let opened = tokio::task::spawn_blocking(move || Store::open(&path, now, &options)).await;
-    Ok(opened.expect("opening the store does not panic")?)
-}
-
 async fn listen(config: &Config) -> Result<Option<TcpListener>, AppError> {
     let Some(address) = config.http.listen else { return Ok(None) };
     match TcpListener::bind(address).await {
         Ok(listener) => Ok(Some(listener)),
         Err(source) => Err(AppError::Listen { address, source }),
     }
-}
-
-/// The providers' clients by name; nothing is connected yet.
-pub(crate) fn clients(config: &Config) -> Result<BTreeMap<String, SnapClient>, ConfigError> {
-    config.providers.iter().map(|(name, provider)| Ok((name.clone(), provider.client()?))).collect()
-}
-
-/// The lanes of a configuration, at rest; a provider without a client has none.
-pub(crate) fn lanes(config: &Config, mut clients: BTreeMap<String, SnapClient>, room: &Arc<Notify>) -> Lanes {
-    let mut lanes = Lanes::new();
-    for (name, provider) in &config.providers {
-        let Some(client) = clients.remove(name) else { continue };
-        let parts = LaneParts {
-            name: name.as_str().into(),
-            profile: Arc::clone(&provider.profile),
-            policy: provider.policy(),
-            client,
-            max_in_flight: provider.max_in_flight,
-            rate_limit: provider.rate_limit,
-            gate: Gate::new(provider.probe_initial, provider.probe_max),
-        };
-        lanes.insert(name.clone(), Arc::new(Lane::new(parts, Arc::clone(room))));
-    }
-    lanes
-}
-
-/// What a job message may name.
-pub fn config_providers(
-    providers: &BTreeMap<String, crate::config::ProviderConfig>,
-    default: Option<&str>,
-) -> Providers {
-    let rules = providers
-        .iter()
-        .map(|(name, provider)| ProviderRule {
-            name: name.clone(),
-            needs_beneficiary_provider: provider.profile.top_up_fields.beneficiary_provider,
-        })
-        .collect();
-    Providers::new(rules, default)
-}
-
-/// Everything in flight when the last process ended becomes "perhaps sent" or "ready", by the same `apply` as live.
-async fn recover(driver: &Driver, lanes: &Lanes, restored: &Restored) -> Result<(), AppError> {
-    let now = driver.clock.now();
-    let (clock, mark) = (driver.clock, restored.mark().cloned());
-    let suppose = |job: &StoredJob| {
-        if !matches!(job.job.state, engine::State::Sending { .. }) {
-            return None;
-        }
-        // A job whose provider was taken out of the configuration waits as it is: nothing is known of its rules.
-        let policy = &lanes.get(&job.request.provider)?.policy;
-        let stands = mark.as_ref().map_or_else(|| job.job.clone(), |mark| as_it_may_stand(job, mark));
-        let next = apply(&stands, policy, &Event::Restarted, now, clock.jitter()).ok()?;
-        Some(Notes::of_event(job, next, &Event::Restarted, now, &clock))
-    };
-    // Without room nothing begins: to end here would be to begin again, and again.
-    let store = &driver.store;
-    let report = until_written(store, || store.recover(RecoverScope::InFlight, now, &suppose)).await?;
-    for total in driver.store.open_totals().await? {
-        if !lanes.contains_key(&total.provider) {
-            warn!(
-                provider = total.provider,
-                state = total.state,
-                jobs = total.count,
-                "jobs wait for a provider that is not configured"
-            );
-        }
-    }
-    if report.found > 0 {
-        info!(found = report.found, perhaps_sent = report.recorded, "recovered what was under way");
-    }
-    Ok(())
-}
-
-fn readiness(store: &Store, link: Option<&Link>, lanes: &Lanes) -> Readiness {
-    let store = match store.health() {
-        Health::Writable => Ok(()),
-        Health::Full => Err("the store is full: nothing is taken and nothing is sent until there is room".to_owned()),
-        Health::Failed { detail } => Err(format!("the store failed: {detail}")),
-    };
-    let broker = link.map(|link| match link.is_connected() {
-        true => Ok(()),
-        false => Err(link.last_error().unwrap_or_else(|| "the broker is not connected yet".to_owned())),
-    });
-    let degraded = lanes
-        .values()
-        .filter_map(|lane| {
-            let pause = lane.pause()?;
-            let cause = pause.cause.as_str().to_owned();
-            Some(Degraded { provider: lane.name.to_string(), cause, since: pause.since })
-        })
-        .collect();
-    Readiness { store, broker, degraded }
-}
-
-async fn render(driver: &Driver, link: &Link) -> Result<String, StoreError> {
-    let store = &driver.store;
-    let snapshot = StoreSnapshot {
-        jobs: store.open_totals().await?,
-        dead_letters: store.dead_letter_counts().await?,
-        outbox: store.outbox_backlog().await?,
-    };
-    driver.metrics.amqp_connected(link.is_connected());
-    driver.metrics.amqp_blocked(link.is_blocked());
-    Ok(driver.metrics.render(&snapshot, driver.clock.now()))
 }

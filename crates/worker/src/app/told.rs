@@ -1,0 +1,44 @@
+//! What the service tells of itself over HTTP.
+
+use outbox::{Health, Store, StoreError};
+
+use super::Lanes;
+use crate::amqp::Link;
+use crate::drive::Driver;
+use crate::http::{Degraded, Readiness};
+use crate::telemetry::metrics::StoreSnapshot;
+
+/// Whether it takes jobs.
+pub(super) fn readiness(store: &Store, link: Option<&Link>, lanes: &Lanes) -> Readiness {
+    let store = match store.health() {
+        Health::Writable => Ok(()),
+        Health::Full => Err("the store is full: nothing is taken and nothing is sent until there is room".to_owned()),
+        Health::Failed { detail } => Err(format!("the store failed: {detail}")),
+    };
+    let broker = link.map(|link| match link.is_connected() {
+        true => Ok(()),
+        false => Err(link.last_error().unwrap_or_else(|| "the broker is not connected yet".to_owned())),
+    });
+    let degraded = lanes
+        .values()
+        .filter_map(|lane| {
+            let pause = lane.pause()?;
+            let cause = pause.cause.as_str().to_owned();
+            Some(Degraded { provider: lane.name.to_string(), cause, since: pause.since })
+        })
+        .collect();
+    Readiness { store, broker, degraded }
+}
+
+/// Its metrics, as text.
+pub(super) async fn render(driver: &Driver, link: &Link) -> Result<String, StoreError> {
+    let store = &driver.store;
+    let snapshot = StoreSnapshot {
+        jobs: store.open_totals().await?,
+        dead_letters: store.dead_letter_counts().await?,
+        outbox: store.outbox_backlog().await?,
+    };
+    driver.metrics.amqp_connected(link.is_connected());
+    driver.metrics.amqp_blocked(link.is_blocked());
+    Ok(driver.metrics.render(&snapshot, driver.clock.now()))
+}
