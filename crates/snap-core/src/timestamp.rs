@@ -226,6 +226,7 @@ mod tests {
             "2024-05-01T10:20:30+07:00[Asia/Jakarta]",
             "２０２４-05-01T10:20:30Z",
             "2024-05-01T10:20:3٣Z",
+            "2024-05-0:T10:20:30Z",
         ] {
             assert_eq!(parse(text), Err(TimestampError), "{text:?}");
         }

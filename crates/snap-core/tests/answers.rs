@@ -207,6 +207,15 @@ fn a_code_that_is_none_is_kept_as_it_came() {
 }
 
 #[test]
+fn a_token_and_a_status_have_their_code_and_a_status_its_digits() {
+    let token: AccessTokenResponse = parse_answer(br#"{"responseCode":"2007300"}"#).unwrap();
+    assert_eq!(token.code(), code("2007300"));
+    let body = br#"{"responseCode":"2003900","latestTransactionStatus":"05"}"#;
+    let status: TopUpStatusResponse = parse_answer(body).unwrap();
+    assert_eq!((status.code(), status.status().unwrap().to_string().as_str()), (code("2003900"), "05"));
+}
+
+#[test]
 fn an_error_about_an_answer_never_quotes_it() {
     let error = parse_answer::<TopUpResponse>(br#"{"customerName":["Siti Aminah"]}"#).unwrap_err();
     assert!(!format!("{error} {error:?}").contains("Siti"));
