@@ -130,6 +130,7 @@ impl Op {
             Self::Plan if !before => Point::Replaying,
             Self::Step if before => Point::Replaying,
             Self::Token if heard == Heard::Nothing => Point::Waiting,
+            Self::Token if heard == Heard::Account => Point::Inquired,
             Self::Inquiry if !begun => Point::Waiting,
             Self::Inquiry if under_way => Point::InquirySent,
             Self::Inquiry => Point::InquiryAnswered,
@@ -183,6 +184,8 @@ impl Op {
             What::BrokerDown => Column::BrokerDown,
             What::Delay(_) if self.is_of_provider() => Column::Timeout,
             What::Error(_) if self.is_of_broker() => Column::BrokerDown,
+            What::Error(3) if self == Self::Token && when == When::Before => Column::Unauthorized,
+            What::Error(4) if self == Self::Token && when == When::Before => Column::TooMany,
             What::Error(kind) if self.is_of_provider() && self != Self::Token => return column_of_error(kind, when),
             What::Error(_) | What::Delay(_) | What::Copy => return None,
         })

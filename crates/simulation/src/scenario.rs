@@ -84,6 +84,8 @@ pub struct Scenario {
     pub messages: Vec<Message>,
     /// What the provider suffers from at first, for longer than doubt is asked about.
     pub outage: Outage,
+    /// Tokens live so short that one that was good for the inquiry may not be for the top-up.
+    pub short_tokens: bool,
 }
 
 /// What a provider suffers from: top-ups end in doubt, and nobody can ask.
@@ -129,7 +131,7 @@ impl Message {
 
 impl Scenario {
     fn of(name: &str, messages: Vec<Message>) -> Self {
-        Self { name: name.to_owned(), messages, outage: Outage::None }
+        Self { name: name.to_owned(), messages, outage: Outage::None, short_tokens: false }
     }
 
     /// One job of each kind, by each provider; a message that comes twice, one whose key is taken, one that is no job.
@@ -157,6 +159,7 @@ impl Scenario {
         for (name, outage) in [("answers-lost", Outage::AnswersLost), ("requests-lost", Outage::RequestsLost)] {
             all.push(Self { outage, ..Self::of(name, vec![job()]) });
         }
+        all.push(Self { short_tokens: true, ..Self::of("short-tokens", vec![job()]) });
         let two = vec![job(), Message::new("SIM-2", Customer::Good, "finpay")];
         all.push(Self { outage: Outage::AnswersLost, ..Self::of("two-answers-lost", two) });
         all
@@ -186,6 +189,7 @@ impl Scenario {
             messages.push(message);
         }
         let outage = [Outage::AnswersLost, Outage::RequestsLost].get(dice.below(24)).copied().unwrap_or(Outage::None);
-        Self { outage, ..Self::of("random", messages) }
+        let short_tokens = dice.below(8) == 0;
+        Self { outage, short_tokens, ..Self::of("random", messages) }
     }
 }

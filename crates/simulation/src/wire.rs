@@ -68,18 +68,20 @@ impl Line {
             self.world.die().await;
         }
         if let Some(kind) = struck.error {
-            let reply = match kind % 4 {
+            let reply = match kind % 5 {
                 0 => not_sent(started),
                 1 => silent(Silence::Timeout, started),
                 2 => answered((503, json!("Service Unavailable")), started),
-                _ => answered(refusal(401, 73, 0), started),
+                3 => answered(refusal(401, 73, 0), started),
+                _ => answered(refusal(429, 73, 0), started),
             };
             return (reply, None);
         }
         tokio::time::sleep(struck.delay.min(REQUEST_TIMEOUT) + WAY).await;
+        let lives = self.world.state().token_lives;
         let granted = json!({
             "responseCode": "2007300", "responseMessage": "Successful",
-            "accessToken": format!("token-{}", call.number), "tokenType": "Bearer", "expiresIn": "900",
+            "accessToken": format!("token-{}", call.number), "tokenType": "Bearer", "expiresIn": lives,
         });
         match self.world.strike(call, When::After).await.error {
             Some(_) => (silent(Silence::Reset, started), None),

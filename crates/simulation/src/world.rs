@@ -85,6 +85,8 @@ pub(crate) struct State {
     pub(crate) hits: Vec<(Point, Column)>,
     pub(crate) ledger: Ledger,
     outage: Outage,
+    /// How long a token lives, in seconds, as the provider says it.
+    pub(crate) token_lives: &'static str,
     pub(crate) queues: Queues,
     pub(crate) trace: Trace,
     pub(crate) mistake: Mistake,
@@ -138,6 +140,7 @@ impl World {
             hits: Vec::new(),
             ledger: Ledger::default(),
             outage: plan.scenario.outage,
+            token_lives: if plan.scenario.short_tokens { "7" } else { "900" },
             queues: Queues::of(&plan.scenario, START),
             trace: Trace::new(told),
             mistake,

@@ -189,6 +189,17 @@ fn m12_a_store_put_back_from_a_copy_asks_first_and_pays_once() {
     }
 }
 
+/// A token that was good for the inquiry is not for the top-up, and the next one is refused: nothing was sent, nothing is lost.
+#[test]
+fn m9_a_token_refused_between_inquiry_and_intent_costs_the_job_nothing() {
+    let scenario = named("short-tokens");
+    let at = call_of(&scenario, "Inquiry").expect("an account is asked for");
+    let slow = Fault { at, what: What::Delay(Duration::from_secs(3)), when: When::Before };
+    for kind in 0..5 {
+        assert_sound(&second(&scenario, slow, (What::Error(kind), When::Before), 1));
+    }
+}
+
 /// A fault while a start looks at what the last process left; and while a store asks first that was put back.
 #[test]
 fn m1_m12_any_fault_at_a_start_pays_once() {
