@@ -1,12 +1,14 @@
 //! Jobs that ended shrink while the worker runs; whoever repeats one is still known.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use snap_sim::{Case, Fault};
+use testbed::matrix::{self, Point, Technique, executed};
 
+use crate::harness::blow::Blow;
 use crate::harness::verdict::text;
-use crate::harness::{Stage, eventually, http};
+use crate::harness::{Job, Stage, eventually, http};
 
 const LIMIT: Duration = Duration::from_secs(60);
 
@@ -129,5 +131,91 @@ async fn a_key_is_forgotten_only_where_the_settings_say_so_and_settings_that_for
         let said = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(2), "{said}");
         assert!(said.contains(key) && said.contains("hint: "), "{said}");
+    }
+}
+
+/// Longer than it takes to publish a few jobs, to see them end, and to set the clock.
+const KEEP: Duration = Duration::from_secs(6);
+const DAY: [&str; 2] = ["+86400", "-86400"];
+
+/// Of these jobs, how many are without details, and how many are gone.
+fn forgotten(stage: &Stage, jobs: &[Job]) -> (usize, usize) {
+    let known = stage.worker.list(&["jobs", "list"]);
+    let of = |job: &&Job| known.iter().find(|known| text(known, "partnerReferenceNo") == job.reference);
+    let found: Vec<_> = jobs.iter().filter_map(|job| of(&job)).collect();
+    (found.iter().filter(|job| job["shrunkAt"].is_string()).count(), jobs.len() - found.len())
+}
+
+/// Two waves of jobs, and the clock is set while the older ones are without details and the others are not; again until it
+/// was so. No details go before their time, and no key at all; in the end all details go.
+async fn set_while_they_shrink(stage: &mut Stage, name: &str, seconds: &str) -> Vec<Job> {
+    for attempt in 0..5 {
+        let older = stage.jobs(&format!("{name}old{attempt}"), 8);
+        stage.publish(&older).await;
+        stage.settled(LIMIT).await;
+        let shrunk = |jobs: &[Job]| forgotten(stage, jobs).0;
+        eventually(LIMIT, "the older ones are without details", async || (shrunk(&older) == 8).then_some(())).await;
+        let younger = stage.jobs(&format!("{name}young{attempt}"), 8);
+        let published = Instant::now();
+        stage.publish(&younger).await;
+        stage.settled(LIMIT).await;
+        let between = forgotten(stage, &younger) == (0, 0);
+
+        Blow::set_clock(stage, seconds);
+        eventually(LIMIT, "the younger ones are without details too", async || {
+            let (shrunk, gone) = forgotten(stage, &younger);
+            assert!(shrunk == 0 || published.elapsed() >= KEEP, "{seconds}: too early, {:?}", published.elapsed());
+            assert_eq!((gone, forgotten(stage, &older)), (0, (8, 0)), "{seconds}: a key is gone");
+            (shrunk == 8).then_some(())
+        })
+        .await;
+        let jobs = [older, younger].concat();
+        known_again(stage, &jobs).await;
+        Blow::set_clock(stage, "+0");
+        if between {
+            return jobs;
+        }
+    }
+    panic!("{seconds}: the younger ones had shrunk before the clock was set, five times");
+}
+
+/// Who repeats them is told how they ended.
+async fn known_again(stage: &Stage, jobs: &[Job]) {
+    let before = duplicates(stage);
+    stage.producer.publish_all(jobs).await;
+    let all = before + f64::from(u32::try_from(jobs.len()).unwrap());
+    eventually(LIMIT, "each is a duplicate", async || (duplicates(stage) >= all).then_some(())).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn m5_a_clock_that_is_set_by_a_day_while_jobs_shrink_forgets_no_key_and_no_details_too_early() {
+    let mut stage = forgetful("retentionclock", "keep_details = \"6s\"\nkeep_keys = \"1h\"").await;
+    let mut blow = Blow::prepare(&mut stage, matrix::Fault::ClockJump);
+    blow.start(&mut stage);
+    let mut jobs = Vec::new();
+    // A running worker counts from its start: not even a key of an hour goes.
+    for (name, seconds) in ["ahead", "behind"].into_iter().zip(DAY) {
+        jobs.extend(set_while_they_shrink(&mut stage, name, seconds).await);
+        executed(Point::Maintaining, matrix::Fault::ClockJump, Technique::Clock, 1);
+    }
+
+    // One that starts believes the clock, and its store where that is later: what is kept for longer than it is wrong stays.
+    stage.settings.store_extra = "keep_details = \"6s\"\nkeep_keys = \"2d\"".to_owned();
+    for seconds in DAY {
+        stage.worker.kill();
+        stage.reconfigure();
+        Blow::set_clock(&stage, seconds);
+        blow.start(&mut stage);
+        known_again(&stage, &jobs).await;
+        // Several passes.
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert_eq!(forgotten(&stage, &jobs), (jobs.len(), 0), "{seconds}");
+        Blow::set_clock(&stage, "+0");
+    }
+    stage.settled(LIMIT).await;
+    let verdict = stage.verdict();
+    verdict.assert_sound();
+    for job in &jobs {
+        assert_eq!((verdict.top_ups(&job.reference), verdict.credits(&job.reference)), (1, 1), "{}", job.reference);
     }
 }

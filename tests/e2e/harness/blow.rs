@@ -53,7 +53,9 @@ impl Blow {
                 stage.worker.spawn_under(shell);
             }
             Fault::ClockJump => {
-                fs::write(dir.join("clock"), "+0\n").expect("the clock is written");
+                if !dir.join("clock").exists() {
+                    Self::set_clock(stage, "+0");
+                }
                 let mut env = Command::new("env");
                 env.arg(format!("LD_PRELOAD={}", libfaketime().display()));
                 env.arg(format!("FAKETIME_TIMESTAMP_FILE={}", dir.join("clock").display()));
@@ -143,11 +145,16 @@ impl Blow {
 
     /// The clock jumps forward, back, and is right again.
     pub(crate) async fn jump(stage: &Stage) {
-        for jump in [format!("+{JUMP}\n"), format!("-{JUMP}\n"), "+0\n".to_owned()] {
-            fs::write(stage.worker.dir().join("clock"), jump).expect("the clock is written");
+        for jump in [&format!("+{JUMP}"), &format!("-{JUMP}"), "+0"] {
+            Self::set_clock(stage, jump);
             // Every task that looks at the clock looks once.
             tokio::time::sleep(Duration::from_millis(1200)).await;
         }
+    }
+
+    /// The clock of a worker that was started for it is off by so many seconds from now on.
+    pub(crate) fn set_clock(stage: &Stage, seconds: &str) {
+        fs::write(stage.worker.dir().join("clock"), format!("{seconds}\n")).expect("the clock is written");
     }
 
     /// The disk that the store lies on.
