@@ -73,6 +73,8 @@ struct Sweep {
     dice: Dice,
     /// What strace is told besides.
     more: Vec<&'static str>,
+    /// The kill comes from here, once the job is told, and not from strace.
+    kills_when_told: bool,
     counts: BTreeMap<Point, u64>,
 }
 
@@ -87,7 +89,15 @@ impl Sweep {
         stage.start();
         stage.worker.kill();
         let dir = fs::canonicalize(stage.worker.dir()).unwrap();
-        Self { stage, dir, fault, dice: Dice::new(name), more: Vec::new(), counts: BTreeMap::new() }
+        Self {
+            stage,
+            dir,
+            fault,
+            dice: Dice::new(name),
+            more: Vec::new(),
+            kills_when_told: false,
+            counts: BTreeMap::new(),
+        }
     }
 
     /// Publishes the scene's job, and sets the scene.
@@ -220,7 +230,11 @@ impl Sweep {
         if scene == Scene::Close {
             self.close();
         }
+        if self.kills_when_told {
+            self.stage.worker.kill();
+        }
         let hit = match self.fault {
+            _ if self.kills_when_told => true,
             Fault::Zombie => self.is_stopped(),
             Fault::DiskFull | Fault::IoError => self.trace().contains("(INJECTED)"),
             Fault::Stop => self.trace().matches("--- SIGTERM").count() > usize::from(scene == Scene::Close),

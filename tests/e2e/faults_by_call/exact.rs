@@ -6,6 +6,8 @@ use testbed::matrix::{Fault, Point};
 
 use super::{Moment, Scene, Sweep};
 
+/// How late the worker hears: time enough to see that somebody else has heard before.
+const CONFIRM_LATE_MICROS: u32 = 400_000;
 /// A confirm of the broker, as a trace writes its class and method.
 const CONFIRM: &str = "\\x00\\x3c\\x00\\x50";
 /// One thread for all lines, so that its calls have the same numbers in each run.
@@ -16,11 +18,23 @@ const BESIDE: [i64; 16] = [0, 0, 1, -1, 2, -2, 0, 1, -1, 3, -3, 4, -4, 0, 1, -1]
 impl Sweep {
     /// One run after the other, until the witness has seen this point.
     async fn place(&mut self, point: Point) {
-        self.calls_of(Scene::Plain).await;
-        let (name, when) = call_after(point, &self.trace());
+        let first = match call_of(point) {
+            Some(call) => {
+                self.calls_of(Scene::Plain).await;
+                Some(nth(&self.trace(), call))
+            }
+            None => None,
+        };
+        self.kills_when_told = first.is_none();
         for beside in BESIDE {
-            let when = (i64::from(when) + beside).max(1);
-            self.once(Scene::Plain, &format!("inject={name}:signal=SIGKILL:when={when}")).await;
+            let inject = match &first {
+                Some((name, when)) => {
+                    format!("inject={name}:signal=SIGKILL:when={}", (i64::from(*when) + beside).max(1))
+                }
+                // Whoever consumes the event is told while the worker has not heard the confirm.
+                None => format!("inject=recvfrom:delay_enter={CONFIRM_LATE_MICROS}"),
+            };
+            self.once(Scene::Plain, &inject).await;
             if self.counts.contains_key(&point) {
                 return;
             }
@@ -29,37 +43,49 @@ impl Sweep {
     }
 }
 
-/// The call at whose beginning a job is at this point.
-fn call_after(point: Point, trace: &str) -> Moment {
-    let hex = |text: &str| text.bytes().map(|byte| format!("\\x{byte:02x}")).collect::<String>();
-    let (request, event, wal, socket) = (hex("/topup HTTP"), hex("topup.succeeded"), hex("-wal"), hex("socket:"));
-    let hears = |name: &str| ["recvfrom", "readv", "read", "recvmsg"].contains(&name);
-    let mut counts: BTreeMap<(&str, &str), u32> = BTreeMap::new();
-    // The line on which the event went, and whether its confirm came.
-    let (mut published, mut confirmed) = (None, false);
+/// Whether this call (its name, its line), after what was seen so far, is the one to be killed at.
+type IsIt = fn(&mut Seen, &str, &str) -> bool;
+
+/// What a trace has told before a call.
+#[derive(Default)]
+struct Seen {
+    published: bool,
+    confirmed: bool,
+}
+
+/// The call at whose beginning a job is at this point; `None`: there is none that a thread has alone.
+fn call_of(point: Point) -> Option<IsIt> {
+    match point {
+        Point::Intended => Some(|_, _, call| call.contains(&hex("/topup HTTP"))),
+        Point::Confirmed => Some(|seen, name, call| {
+            let before = seen.confirmed;
+            let hears = name == "recvfrom" && seen.published;
+            seen.confirmed |= hears && call.contains(CONFIRM);
+            seen.published |= matches!(name, "sendto" | "writev") && call.contains(&hex("topup.succeeded"));
+            before && name == "pwrite64" && call.contains(&hex("-wal"))
+        }),
+        _ => None,
+    }
+}
+
+/// The name of this call, and which of them it is on its thread.
+fn nth(trace: &str, is_it: IsIt) -> Moment {
+    let (mut counts, mut seen) = (BTreeMap::<(&str, &str), u32>::new(), Seen::default());
     for (thread, call) in trace.lines().filter_map(|line| line.split_once(' ')) {
         let call = call.trim_start();
-        if let Some((name, arguments)) = call.split_once('(') {
-            let when = counts.entry((thread, name)).or_default();
-            *when += 1;
-            let descriptor = arguments.split_once('>').map(|(descriptor, _)| descriptor);
-            let is_it = match point {
-                Point::Intended => call.contains(&request),
-                Point::Published => hears(name) && published.is_some() && published == descriptor,
-                Point::Confirmed => name == "pwrite64" && confirmed && descriptor.is_some_and(|to| to.ends_with(&wal)),
-                other => panic!("{other:?} is not placed"),
-            };
-            if is_it {
-                return (name.to_owned(), *when);
-            }
-            if descriptor.is_some_and(|to| to.contains(&socket)) && call.contains(&event) {
-                published = descriptor;
-            }
+        let Some(name) = call.trim_start_matches("<... ").split(['(', ' ']).next() else { continue };
+        if !call.starts_with('<') {
+            *counts.entry((thread, name)).or_default() += 1;
         }
-        let name = call.trim_start_matches("<... ").split(['(', ' ']).next();
-        confirmed |= published.is_some() && name.is_some_and(hears) && call.contains(CONFIRM);
+        if is_it(&mut seen, name, call) {
+            return (name.to_owned(), counts[&(thread, name)]);
+        }
     }
-    panic!("an unharmed job is at {point:?} once");
+    panic!("an unharmed job makes this call");
+}
+
+fn hex(text: &str) -> String {
+    text.bytes().map(|byte| format!("\\x{byte:02x}")).collect()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
