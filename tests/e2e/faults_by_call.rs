@@ -153,7 +153,6 @@ impl Sweep {
         let recording = Recording::read(&trace, &self.dir, store::is_not_kept).unwrap();
         assert_eq!(scene.points(&Witness::of(&recording, &job.reference)), [], "it was seen through to its end");
 
-        let hex = |text: &str| text.bytes().map(|byte| format!("\\x{byte:02x}")).collect::<String>();
         let (named, file) = (hex(&job.reference), format!("{}>", hex("/worker.db")));
         let mut counts: BTreeMap<(&str, &str), u32> = BTreeMap::new();
         let mut moments = BTreeSet::new();
@@ -316,6 +315,11 @@ impl Sweep {
             });
         }
     }
+}
+
+/// As a trace writes it.
+fn hex(text: &str) -> String {
+    text.bytes().map(|byte| format!("\\x{byte:02x}")).collect()
 }
 
 /// Where in a trace the fault is: the end, where it ended the process.

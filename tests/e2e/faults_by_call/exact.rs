@@ -1,10 +1,10 @@
-//! The power goes where chance seldom hits: right before the top-up leaves, before a confirm comes, and before it is marked.
+//! The power goes where chance seldom hits: right before the top-up leaves, before a confirm is heard, and before it is marked.
 
 use std::collections::BTreeMap;
 
 use testbed::matrix::{Fault, Point};
 
-use super::{Moment, Scene, Sweep};
+use super::{Moment, Scene, Sweep, hex};
 
 /// How late the worker hears: time enough to see that somebody else has heard before.
 const CONFIRM_LATE_MICROS: u32 = 400_000;
@@ -82,10 +82,6 @@ fn nth(trace: &str, is_it: IsIt) -> Moment {
         }
     }
     panic!("an unharmed job makes this call");
-}
-
-fn hex(text: &str) -> String {
-    text.bytes().map(|byte| format!("\\x{byte:02x}")).collect()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

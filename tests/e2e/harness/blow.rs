@@ -192,7 +192,8 @@ impl Blow {
     }
 }
 
-fn duplicates(stage: &Stage) -> usize {
+/// Deliveries that the worker knew already.
+pub(crate) fn duplicates(stage: &Stage) -> usize {
     let page = stage.worker.metrics();
     let count = http::total(&page, "topup_deliveries_total", &["result=\"duplicate\""]);
     format!("{count:.0}").parse().expect("a count is a whole number")
