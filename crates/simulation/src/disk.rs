@@ -30,6 +30,7 @@ impl Between for Disk {
             let error = self.world.strike(call, When::Before).await.error;
             let mut state = self.world.state();
             if state.disk_fails.take_if(|when| *when == When::Before).is_some() {
+                state.failures += 1;
                 return Err(StoreError::Failed("the disk failed, and nothing is there".to_owned()));
             }
             match error.map(|kind| kind % 3) {
@@ -40,7 +41,10 @@ impl Between for Disk {
                     return Err(StoreError::Full);
                 }
                 Some(1) => return Err(StoreError::Busy),
-                Some(_) => return Err(StoreError::Failed("the disk failed, and nothing is there".to_owned())),
+                Some(_) => {
+                    state.failures += 1;
+                    return Err(StoreError::Failed("the disk failed, and nothing is there".to_owned()));
+                }
             }
             if std::mem::take(&mut state.copy_wanted) {
                 keep(&self.store, "copy");
@@ -64,7 +68,10 @@ impl Between for Disk {
             let error = self.world.strike(call, When::After).await.error;
             let fails = self.world.state().disk_fails.take_if(|when| *when == When::After);
             match fails.map(drop).or(error.map(drop)) {
-                Some(()) => Err(StoreError::Failed("the disk failed, and it is there".to_owned())),
+                Some(()) => {
+                    self.world.state().failures += 1;
+                    Err(StoreError::Failed("the disk failed, and it is there".to_owned()))
+                }
                 None => Ok(()),
             }
         })

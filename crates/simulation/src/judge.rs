@@ -2,14 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use engine::MoneyState;
 use outbox::{DeadLetter, DeadLetterFilter, Store, StoreError, Timeline};
 use serde_json::Value;
-use snap_core::{PartnerReferenceNo, Service};
+use snap_core::PartnerReferenceNo;
 
 use crate::plan::Plan;
 use crate::provider::{Left, canonical};
 use crate::queues::Told;
-use crate::scenario::{Customer, Message, Wrong};
+use crate::scenario::{Message, Wrong};
 use crate::world::State;
 
 /// More than any scenario makes.
@@ -50,11 +51,12 @@ pub(crate) fn judge(plan: &Plan, world: &State, seen: &Seen) -> Vec<String> {
     findings.extend(seen.damage.iter().map(|damage| format!("the store is damaged: {damage}")));
     for message in plan.scenario.messages.iter().filter(|message| message.wrong == Wrong::Nothing) {
         money(message, world, seen, &mut findings);
-        end(plan, message, seen, &mut findings);
+        end(plan, message, world, seen, &mut findings);
         told(message, world, seen, &mut findings);
     }
     wrong(plan, seen, &mut findings);
-    requests(world, seen, &mut findings);
+    dead(world, seen, &mut findings);
+    requests(world, &mut findings);
     for reference in world.ledger.paid() {
         if !plan.scenario.messages.iter().any(|message| message.reference == reference) {
             findings.push(format!("{reference} was paid, and nobody asked for it"));
@@ -85,7 +87,7 @@ fn money(message: &Message, world: &State, seen: &Seen, findings: &mut Vec<Strin
 }
 
 /// Each job is there and has ended; as its customer has it in store, where the plan leaves it no other way.
-fn end(plan: &Plan, message: &Message, seen: &Seen, findings: &mut Vec<String>) {
+fn end(plan: &Plan, message: &Message, world: &State, seen: &Seen, findings: &mut Vec<String>) {
     let (reference, state) = (&message.reference, seen.state(&message.reference));
     let letters = seen
         .dead_letters
@@ -100,11 +102,36 @@ fn end(plan: &Plan, message: &Message, seen: &Seen, findings: &mut Vec<String>) 
         open => findings.push(format!("{reference} is still {open}")),
     }
     let expected = if message.customer.is_paid() { "succeeded" } else { "rejected" };
-    if plan.ends_well() && state != expected {
+    if plan.ends_well() && !world.lied && state != expected {
         findings.push(format!("{reference} is {state}, and should be {expected}"));
     }
-    if matches!(message.customer, Customer::Unknown | Customer::Refused | Customer::Failing) && state == "succeeded" {
-        findings.push(format!("{reference} succeeded, and its customer cannot be paid"));
+    // No answer of this provider refuses whom it could pay, and none is a success of whom it could not.
+    if matches!(state, "succeeded" | "rejected") && state != expected {
+        findings.push(format!("{reference} is {state}, and its customer can only be {expected}"));
+    }
+}
+
+/// What a dead letter says of the money is so, and it was told.
+fn dead(world: &State, seen: &Seen, findings: &mut Vec<String>) {
+    for letter in &seen.dead_letters {
+        let is_told = world.queues.events.iter().any(|told| {
+            let parsed: Value = serde_json::from_slice(&told.body).unwrap_or_default();
+            parsed["data"]["deadLetterId"].as_str() == Some(letter.id.as_str())
+        });
+        if !is_told {
+            findings.push(format!("the dead letter {} was never told", letter.id));
+        }
+        let Some(reference) = &letter.partner_reference_no else { continue };
+        let credits = world.ledger.credits(reference.as_str()).len();
+        let is_so = match letter.money_state {
+            MoneyState::NeverSent | MoneyState::ProvenUnpaid => credits == 0,
+            MoneyState::ProvenPaid => credits == 1,
+            MoneyState::MaybeSent | MoneyState::Returned => true,
+        };
+        if !is_so {
+            let says = letter.money_state.as_str();
+            findings.push(format!("{reference} stands before a person as {says}, and was paid {credits} times"));
+        }
     }
 }
 
@@ -121,6 +148,10 @@ fn told(message: &Message, world: &State, seen: &Seen, findings: &mut Vec<String
         let parsed: Value = serde_json::from_slice(body).unwrap_or_default();
         if parsed["subject"].as_str() != Some(reference) {
             continue;
+        }
+        let amount = format!("{}.00", message.amount);
+        if parsed["data"]["amount"]["value"].as_str() != Some(&amount) {
+            findings.push(format!("{reference}: an event tells of another amount: {}", parsed["data"]["amount"]));
         }
         match kind.as_str() {
             "topup.succeeded" | "topup.rejected" | "topup.discarded" => drop(ends.insert((kind, id))),
@@ -147,44 +178,23 @@ fn told(message: &Message, world: &State, seen: &Seen, findings: &mut Vec<String
     }
 }
 
-/// What is no job stands before a person.
+/// Each message that is no job stands before a person, as often as it was kept.
 fn wrong(plan: &Plan, seen: &Seen, findings: &mut Vec<String>) {
-    let wrong: usize = plan
-        .scenario
-        .messages
-        .iter()
-        .filter(|message| message.wrong != Wrong::Nothing)
-        .map(|message| message.copies)
-        .sum();
+    let messages = &plan.scenario.messages;
+    let wrong = messages.iter().filter(|message| message.wrong != Wrong::Nothing).count();
     let letters = seen.dead_letters.iter().filter(|letter| letter.job.is_none()).count();
-    // A message that comes again may be kept again.
-    if (wrong == 0) != (letters == 0) {
+    if letters < wrong || wrong == 0 && letters > 0 {
         findings.push(format!("{wrong} messages are no jobs, and {letters} dead letters tell of them"));
     }
 }
 
-/// What left the worker was on disk with its number, its body and its time before; no number twice; after the end nothing.
-fn requests(world: &State, seen: &Seen, findings: &mut Vec<String>) {
+/// What left the worker was on disk with its number and its body, and its job had not ended; no number twice.
+fn requests(world: &State, findings: &mut Vec<String>) {
     let mut numbers = BTreeSet::new();
-    for left in &world.ledger.left {
-        if !numbers.insert(&left.external_id) {
-            findings.push(format!("the number {} was used twice", left.external_id));
+    for Left { external_id, objection, at, .. } in &world.ledger.left {
+        if !numbers.insert(external_id) {
+            findings.push(format!("the number {external_id} was used twice"));
         }
-        // A store that was put back does not know what was done after the copy: it asks first, and is judged by the credits.
-        if left.service == Service::TopUp && !world.restored {
-            intent(left, seen, findings);
-        }
-    }
-}
-
-fn intent(left: &Left, seen: &Seen, findings: &mut Vec<String>) {
-    let Left { reference, external_id, sha256, .. } = left;
-    let attempts = seen.jobs.get(reference).map_or(&[][..], |timeline| &timeline.attempts);
-    let Some(attempt) = attempts.iter().find(|attempt| attempt.external_id.as_str() == external_id) else {
-        findings.push(format!("{reference}: a top-up left at {}, and no attempt of it was recorded", left.at));
-        return;
-    };
-    if attempt.body_sha256.as_ref() != Some(sha256) {
-        findings.push(format!("{reference}: what left is not what was recorded"));
+        findings.extend(objection.as_ref().map(|objection| format!("{objection} (at {at})")));
     }
 }

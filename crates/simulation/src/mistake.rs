@@ -17,4 +17,8 @@ pub enum Mistake {
     ConfirmIsALie,
     /// The disk says "synced", and a crash takes the last commit back (M1).
     SyncIsALie,
+    /// Another number leaves than was recorded (M1).
+    AnotherNumber,
+    /// Another body leaves than was recorded.
+    AnotherBody,
 }

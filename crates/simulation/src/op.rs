@@ -48,8 +48,8 @@ pub(crate) enum Heard {
 }
 
 impl Heard {
-    /// With an answer that arrived as it was said.
-    pub(crate) fn then(self, service: Service, (http, body): &Said) -> Self {
+    /// With an answer that arrived as it was said; `is_late`: after the quiet period of the last top-up.
+    pub(crate) fn then(self, service: Service, (http, body): &Said, is_late: bool) -> Self {
         let latest = body["latestTransactionStatus"].as_str();
         match (service, http, latest) {
             (Service::AccountInquiry, 200, _) => Self::Account,
@@ -58,7 +58,8 @@ impl Heard {
                 Self::End
             }
             (_, 404, _) | (_, 200, Some("07")) => match self {
-                Self::NotFound(times) => Self::NotFound(times + 1),
+                // Before the end of the quiet period it proves nothing.
+                Self::NotFound(times) if is_late => Self::NotFound(times + 1),
                 _ => Self::NotFound(1),
             },
             _ => Self::Unclear,

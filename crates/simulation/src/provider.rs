@@ -23,12 +23,11 @@ pub(crate) struct Order {
 /// A request that left the worker, whether it arrived or not.
 #[derive(Clone, Debug)]
 pub(crate) struct Left {
-    pub(crate) service: Service,
     pub(crate) external_id: String,
-    pub(crate) reference: String,
-    pub(crate) sha256: String,
     /// True time, in Unix milliseconds.
     pub(crate) at: i64,
+    /// What was wrong with its leaving, by what was stored then.
+    pub(crate) objection: Option<String>,
 }
 
 /// An answer: HTTP status and body.
@@ -64,15 +63,9 @@ pub(crate) struct Ledger {
 
 impl Ledger {
     /// A request leaves, to arrive at `arrives`; its number, to ask for the answer by.
-    pub(crate) fn leave(&mut self, order: Order, now: i64, arrives: Option<i64>) -> u64 {
+    pub(crate) fn leave(&mut self, order: Order, now: i64, arrives: Option<i64>, objection: Option<String>) -> u64 {
         self.numbers += 1;
-        self.left.push(Left {
-            service: order.service,
-            external_id: order.external_id.clone(),
-            reference: reference(&order),
-            sha256: hex(&Sha256::digest(&order.body)),
-            at: now,
-        });
+        self.left.push(Left { external_id: order.external_id.clone(), at: now, objection });
         if let Some(at) = arrives {
             self.flights.push((at, self.numbers, order));
         }
@@ -206,7 +199,7 @@ pub(crate) fn canonical(number: &str) -> String {
     digits.strip_prefix('0').map_or_else(|| digits.to_owned(), |rest| format!("62{rest}"))
 }
 
-pub(crate) fn hex(bytes: &[u8]) -> String {
+fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
@@ -214,7 +207,13 @@ fn parsed(order: &Order) -> Value {
     serde_json::from_slice(&order.body).unwrap_or_default()
 }
 
-fn reference(order: &Order) -> String {
+/// SHA-256 of the body, in hex.
+pub(crate) fn digest(order: &Order) -> String {
+    hex(&Sha256::digest(&order.body))
+}
+
+/// The reference that it is about.
+pub(crate) fn reference(order: &Order) -> String {
     let body = parsed(order);
     let name = match order.service {
         Service::TopUpStatus | Service::TransferStatus => "originalPartnerReferenceNo",

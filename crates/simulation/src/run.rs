@@ -10,7 +10,7 @@ use testbed::matrix::{Fault as Column, Point};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use worker::amqp::Link;
-use worker::app::{App, AppError, Parts};
+use worker::app::{AppError, Parts, run_with};
 use worker::clock::Clock;
 use worker::config::{Config, Environment};
 use worker::telemetry::metrics::Metrics;
@@ -151,21 +151,18 @@ async fn live(world: &World, config: &Config) -> Ended {
     world.born(stop.clone());
     let parts = parts(world, config);
     let store = parts.opened.store.clone();
-    let started = tokio::select! {
-        biased;
-        () = world.crash() => return Ended::Crashed,
-        started = App::of(config, parts) => started,
-        () = keep_house(world, &store) => return Ended::Crashed,
-    };
-    let app = match started {
-        Ok(app) => app,
-        Err(error) => return Ended::Fatal(error),
-    };
+    world.state().store = Some(store.clone());
     tokio::select! {
         biased;
         () = world.crash() => Ended::Crashed,
-        ended = app.until(stop) => match ended {
+        ended = run_with(config, parts, stop) => match ended {
+            Ok(()) if !world.state().is_stopping() => {
+                Ended::Hung("the process ended, and nobody had told it to".to_owned())
+            }
             Ok(()) => Ended::Stopped,
+            Err(_) if world.state().failures == 0 => {
+                Ended::Hung("the process gave up, and nothing had failed".to_owned())
+            }
             Err(error) => Ended::Fatal(error),
         },
         ended = rest(world, config, &store) => ended,
@@ -202,12 +199,15 @@ async fn rest(world: &World, config: &Config, store: &Store) -> Ended {
             state.ledger.settle(now);
             state.queues.is_empty() && state.ledger.is_quiet()
         };
-        let open = match open(store).await {
-            Ok(open) => open,
-            // It fails by plan: the service ends by itself.
-            Err(_failed) => continue,
-        };
-        if quiet && open.is_empty() {
+        let open = open(store).await;
+        if began.elapsed() > PATIENCE {
+            return Ended::Hung(format!(
+                "no rest in {PATIENCE:?}; open: {open:?}, the broker's queue is empty: {quiet}"
+            ));
+        }
+        // A store that fails by plan, and a stop, end the process by themselves.
+        let Ok(open) = open else { continue };
+        if quiet && open.is_empty() && !world.state().is_stopping() {
             match act(world, config, store).await {
                 Ok(false) => {}
                 // What is done now has to come to rest as well; what failed is tried again.
@@ -217,11 +217,6 @@ async fn rest(world: &World, config: &Config, store: &Store) -> Ended {
                 Ok(seen) => Ended::AtRest(Box::new(seen)),
                 Err(error) => Ended::Hung(format!("what is stored cannot be read: {error}")),
             };
-        }
-        if began.elapsed() > PATIENCE {
-            return Ended::Hung(format!(
-                "no rest in {PATIENCE:?}; open: {open:?}, the broker's queue is empty: {quiet}"
-            ));
         }
     }
 }

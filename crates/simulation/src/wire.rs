@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use serde_json::json;
 use snap_client::{Answered, BoxFuture, Bytes, NotSentReason, Reply, Request, Silence, Wire};
-use snap_core::{Service, Timestamp};
+use snap_core::{PartnerReferenceNo, Service, Timestamp};
 use tokio::time::Instant;
 
 use crate::mistake::Mistake;
 use crate::op::{Heard, Op};
 use crate::plan::When;
-use crate::provider::{Order, Said, refusal};
+use crate::provider::{Order, Said, digest, reference, refusal};
 use crate::scenario::Outage;
 use crate::world::{Struck, World, millis};
 
@@ -48,7 +48,12 @@ impl Wire for Line {
     fn transaction(&self, service: Service, request: Request<Bytes>, _now: Timestamp) -> BoxFuture<'_, Reply> {
         let external_id = request.headers().get("x-external-id").and_then(|id| id.to_str().ok()).unwrap_or_default();
         let (provider, external_id) = (self.provider.to_owned(), external_id.to_owned());
-        let order = Order { provider, service, external_id, body: request.into_body().to_vec() };
+        let mut order = Order { provider, service, external_id, body: request.into_body().to_vec() };
+        match self.world.state().mistake {
+            Mistake::AnotherNumber => order.external_id.push('0'),
+            Mistake::AnotherBody => order.body.push(b' '),
+            _ => {}
+        }
         Box::pin(self.transact(order))
     }
 
@@ -97,17 +102,21 @@ impl Line {
         if !matches!(there, There::Arrives(_)) || service == Service::TopUp {
             self.world.state().heard = Heard::Unclear;
         }
+        let objection = if service == Service::TopUp { self.objection(&order).await } else { None };
         let number = {
             let mut state = self.world.state();
             let now = state.now();
+            if service == Service::TopUp {
+                state.top_up_left = now;
+            }
             match &there {
                 There::Stays => return not_sent(started),
-                There::Stopped(_) | There::Lost(None) => state.ledger.leave(order, now, None),
+                There::Stopped(_) | There::Lost(None) => state.ledger.leave(order, now, None, objection),
                 There::Lost(Some(after)) | There::Arrives(after) => {
                     let at = now + millis(*after);
-                    state.ledger.leave(order, now, Some(at))
+                    state.ledger.leave(order, now, Some(at), objection)
                 }
-                There::LeavesUnseen => state.ledger.leave(order, now, Some(now)),
+                There::LeavesUnseen => state.ledger.leave(order, now, Some(now), objection),
             }
         };
         if struck.dies_in_flight {
@@ -134,6 +143,30 @@ impl Line {
             }
         };
         self.way_back(call, service, said, started).await
+    }
+
+    /// What is wrong with a top-up that leaves now: by what is committed in this instant, it must be on disk with its number and
+    /// its body, and its job must not have ended.
+    async fn objection(&self, order: &Order) -> Option<String> {
+        let store = self.world.state().store.clone()?;
+        let name = reference(order);
+        let key = PartnerReferenceNo::parse(&name).ok()?;
+        let Ok(timeline) = store.timeline(&key).await else { return Some("the store cannot be read".to_owned()) };
+        let Some(timeline) = timeline else {
+            return Some(format!("a top-up of {name} left, and there is no such job"));
+        };
+        let state = timeline.job.state();
+        if state != "sending" {
+            return Some(format!("a top-up of {name} left while its job was {state}"));
+        }
+        let attempt = timeline.attempts.iter().find(|attempt| attempt.external_id.as_str() == order.external_id);
+        match attempt {
+            None => Some(format!("a top-up of {name} left, and no attempt of it was recorded")),
+            Some(attempt) if attempt.body_sha256.as_ref() != Some(&digest(order)) => {
+                Some(format!("a top-up of {name} left with another body than recorded"))
+            }
+            Some(_) => None,
+        }
     }
 
     fn way_there(&self, service: Service, struck: Struck) -> There {
@@ -163,7 +196,10 @@ impl Line {
             Some(4) => There::Stopped(refusal(401, code, 1)),
             Some(5) => There::Stopped(refusal(429, code, 0)),
             Some(6) => There::Stopped(refusal(500, code, 0)),
-            Some(7) => There::Stopped(refusal(409, code, 1)),
+            Some(7) => {
+                state.lied = true;
+                There::Stopped(refusal(409, code, 1))
+            }
             Some(_) => There::Stopped(refusal(504, code, 0)),
         }
     }
@@ -173,7 +209,8 @@ impl Line {
         {
             let mut state = self.world.state();
             let whole = struck.error.is_none() && started.elapsed() + struck.delay + WAY < REQUEST_TIMEOUT;
-            state.heard = if whole { state.heard.then(service, &said) } else { Heard::Unclear };
+            let is_late = state.now() - state.top_up_left >= millis(QUIET_PERIOD);
+            state.heard = if whole { state.heard.then(service, &said, is_late) } else { Heard::Unclear };
         }
         tokio::time::sleep(struck.delay.min(REQUEST_TIMEOUT) + WAY).await;
         if started.elapsed() >= REQUEST_TIMEOUT {
@@ -190,7 +227,9 @@ impl Line {
             5 => silent(Silence::TooLarge, started),
             6 => {
                 // Of another service.
-                body["responseCode"] = json!("2007700");
+                if let Some(body) = body.as_object_mut() {
+                    body.insert("responseCode".to_owned(), json!("2007700"));
+                }
                 answered((200, body), started)
             }
             7 => {

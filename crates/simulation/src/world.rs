@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use outbox::Store;
 use testbed::matrix::{Fault as Column, Point};
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -90,6 +91,14 @@ pub(crate) struct State {
     pub(crate) queues: Queues,
     pub(crate) trace: Trace,
     pub(crate) mistake: Mistake,
+    /// The store of the process that lives.
+    pub(crate) store: Option<Store>,
+    /// When the last top-up left, in true time.
+    pub(crate) top_up_left: i64,
+    /// A provider said "known" of a reference that it did not know.
+    pub(crate) lied: bool,
+    /// Commands of the store that failed by plan, in this life.
+    pub(crate) failures: u32,
     /// Whether requests may arrive long after they were given up.
     pub(crate) may_be_late: bool,
 }
@@ -144,6 +153,10 @@ impl World {
             queues: Queues::of(&plan.scenario, START),
             trace: Trace::new(told),
             mistake,
+            store: None,
+            top_up_left: START,
+            lied: false,
+            failures: 0,
             may_be_late: !plan.sets_the_clock(),
         };
         Self(Arc::new(Shared { state: Mutex::new(state), gone: Notify::new(), at_broker: Notify::new() }))
@@ -158,6 +171,7 @@ impl World {
     pub(crate) fn born(&self, stop: CancellationToken) {
         let mut state = self.state();
         (state.born, state.crashed, state.stop) = (Some(Instant::now()), false, stop);
+        state.failures = 0;
     }
 
     /// A process has ended; the next one begins after `pause`. To be called while its time can still be read.
@@ -165,6 +179,7 @@ impl World {
         let mut state = self.state();
         state.base = state.now() + millis(pause);
         state.born = None;
+        state.store = None;
         state.queues.connection_lost();
         state.trace.note(format_args!("-- the process is gone --"));
     }
@@ -294,6 +309,11 @@ impl State {
     /// Whether there is no room; that there is some again is told once.
     pub(crate) fn disk_is_full(&self) -> bool {
         self.full_until.is_some_and(|until| self.now() < until)
+    }
+
+    /// Whether an orderly stop has begun.
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stop.is_cancelled()
     }
 
     /// What the provider suffers from at this time.

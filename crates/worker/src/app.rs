@@ -5,6 +5,7 @@ mod recovery;
 mod told;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use outbox::{Health, OpenError, Opened, Store, StoreError};
@@ -19,9 +20,8 @@ pub(crate) use parts::{clients, lanes};
 use recovery::recover;
 use told::{readiness, render};
 
-use crate::amqp::{Broker, Link, Rabbit, Supervisor};
-use crate::clock::Clock;
-use crate::config::{AmqpConfig, AmqpSection, Config, ConfigError};
+use crate::amqp::{Broker, Link, Supervisor};
+use crate::config::{Config, ConfigError};
 use crate::drive::Driver;
 use crate::http::Probe;
 use crate::intake::Intake;
@@ -29,8 +29,7 @@ use crate::relay::Relay;
 use crate::replay::{Replayer, Rules};
 use crate::restored::Restored;
 use crate::retention::Forgetting;
-use crate::telemetry::metrics::Metrics;
-use crate::wake::Wake;
+use crate::wake::{Kept, Wake};
 
 /// The relay gets this long to empty the outbox at a stop.
 const FLUSH_LIMIT: Duration = Duration::from_secs(10);
@@ -68,10 +67,23 @@ pub enum AppError {
 /// # Errors
 /// [`AppError`]; nothing is lost by any of them.
 pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), AppError> {
+    let (config, parts) = parts::real(config).await?;
+    run_with(&config, parts, shutdown).await
+}
+
+/// [`run`] over these parts.
+///
+/// # Errors
+/// [`AppError`]; nothing is lost by any of them.
+pub async fn run_with<B: Broker>(
+    config: &Config,
+    parts: Parts<B>,
+    shutdown: CancellationToken,
+) -> Result<(), AppError> {
     let app = tokio::select! {
         biased;
-        started = App::start(config) => started?,
-        // What had begun is ended like anything that dies while it starts.
+        started = App::of(config, parts) => started?,
+        // It waits for room, and nothing has begun: no lane runs before `of` is over.
         () = shutdown.cancelled() => return Ok(()),
     };
     app.until(shutdown).await
@@ -98,15 +110,8 @@ impl App {
     /// # Errors
     /// [`AppError`].
     pub async fn start(config: Config) -> Result<Self, AppError> {
-        let clock = Clock::start();
-        // Before anything is opened: a secret that cannot be read stops the start.
-        let amqp: Option<AmqpConfig> = config.amqp.as_ref().map(AmqpSection::connection).transpose()?;
-        let clients = clients(&config)?;
-        let metrics = Arc::new(Metrics::new(config.providers.keys().map(String::as_str), config.amqp.is_some()));
-        let opened = parts::open(&config, &clock, &metrics).await?;
-        let (link, edge) = (Arc::new(Link::default()), TaskTracker::new());
-        let broker = amqp.map(|config| Rabbit { config, link: Arc::clone(&link), tracker: edge.clone() });
-        Self::of(&config, Parts { clock, opened, metrics, clients, broker, link, edge }).await
+        let (config, parts) = parts::real(config).await?;
+        Self::of(&config, parts).await
     }
 
     /// Recovers, and starts every task over these parts.
@@ -146,9 +151,14 @@ impl App {
             drain_limit: longest.saturating_add(RECORD_LIMIT),
         };
         // Before the recovery: where that waits for room, somebody has to be able to see why.
-        app.serve(listener, &lanes, broker.is_some());
+        let serving = app.stop_serving.clone().drop_guard();
+        let began = app.serve(listener, &lanes, broker.is_some());
         recover(&app.driver, &lanes, &restored).await?;
-        app.start_lanes(&lanes, &restored).await?;
+        let wakes = app.prepare_lanes(&lanes, &restored).await?;
+        // From here on nothing is waited for: who gives up a start has given up nothing that had begun.
+        for (wake, kept) in wakes {
+            app.own(wake.run(kept));
+        }
         let forgetting = Forgetting { store: app.driver.store.clone(), clock, retention: config.store.retention };
         app.own(forgetting.run(app.driver.shutdown.clone(), app.driver.fatal.clone()));
         let replayer = Replayer::new(app.driver.store.clone(), clock, Rules::of(config));
@@ -174,6 +184,8 @@ impl App {
             };
             app.own(supervisor.run());
         }
+        serving.disarm();
+        began.store(true, Ordering::Relaxed);
         info!(providers = lanes.len(), start_ms = clock.uptime().as_millis(), "the worker runs");
         Ok(app)
     }
@@ -207,7 +219,9 @@ impl App {
     }
 
     async fn stop(self) -> Result<(), AppError> {
-        let failed = self.driver.fatal.is_cancelled();
+        let has_failed =
+            |driver: &Driver| driver.fatal.is_cancelled() || matches!(driver.store.health(), Health::Failed { .. });
+        let failed = has_failed(&self.driver);
         self.stop_consuming.cancel();
         self.driver.shutdown.cancel();
         self.drives.close();
@@ -232,6 +246,7 @@ impl App {
         }
         self.stop_serving.cancel();
         self.edge.close();
+        let failed = failed || has_failed(&self.driver);
         self.driver.store.close().await;
         if failed {
             return Err(AppError::Fatal);
@@ -250,7 +265,9 @@ impl App {
         });
     }
 
-    async fn start_lanes(&self, lanes: &Lanes, restored: &Restored) -> Result<(), AppError> {
+    /// Reads how every lane stood; none runs yet.
+    async fn prepare_lanes(&self, lanes: &Lanes, restored: &Restored) -> Result<Vec<(Wake, Kept)>, AppError> {
+        let mut wakes = Vec::with_capacity(lanes.len());
         for lane in lanes.values() {
             let wake = Wake {
                 lane: Arc::clone(lane),
@@ -259,17 +276,20 @@ impl App {
                 restored: restored.clone(),
             };
             let kept = wake.prepare().await?;
-            self.own(wake.run(kept));
+            wakes.push((wake, kept));
         }
-        Ok(())
+        Ok(wakes)
     }
 
-    fn serve(&self, listener: Option<TcpListener>, lanes: &Arc<Lanes>, amqp: bool) {
-        let Some(listener) = listener else { return };
+    /// Serves health and metrics; the answer is to be set when the service takes jobs.
+    fn serve(&self, listener: Option<TcpListener>, lanes: &Arc<Lanes>, amqp: bool) -> Arc<AtomicBool> {
+        let began = Arc::new(AtomicBool::new(false));
+        let Some(listener) = listener else { return began };
         let readiness = {
             let (store, link, lanes) = (self.driver.store.clone(), Arc::clone(&self.link), Arc::clone(lanes));
+            let began = Arc::clone(&began);
             Box::new(move || {
-                let ready = readiness(&store, amqp.then_some(&*link), &lanes);
+                let ready = readiness(began.load(Ordering::Relaxed), &store, amqp.then_some(&*link), &lanes);
                 Box::pin(async move { ready }) as _
             })
         };
@@ -282,6 +302,7 @@ impl App {
         };
         let probe = Arc::new(Probe { readiness, metrics });
         self.edge.spawn(crate::http::serve(listener, probe, self.stop_serving.clone()));
+        began
     }
 }
 

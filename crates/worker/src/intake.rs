@@ -185,8 +185,8 @@ impl Intake {
                     warn!("no room in the store: deliveries wait in the broker");
                     tokio::select! {
                         biased;
-                        () = wait_for_room(&self.driver.store) => {}
                         () = over.cancelled() => return Ok(false),
+                        () = wait_for_room(&self.driver.store) => {}
                     }
                 }
                 Err(error) => return Err(error),

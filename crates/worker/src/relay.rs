@@ -59,8 +59,9 @@ impl Relay {
                 tokio::select! {
                     biased;
                     () = over.cancelled() => return Ok(()),
-                    () = stop.cancelled() => return Ok(()),
+                    // Before `stop`: what ended last is published as well.
                     () = news => {}
+                    () = stop.cancelled() => return Ok(()),
                     () = tokio::time::sleep(LOOK_EVERY) => {}
                 }
                 continue;

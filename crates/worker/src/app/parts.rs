@@ -9,9 +9,9 @@ use tokio::sync::Notify;
 use tokio_util::task::TaskTracker;
 
 use super::AppError;
-use crate::amqp::Link;
+use crate::amqp::{Link, Rabbit};
 use crate::clock::Clock;
-use crate::config::{Config, ConfigError};
+use crate::config::{AmqpConfig, AmqpSection, Config, ConfigError};
 use crate::lane::{Gate, Lane, LaneParts};
 use crate::message::{ProviderRule, Providers};
 use crate::telemetry::metrics::Metrics;
@@ -35,11 +35,24 @@ pub struct Parts<B> {
     pub edge: TaskTracker,
 }
 
+/// The parts that make the service of a configuration: RabbitMQ, the network, the system's clock.
+pub(super) async fn real(config: Config) -> Result<(Config, Parts<Rabbit>), AppError> {
+    let clock = Clock::start();
+    // Before anything is opened: a secret that cannot be read stops the start.
+    let amqp: Option<AmqpConfig> = config.amqp.as_ref().map(AmqpSection::connection).transpose()?;
+    let clients = clients(&config)?;
+    let metrics = Arc::new(Metrics::new(config.providers.keys().map(String::as_str), config.amqp.is_some()));
+    let opened = open(&config, &clock, &metrics).await?;
+    let (link, edge) = (Arc::new(Link::default()), TaskTracker::new());
+    let broker = amqp.map(|config| Rabbit { config, link: Arc::clone(&link), tracker: edge.clone() });
+    Ok((config, Parts { clock, opened, metrics, clients, broker, link, edge }))
+}
+
 /// The lanes by provider.
 pub type Lanes = BTreeMap<String, Arc<Lane>>;
 
 /// Opens the store as the one worker.
-pub(super) async fn open(config: &Config, clock: &Clock, metrics: &Arc<Metrics>) -> Result<Opened, AppError> {
+async fn open(config: &Config, clock: &Clock, metrics: &Arc<Metrics>) -> Result<Opened, AppError> {
     let observer = Arc::clone(metrics);
     let options = OpenOptions {
         exclusive: true,

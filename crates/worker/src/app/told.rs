@@ -9,8 +9,9 @@ use crate::http::{Degraded, Readiness};
 use crate::telemetry::metrics::StoreSnapshot;
 
 /// Whether it takes jobs.
-pub(super) fn readiness(store: &Store, link: Option<&Link>, lanes: &Lanes) -> Readiness {
+pub(super) fn readiness(began: bool, store: &Store, link: Option<&Link>, lanes: &Lanes) -> Readiness {
     let store = match store.health() {
+        Health::Writable if !began => Err("the start is not over: what the last process left is looked at".to_owned()),
         Health::Writable => Ok(()),
         Health::Full => Err("the store is full: nothing is taken and nothing is sent until there is room".to_owned()),
         Health::Failed { detail } => Err(format!("the store failed: {detail}")),
