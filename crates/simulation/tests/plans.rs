@@ -118,7 +118,8 @@ fn m1_a_crash_while_recovering_from_a_crash_loses_nothing_and_pays_once() {
 
 #[test]
 fn random_plans_lose_nothing_and_pay_once() {
-    let first = testbed::setting("SIMULATION_SEED").and_then(|seed| seed.parse().ok()).unwrap_or_else(testbed::random);
+    // The same ones each time: what is new is looked for by the long run.
+    let first: u64 = testbed::setting("SIMULATION_SEED").and_then(|seed| seed.parse().ok()).unwrap_or(0);
     let mut swept = Swept::default();
     for seed in (0..200).map(|number| first.wrapping_add(number)) {
         let plan = Plan::of_seed(seed);
