@@ -30,8 +30,7 @@ impl Between for Disk {
             let error = self.world.strike(call, When::Before).await.error;
             let mut state = self.world.state();
             if state.disk_fails.take_if(|when| *when == When::Before).is_some() {
-                state.failures += 1;
-                return Err(StoreError::Failed("the disk failed, and nothing is there".to_owned()));
+                return Err(state.disk_failed("nothing is there"));
             }
             match error.map(|kind| kind % 3) {
                 None if !state.disk_is_full() => {}
@@ -41,10 +40,7 @@ impl Between for Disk {
                     return Err(StoreError::Full);
                 }
                 Some(1) => return Err(StoreError::Busy),
-                Some(_) => {
-                    state.failures += 1;
-                    return Err(StoreError::Failed("the disk failed, and nothing is there".to_owned()));
-                }
+                Some(_) => return Err(state.disk_failed("nothing is there")),
             }
             if std::mem::take(&mut state.copy_wanted) {
                 keep(&self.store, "copy");
@@ -66,14 +62,9 @@ impl Between for Disk {
             }
             let Some(call) = self.world.state().committing.take() else { return Ok(()) };
             let error = self.world.strike(call, When::After).await.error;
-            let fails = self.world.state().disk_fails.take_if(|when| *when == When::After);
-            match fails.map(drop).or(error.map(drop)) {
-                Some(()) => {
-                    self.world.state().failures += 1;
-                    Err(StoreError::Failed("the disk failed, and it is there".to_owned()))
-                }
-                None => Ok(()),
-            }
+            let mut state = self.world.state();
+            let fails = state.disk_fails.take_if(|when| *when == When::After).is_some();
+            if fails || error.is_some() { Err(state.disk_failed("it is there")) } else { Ok(()) }
         })
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use outbox::Store;
+use outbox::{Store, StoreError};
 use testbed::matrix::{Fault as Column, Point};
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -304,6 +304,12 @@ impl State {
     /// From now on there is no room, for a while.
     pub(crate) fn disk_fills(&mut self) {
         self.full_until = Some(self.now() + millis(FULL_FOR));
+    }
+
+    /// A command fails by plan, and this of it is so.
+    pub(crate) fn disk_failed(&mut self, what: &str) -> StoreError {
+        self.failures += 1;
+        StoreError::Failed(format!("the disk failed, and {what}"))
     }
 
     /// Whether there is no room; that there is some again is told once.

@@ -11,6 +11,19 @@ fn named(name: &str) -> Scenario {
     Scenario::named(name).expect("there is a scenario of this name")
 }
 
+/// What can go wrong that is not about one call's own answer.
+fn of_each_kind(clock_set: i64, frozen: Duration) -> [What; 7] {
+    [
+        What::Crash,
+        What::Stop,
+        What::DiskFull,
+        What::DiskFails,
+        What::Again,
+        What::ClockSet(clock_set),
+        What::Freeze(frozen),
+    ]
+}
+
 const SIDES: [When; 3] = [When::Before, When::Within, When::After];
 
 fn assert_sound(swept: &Swept) {
@@ -162,15 +175,7 @@ fn m2_m4_any_fault_while_doubt_is_settled_pays_once() {
     let scenario = named("finpay-good");
     let at = call_of(&scenario, "TopUp").expect("a top-up is sent");
     let lost = Fault { at, what: What::Error(1), when: When::Before };
-    let faults = [
-        What::Crash,
-        What::Stop,
-        What::DiskFull,
-        What::DiskFails,
-        What::Again,
-        What::ClockSet(7_200_000),
-        What::Freeze(Duration::from_secs(300)),
-    ];
+    let faults = of_each_kind(7_200_000, Duration::from_secs(300));
     for what in faults {
         for when in SIDES {
             assert_sound(&second(&scenario, lost, (what, when), 1));
@@ -212,15 +217,7 @@ fn m1_m12_any_fault_at_a_start_pays_once() {
     let crash = Fault { at: sent, what: What::Crash, when: When::Before };
     let copy = Fault { at: 5, what: What::Copy, when: When::After };
     let restore = Fault { at: sent, what: What::Restore, when: When::After };
-    let faults = [
-        What::Crash,
-        What::Stop,
-        What::DiskFull,
-        What::DiskFails,
-        What::Again,
-        What::ClockSet(60_000),
-        What::Freeze(Duration::from_secs(200)),
-    ];
+    let faults = of_each_kind(60_000, Duration::from_secs(200));
     let mut swept = Swept::default();
     for (what, when) in faults.into_iter().flat_map(|what| [(what, When::Before), (what, When::After)]) {
         for (before, calls) in [(vec![crash], 1..3), (vec![copy, restore], 1..8)] {
