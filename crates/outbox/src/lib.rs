@@ -63,7 +63,7 @@ pub use health::Health;
 pub use here::{Between, Passage, Passing};
 pub use lanes::{Lane, LanePause, PauseCause, Resume};
 pub use open::{CommitObserver, CommitSample, OpenOptions, Opened};
-pub use outcomes::{NewOutcome, OutboxBacklog, OutboxCursor, OutboxRow, Outcome};
+pub use outcomes::{NewOutcome, OutboxBacklog, OutboxRow, Outcome};
 pub use queries::{JobFilter, StateTotal, Timeline};
 pub use reconcile::{Reconcile, SAID_SO};
 pub use record::{AnswerFields, Attempt, AttemptEnd, HistoryEntry, NewAttempt, Record, Recorded};

@@ -1,18 +1,17 @@
 //! The outbox proper: events that wait for their confirm.
 
-use std::fmt;
+use std::{fmt, ops::RangeInclusive};
 
 use rusqlite::{Connection, params};
 use snap_core::Timestamp;
 
 use crate::{JobId, OutcomeId, Store, StoreError, error::Rejected, rows, task::Room};
 
-/// What is due in the outbox.
-pub(crate) const UNPUBLISHED: &str =
-    "SELECT outcome_id, event_id, event_type, body, headers, postponed, next_at, queued_at
+/// What is due in the outbox within a time, the bounds included.
+pub(crate) const UNPUBLISHED: &str = "SELECT outcome_id, event_id, event_type, body, headers, postponed
      FROM outbox INDEXED BY outbox_unpublished CROSS JOIN outcomes ON id = outcome_id
-     WHERE published_at IS NULL AND next_at <= ?1 AND (next_at, queued_at, outcome_id) > (?2, ?3, ?4)
-     ORDER BY next_at, queued_at, outcome_id LIMIT ?5";
+     WHERE published_at IS NULL AND next_at BETWEEN ?1 AND ?2
+     ORDER BY next_at, queued_at, outcome_id LIMIT ?3";
 /// How much waits, from the index alone.
 pub(crate) const BACKLOG: &str =
     "SELECT count(*), min(queued_at) FROM outbox INDEXED BY outbox_unpublished WHERE published_at IS NULL";
@@ -49,16 +48,6 @@ pub struct OutboxRow {
     pub headers: serde_json::Value,
     /// How often it was postponed since it was last put into the outbox.
     pub postponed: u32,
-    /// Where it stands in the outbox, to read on behind it.
-    pub cursor: OutboxCursor,
-}
-
-/// A place in the outbox.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct OutboxCursor {
-    pub(crate) next_at: i64,
-    pub(crate) queued_at: i64,
-    pub(crate) id: i64,
 }
 
 /// An event in a job's timeline.
@@ -107,31 +96,36 @@ debug_without_body!(OutboxRow);
 debug_without_body!(Outcome);
 
 impl Store {
-    /// Events to publish by `now`, the longest due first, behind `after` where given.
+    /// Events to publish by `now`, the longest due first.
     ///
     /// # Errors
     /// Any failure to read.
-    pub async fn unpublished(
-        &self,
-        now: Timestamp,
-        after: Option<OutboxCursor>,
-        limit: usize,
-    ) -> Result<Vec<OutboxRow>, StoreError> {
-        let after = after.unwrap_or(OutboxCursor { next_at: i64::MIN, queued_at: i64::MIN, id: i64::MIN });
+    pub async fn unpublished(&self, now: Timestamp, limit: usize) -> Result<Vec<OutboxRow>, StoreError> {
+        self.waiting(i64::MIN..=now.as_millis(), limit).await
+    }
+
+    /// Events that are due later than `at` only. Nothing is put off for long: what seems to be was noted under a clock that
+    /// ran ahead of this one.
+    ///
+    /// # Errors
+    /// Any failure to read.
+    pub async fn due_later_than(&self, at: Timestamp, limit: usize) -> Result<Vec<OutboxRow>, StoreError> {
+        self.waiting(at.as_millis().saturating_add(1)..=i64::MAX, limit).await
+    }
+
+    async fn waiting(&self, due: RangeInclusive<i64>, limit: usize) -> Result<Vec<OutboxRow>, StoreError> {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         self.read(move |connection| {
             let mut statement = connection.prepare_cached(UNPUBLISHED)?;
-            let rows = statement.query(params![now.as_millis(), after.next_at, after.queued_at, after.id, limit])?;
+            let rows = statement.query(params![due.start(), due.end(), limit])?;
             rows::collect(rows, |row| {
-                let id = row.get(0)?;
                 Ok(OutboxRow {
-                    id: OutcomeId(id),
+                    id: OutcomeId(row.get(0)?),
                     event_id: row.get(1)?,
                     event_type: row.get(2)?,
                     body: row.get(3)?,
                     headers: rows::json(row, 4, "outcomes")?,
                     postponed: row.get(5)?,
-                    cursor: OutboxCursor { next_at: row.get(6)?, queued_at: row.get(7)?, id },
                 })
             })
         })

@@ -123,6 +123,13 @@ fn m4_a_clock_that_is_set_at_any_call_pays_once() {
     }
 }
 
+/// Found by a random plan: the event of a refused message, alone in its store, waited for hours.
+#[test]
+fn an_event_noted_before_the_clock_was_set_back_is_published() {
+    const DAY: i64 = 86_400_000;
+    assert_sound(&pairs(&named("malformed"), (What::ClockSet(-DAY), When::Before), (What::Crash, When::Before), 1));
+}
+
 #[test]
 fn m1_a_crash_while_recovering_from_a_crash_loses_nothing_and_pays_once() {
     assert_sound(&pairs(&named("finpay-good"), (What::Crash, When::After), (What::Crash, When::Before), 4));

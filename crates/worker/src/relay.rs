@@ -48,13 +48,16 @@ impl Relay {
         stop: CancellationToken,
         over: CancellationToken,
     ) -> Result<(), AmqpError> {
+        let mut looked_ahead = false;
         loop {
             let news = self.published.notified();
             let now = self.clock.now();
-            let window = match self.store.unpublished(now, None, WINDOW).await {
-                Ok(window) => window,
-                Err(error) => return Err(error.into()),
-            };
+            let mut window = self.store.unpublished(now, WINDOW).await?;
+            if window.is_empty() && !looked_ahead {
+                // Nothing is put off beyond that: the clock was set back since, or another process has a later one.
+                window = self.store.due_later_than(now.plus(UNROUTED_MAX), WINDOW).await?;
+                looked_ahead = window.is_empty();
+            }
             if window.is_empty() {
                 tokio::select! {
                     biased;
@@ -62,7 +65,7 @@ impl Relay {
                     // Before `stop`: what ended last is published as well.
                     () = news => {}
                     () = stop.cancelled() => return Ok(()),
-                    () = tokio::time::sleep(LOOK_EVERY) => {}
+                    () = tokio::time::sleep(LOOK_EVERY) => looked_ahead = false,
                 }
                 continue;
             }

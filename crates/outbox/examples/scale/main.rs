@@ -202,7 +202,7 @@ impl Bench {
 
     async fn gauges(&self, store: &Store) -> Result<(), Error> {
         self.timed("next_due", 100, async || store.next_due("finpay").await).await?;
-        self.timed("unpublished(256)", 100, async || store.unpublished(LATER, None, 256).await).await?;
+        self.timed("unpublished(256)", 100, async || store.unpublished(LATER, 256).await).await?;
         self.timed("open_totals", 20, async || store.open_totals().await).await?;
         self.timed("outbox_backlog", 20, async || store.outbox_backlog().await).await?;
         self.timed("dead_letter_counts", 20, async || store.dead_letter_counts().await).await
@@ -239,14 +239,14 @@ impl Bench {
         self.gauges(store).await?;
         let now = rows::at(u64::from(u32::MAX));
         loop {
-            let page = store.unpublished(now, None, 256).await?;
+            let page = store.unpublished(now, 256).await?;
             if page.is_empty() {
                 break;
             }
             store.postpone(page.iter().map(|row| (row.id, LATER)).collect()).await?;
         }
         self.row("100,000 postponed", "");
-        self.timed("unpublished(256), none", 100, async || store.unpublished(now, None, 256).await).await
+        self.timed("unpublished(256), none", 100, async || store.unpublished(now, 256).await).await
     }
 
     /// Commits beside a purge of many refused messages.

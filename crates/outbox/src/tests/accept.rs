@@ -52,20 +52,20 @@ async fn the_same_content_again_makes_no_second_job_whatever_its_spelling() {
 async fn a_repeat_of_a_finished_job_publishes_its_outcome_again_with_the_same_id_and_body() {
     let fixture = Fixture::new();
     fixture.succeeded("ref-1").await;
-    let first = fixture.store.unpublished(t(10), None, 10).await.unwrap();
+    let first = fixture.store.unpublished(t(10), 10).await.unwrap();
     assert_eq!(first.len(), 1);
 
     // Not yet published: it waits where it is.
     let again = fixture.accept_one(new_job("ref-1")).await;
     let finished = Duplicate::Finished { outcome: Some(first[0].id) };
     assert!(matches!(again, Accepted::Duplicate(duplicate) if duplicate == finished));
-    assert_eq!(fixture.store.unpublished(t(10), None, 10).await.unwrap(), first);
+    assert_eq!(fixture.store.unpublished(t(10), 10).await.unwrap(), first);
 
     fixture.store.mark_published(vec![first[0].id], t(11)).await.unwrap();
-    assert!(fixture.store.unpublished(t(99), None, 10).await.unwrap().is_empty());
+    assert!(fixture.store.unpublished(t(99), 10).await.unwrap().is_empty());
     let repeat = NewJob { at: t(50), ..new_job("ref-1") };
     assert!(matches!(fixture.accept_one(repeat).await, Accepted::Duplicate(duplicate) if duplicate == finished));
-    let second = fixture.store.unpublished(t(50), None, 10).await.unwrap();
+    let second = fixture.store.unpublished(t(50), 10).await.unwrap();
     assert_eq!((second[0].id, &second[0].event_id, &second[0].body), (first[0].id, &first[0].event_id, &first[0].body));
     assert_eq!(fixture.store.outbox_backlog().await.unwrap(), OutboxBacklog { pending: 1, oldest: Some(t(50)) });
 }
@@ -100,7 +100,7 @@ async fn a_key_taken_by_other_content_is_a_dead_letter_that_names_the_fields_and
     assert_eq!((letter.job, letter.partner_reference_no), (None, None));
     assert_eq!(letter.claimed_reference.as_deref(), Some("ref-1"));
     assert!(!letter.detail.contains("20000") && !letter.detail.contains("10000"));
-    let events = fixture.store.unpublished(t(9), None, 9).await.unwrap();
+    let events = fixture.store.unpublished(t(9), 9).await.unwrap();
     assert_eq!(events[0].event_type, "topup.message_refused");
     assert_eq!(fixture.job("ref-1").await, first);
 }

@@ -10,7 +10,7 @@ async fn a_refused_message_is_kept_whole_with_its_event() {
     assert_eq!(letter.delivered, Some(refusal("dl-1").delivered));
     assert_eq!((letter.reason, letter.money_state), (DeadReason::Malformed, MoneyState::NeverSent));
     assert_eq!((letter.detail.as_str(), letter.closed), ("amount: is cut off", None));
-    assert_eq!(fixture.store.unpublished(t(9), None, 9).await.unwrap()[0].event_id, "e-dl-1");
+    assert_eq!(fixture.store.unpublished(t(9), 9).await.unwrap()[0].event_id, "e-dl-1");
     assert_eq!(fixture.store.dead_letter_counts().await.unwrap(), [(DeadReason::Malformed, 1)]);
 }
 

@@ -16,7 +16,7 @@ impl Fixture {
     }
 
     async fn publish_all(&self, now: Timestamp) {
-        let waiting = self.store.unpublished(now, None, 9_999).await.unwrap();
+        let waiting = self.store.unpublished(now, 9_999).await.unwrap();
         self.store.mark_published(waiting.iter().map(|row| row.id).collect(), now).await.unwrap();
     }
 
@@ -110,7 +110,7 @@ async fn m5_a_repeated_message_of_a_shrunken_job_is_a_duplicate_and_its_outcome_
     fixture.shrink().await;
 
     assert_eq!(fixture.repeated("ref-1").await, Duplicate::Finished { outcome: Some(event.id) });
-    let again = fixture.store.unpublished(LATER, None, 9).await.unwrap().remove(0);
+    let again = fixture.store.unpublished(LATER, 9).await.unwrap().remove(0);
     assert_eq!((again.event_id, again.event_type, again.body), (event.event_id, event.event_type, event.body));
     assert_eq!(again.headers, json!({"correlation_id": "c-1"}));
 

@@ -105,7 +105,7 @@ async fn a_choice_is_ids_or_a_filter_and_finds_something() {
 async fn m4_a_discard_cannot_be_taken_back_when_the_details_are_past_retention() {
     let filled = fixture::filled().await;
     done(&filled, discard(&[UNRESOLVED]), Format::Json).await.0.unwrap();
-    let waiting = filled.store.unpublished(fixture::NOW, None, 99).await.unwrap();
+    let waiting = filled.store.unpublished(fixture::NOW, 99).await.unwrap();
     let waiting = waiting.iter().map(|event| event.id).collect();
     filled.store.mark_published(waiting, fixture::NOW).await.unwrap();
     let later = fixture::NOW.plus(std::time::Duration::from_secs(1));
