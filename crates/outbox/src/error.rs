@@ -224,3 +224,45 @@ pub(crate) fn describe(error: &rusqlite::Error) -> String {
         _ => "a value does not fit its column".to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::{Error, ffi, types::Type};
+
+    use super::*;
+
+    fn failure(code: i32, message: Option<&str>) -> Error {
+        Error::SqliteFailure(ffi::Error::new(code), message.map(str::to_owned))
+    }
+
+    #[test]
+    fn m12_only_what_left_nothing_behind_is_told_from_a_failure() {
+        for code in [ffi::SQLITE_BUSY, ffi::SQLITE_BUSY_SNAPSHOT, ffi::SQLITE_LOCKED] {
+            assert_eq!(classify(&failure(code, None)), StoreError::Busy);
+        }
+        assert_eq!(classify(&failure(ffi::SQLITE_FULL, None)), StoreError::Full);
+        for code in [ffi::SQLITE_CONSTRAINT_UNIQUE, ffi::SQLITE_TOOBIG, ffi::SQLITE_MISMATCH] {
+            assert!(matches!(classify(&failure(code, None)), StoreError::Refused(_)), "{code}");
+        }
+        for code in [ffi::SQLITE_IOERR_FSYNC, ffi::SQLITE_CORRUPT, ffi::SQLITE_READONLY, ffi::SQLITE_NOMEM] {
+            assert!(matches!(classify(&failure(code, None)), StoreError::Failed(_)), "{code}");
+        }
+        assert!(matches!(classify(&Error::QueryReturnedNoRows), StoreError::Failed(_)));
+    }
+
+    #[test]
+    fn an_error_is_told_in_sqlite_s_words_with_its_code_and_without_a_value() {
+        let told = describe(&failure(ffi::SQLITE_CONSTRAINT_UNIQUE, Some("UNIQUE constraint failed: jobs.id")));
+        assert_eq!(told, "UNIQUE constraint failed: jobs.id (code 2067)");
+        let told = describe(&failure(ffi::SQLITE_IOERR_WRITE, None));
+        assert!(told.ends_with("disk I/O error (code 778)"), "{told}");
+        let connection = rusqlite::Connection::open_in_memory().unwrap();
+        let error = connection.prepare("SELECT * FROM nowhere WHERE name = 'BUDI'").unwrap_err();
+        assert_eq!(describe(&error), "no such table: nowhere (code 1)");
+        let error = Error::InvalidColumnType(3, "amount".to_owned(), Type::Text);
+        assert_eq!(describe(&error), "column 3 amount holds Text");
+        assert_eq!(describe(&Error::IntegralValueOutOfRange(2, -1)), "column 2 is out of range");
+        assert_eq!(describe(&Error::QueryReturnedNoRows), "a row is missing");
+        assert_eq!(describe(&Error::InvalidQuery), "a value does not fit its column");
+    }
+}

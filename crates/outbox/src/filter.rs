@@ -85,3 +85,13 @@ pub(crate) fn total(row: &rusqlite::Row<'_>, first: usize) -> rusqlite::Result<T
     let part = |index| row.get::<_, i64>(index).map(|part| u128::from(part.unsigned_abs()));
     Ok(Total::from_minor(part(first)? * u128::from(PART.unsigned_abs()) + part(first + 1)?))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_row_more_than_asked_for_is_read_and_no_more() {
+        assert_eq!([one_more(0), one_more(3), one_more(usize::MAX)], [1, 4, i64::MAX]);
+    }
+}

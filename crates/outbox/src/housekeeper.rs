@@ -148,6 +148,104 @@ fn has_room(free: u64, in_file: u64, in_wal: u64, enough: u64) -> bool {
 mod tests {
     use super::*;
 
+    /// A housekeeper over a WAL of some frames, beside a writer that only hears.
+    struct Kept {
+        keeper: Housekeeper,
+        heard: mpsc::Receiver<Message>,
+        _writer: mpsc::Sender<Message>,
+        _dir: tempfile::TempDir,
+    }
+
+    fn kept(min_free: u64, reserve: u64) -> Kept {
+        let dir = tempfile::tempdir().unwrap();
+        let store = dir.path().join("s.db");
+        let connection = Connection::open(&store).unwrap();
+        let rows = "CREATE TABLE t (a); INSERT INTO t VALUES (zeroblob(200000)); DELETE FROM t";
+        connection.execute_batch(&format!("PRAGMA journal_mode = WAL; PRAGMA wal_autocheckpoint = 0; {rows}")).unwrap();
+        let (writer, heard) = mpsc::channel(8);
+        let keeper = Housekeeper {
+            connection,
+            file: ManuallyDrop::new(File::open(&store).unwrap()),
+            store,
+            health: Arc::new(HealthState::new()),
+            writer: writer.downgrade(),
+            wal_frames: Arc::default(),
+            checkpoint_frames: 10,
+            min_free,
+            reserve,
+            every: Duration::from_secs(1),
+        };
+        Kept { keeper, heard, _writer: writer, _dir: dir }
+    }
+
+    /// Tenths of what is free now; what other tests take and give is far less than one.
+    fn tenths_of_free(tenths: u64) -> u64 {
+        free_bytes(&std::env::temp_dir()).unwrap() / 10 * tenths
+    }
+
+    #[test]
+    fn the_wal_is_moved_when_enough_of_it_has_not_been_moved_yet() {
+        let mut kept = kept(0, 0);
+        // The writer is told and does nothing.
+        kept.heard.close();
+        let keeper = &kept.keeper;
+        let frames = usize::try_from((keeper.wal_bytes() - 32) / (4096 + 24)).unwrap();
+        assert!(frames > 30, "{frames}");
+        let shorten = |frames, moved| {
+            keeper.wal_frames.store(frames, Ordering::Relaxed);
+            keeper.shorten_wal(moved)
+        };
+        assert_eq!(shorten(9, 0), 0);
+        assert_eq!(shorten(30, 25), 25);
+        assert_eq!(shorten(9, 9), 9);
+        assert_eq!(shorten(5, 25), 0, "it has started over");
+        assert_eq!(shorten(10, 0), frames);
+        assert_eq!(shorten(35, 25), frames);
+    }
+
+    #[test]
+    fn m12_space_is_low_below_its_limit_and_until_a_quarter_more_is_free() {
+        let looked = |min_free, was_low| {
+            let kept = kept(min_free, 0);
+            kept.keeper.health.set_low(was_low);
+            kept.keeper.look_for_room();
+            kept.keeper.health.is_low()
+        };
+        assert!(!looked(tenths_of_free(9), false));
+        assert!(looked(tenths_of_free(9), true));
+        assert!(!looked(tenths_of_free(7), true));
+        assert!(looked(tenths_of_free(12), false));
+        assert!(looked(tenths_of_free(12), true));
+    }
+
+    #[test]
+    fn m12_the_writer_is_told_to_look_when_it_found_no_room_and_there_is_some_for_the_reserve_too() {
+        let tells = |hit: bool, min_free, reserve| {
+            let mut kept = kept(min_free, reserve);
+            if hit {
+                kept.keeper.health.hit_the_end();
+            }
+            kept.keeper.look_for_room();
+            kept.heard.try_recv().is_ok()
+        };
+        assert!(tells(true, tenths_of_free(3), tenths_of_free(5)));
+        assert!(!tells(false, tenths_of_free(3), tenths_of_free(5)));
+        assert!(!tells(true, tenths_of_free(5), tenths_of_free(7)));
+        assert!(!tells(true, 0, tenths_of_free(12)));
+        assert!(tells(true, 0, 0));
+    }
+
+    #[test]
+    fn what_file_and_wal_have_and_do_not_use_is_told_in_bytes() {
+        let kept = kept(0, 0);
+        let free: u64 =
+            kept.keeper.connection.query_row("PRAGMA freelist_count", [], |row| rows::count(row, 0)).unwrap();
+        assert!(free > 30, "{free}");
+        assert_eq!(kept.keeper.unused(), free * 4096);
+        let wal = kept.keeper.store.with_extension("db-wal");
+        assert_eq!(kept.keeper.wal_bytes(), fs::metadata(wal).unwrap().len());
+    }
+
     #[test]
     fn m12_free_pages_inside_the_file_are_room_where_the_wal_has_its_own_and_some_is_left_outside() {
         assert!(has_room(8, 24, 24, 32));

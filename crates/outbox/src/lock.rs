@@ -171,7 +171,9 @@ mod tests {
         let first = SideFile::open(&store).unwrap();
         first.hold(&store, Timestamp::from_millis(5)).unwrap();
         let second = SideFile::open(&store).unwrap();
+        let begun = std::time::Instant::now();
         let error = second.hold(&store, Timestamp::from_millis(6)).unwrap_err();
+        assert!(begun.elapsed() >= A_LOOK * LOOKS, "somebody might only have been looking");
         let OpenError::Locked { pid, since, .. } = &error else { panic!("{error}") };
         assert_eq!((*pid, *since), (Some(std::process::id()), Some(Timestamp::from_millis(5))));
         assert!(error.to_string().ends_with(&format!("is held by process {}", std::process::id())));

@@ -163,4 +163,25 @@ mod tests {
         stranger.execute_batch("CREATE TABLE users (id INTEGER)").unwrap();
         assert!(matches!(identify(&stranger, path), Err(OpenError::Foreign(_))));
     }
+
+    #[test]
+    fn a_table_that_was_made_otherwise_is_named() {
+        let path = Path::new("m.db");
+        let mut connection = Connection::open_in_memory().unwrap();
+        migrate(&mut connection, path).unwrap();
+        connection.execute_batch("ALTER TABLE lanes ADD COLUMN more TEXT").unwrap();
+        let error = must_match(&connection, path).unwrap_err();
+        assert!(error.to_string().ends_with(": lanes is another"), "{error}");
+    }
+
+    #[test]
+    fn an_empty_file_that_somebody_has_marked_is_theirs() {
+        let path = Path::new("m.db");
+        for mark in ["PRAGMA application_id = 5", "PRAGMA user_version = 5"] {
+            let connection = Connection::open_in_memory().unwrap();
+            assert_eq!(identify(&connection, path).unwrap(), Kind::Empty);
+            connection.execute_batch(mark).unwrap();
+            assert!(matches!(identify(&connection, path), Err(OpenError::Foreign(_))), "{mark}");
+        }
+    }
 }

@@ -122,4 +122,35 @@ mod tests {
         reserve.restore().unwrap();
         assert!(reserve.is_held() && path.exists());
     }
+
+    #[test]
+    fn m12_half_a_reserve_takes_no_room_and_is_none() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("s.db.reserve");
+        // More than any file can have.
+        let mut reserve = Reserve { path: path.clone(), bytes: i64::MAX.unsigned_abs(), held: false };
+        reserve.restore().unwrap_err();
+        assert!(!reserve.is_held() && !path.exists());
+        reserve.bytes = 0;
+        assert!(reserve.is_held(), "none was asked for");
+    }
+
+    #[test]
+    fn where_no_blocks_are_promised_they_are_written() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("filled");
+        fill(&File::create(&path).unwrap(), 100_000).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().len(), 100_000);
+    }
+
+    #[test]
+    fn of_a_small_file_system_a_sixteenth_is_kept_and_what_is_free_is_less_than_all() {
+        let dir = tempfile::tempdir().unwrap();
+        let all = statvfs(dir.path()).map(|fs| fs.f_blocks * fs.f_frsize).unwrap();
+        assert_eq!(scaled(dir.path(), u64::MAX), all / 16);
+        assert_eq!(scaled(dir.path(), 4096), 4096);
+        let free = free_bytes(dir.path()).unwrap();
+        assert!((2..=all).contains(&free), "{free} of {all}");
+        assert_eq!(free_bytes(&dir.path().join("nowhere")), None);
+    }
 }

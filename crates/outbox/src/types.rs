@@ -160,3 +160,21 @@ pub struct StoredJob {
     /// Signed requests so far, of every service.
     pub requests: u32,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_and_ids_are_told_as_they_are() {
+        let told = [JobId(7).to_string(), OutcomeId(8).to_string(), PlanId(9).to_string()];
+        assert_eq!(told, ["7", "8", "9"]);
+        assert_eq!(DeadLetterId::new("dl-1").to_string(), "dl-1");
+    }
+
+    #[test]
+    fn a_total_is_told_with_two_decimals_and_in_whole_rupiah() {
+        let total = Total::from_minor(123).plus(Total::from_minor(4_056));
+        assert_eq!((total.to_string(), total.whole(), total.minor()), ("41.79".to_owned(), 41, 4_179));
+    }
+}

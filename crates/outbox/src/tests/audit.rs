@@ -36,6 +36,7 @@ async fn a_changed_row_a_missing_row_and_a_missing_end_are_found() {
             AuditFault::Changed { seq: 4 },
         ),
         ("UPDATE meta SET audit_hash = zeroblob(32)", AuditFault::Changed { seq: 3 }),
+        ("UPDATE meta SET audit_rows = 2", AuditFault::Changed { seq: 3 }),
     ] {
         let fixture = trail().await;
         raw(&fixture.path()).execute_batch(tampering).unwrap();

@@ -45,3 +45,14 @@ async fn m9_a_lane_that_paused_by_itself_resumes_by_probe_or_operator_and_every_
     assert_eq!(fixture.store.lane("finpay").await.unwrap(), resumed);
     assert_eq!((resumed.version, resumed.pause), (4, None));
 }
+
+#[tokio::test]
+async fn to_resume_a_lane_that_is_not_paused_changes_nothing() {
+    let fixture = Fixture::new();
+    fixture.store.pause_lane("finpay", by_fault(), None).await.unwrap();
+    let resumed = fixture.store.resume_lane("finpay", Resume::Probe, None).await.unwrap();
+    for by in [Resume::Probe, Resume::Operator] {
+        assert_eq!(fixture.store.resume_lane("finpay", by, None).await.unwrap(), resumed);
+    }
+    assert_eq!(fixture.store.lane("finpay").await.unwrap(), resumed);
+}

@@ -18,6 +18,7 @@ mod claim;
 mod dead_letters;
 mod full_disk;
 mod group_commit;
+mod here;
 mod kill;
 mod lanes;
 mod opening;

@@ -21,6 +21,11 @@ async fn every_file_of_the_store_is_for_its_owner_s_eyes_only() {
     let store = Store::open(&fixture.path(), t(0), &options()).unwrap().store;
     assert_eq!(mode(&fixture.path()), 0o600);
     store.close().await;
+    // What others cannot read anyhow is its owner's affair.
+    std::fs::set_permissions(fixture.path(), std::fs::Permissions::from_mode(0o700)).unwrap();
+    let store = Store::open(&fixture.path(), t(0), &options()).unwrap().store;
+    assert_eq!(mode(&fixture.path()), 0o700);
+    store.close().await;
 }
 
 #[tokio::test]
@@ -140,4 +145,65 @@ async fn an_operator_can_have_the_whole_file_read_for_damage() {
         .execute_batch("PRAGMA ignore_check_constraints = ON; UPDATE job_states SET state = 'nonsense'")
         .unwrap();
     assert_eq!(fixture.store.damage().await.unwrap(), ["CHECK constraint failed in job_states"]);
+}
+
+#[tokio::test]
+async fn a_file_of_more_than_64_mib_is_not_read_whole_at_every_start() {
+    let fixture = Fixture::new();
+    fixture.store.accept((0..2000).map(|n| new_job(&format!("ref-{n}"))).collect()).await.unwrap();
+    fixture.store.close().await;
+    let mut bytes = std::fs::read(fixture.path()).unwrap();
+    let middle = bytes.len() / 8192 * 4096;
+    bytes[middle..middle + 200].fill(0xff);
+    std::fs::write(fixture.path(), &bytes).unwrap();
+    let stretched = |bytes| std::fs::File::options().write(true).open(fixture.path()).unwrap().set_len(bytes).unwrap();
+
+    stretched(64 << 20);
+    let error = Store::open(&fixture.path(), t(0), &options()).unwrap_err();
+    assert!(matches!(error, OpenError::Damaged { .. }), "{error}");
+    stretched((64 << 20) + 4096);
+    let store = Store::open(&fixture.path(), t(0), &options()).unwrap().store;
+    assert_ne!(store.damage().await, Ok(Vec::new()), "who asks is told");
+}
+
+#[test]
+fn a_link_that_leads_nowhere_is_refused_before_anything_is_made() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("s.db");
+    std::os::unix::fs::symlink(&path, &path).unwrap();
+    let error = Store::open(&path, t(0), &options()).unwrap_err();
+    assert!(matches!(error, OpenError::Io { what: "find", .. }), "{error}");
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+}
+
+#[tokio::test]
+async fn a_store_that_keeps_no_reserve_is_not_full_for_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("s.db");
+    let store = Store::open(&path, t(0), &OpenOptions { reserve_bytes: 0, ..options() }).unwrap().store;
+    assert_eq!(store.health(), Health::Writable);
+    assert!(!dir.path().join("s.db.reserve").exists());
+    store.accept(vec![new_job("x")]).await.unwrap();
+}
+
+#[tokio::test]
+async fn whether_a_worker_has_the_store_can_be_asked() {
+    let fixture = Fixture::new();
+    assert!(Store::is_held(&fixture.path()));
+    fixture.store.close().await;
+    let beside = fixture.beside();
+    assert!(!Store::is_held(&fixture.path()), "a command is no worker");
+    beside.close().await;
+    assert!(!Store::is_held(&fixture.dir.path().join("nowhere.db")));
+}
+
+#[tokio::test]
+async fn each_reader_has_a_quarter_of_the_cache() {
+    let fixture = Fixture::new();
+    let reading = OpenOptions { read_only: true, ..options() };
+    let reader = Store::open(&fixture.path(), t(0), &reading).unwrap().store;
+    for store in [&fixture.store, &reader] {
+        let cache = store.read(|reader| Ok(connection::read_setting(reader, "cache_size")?));
+        assert_eq!(cache.await.unwrap(), "-512");
+    }
 }

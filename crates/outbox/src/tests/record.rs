@@ -195,3 +195,24 @@ async fn m5_an_amendment_keeps_what_the_request_was_and_changes_only_what_it_may
     assert!(matches!(fixture.store.record(record).await, Err(StoreError::Fenced { .. })));
     assert_eq!(count(&fixture.path(), "SELECT count(*) FROM amendments"), 1);
 }
+
+#[tokio::test]
+async fn what_a_record_notes_is_stored_in_the_form_that_other_versions_read_and_comes_back_whole() {
+    let fixture = Fixture::new();
+    let job = fixture.driven("ref-1").await;
+    let told = HistoryEntry { detail: json!({"wait_ms": 500}), ..entry("waits") };
+    let history = vec![entry("send_started"), told];
+    fixture.store.record(Record { history: history.clone(), ..intent(&job, 1) }).await.unwrap();
+    let stored: String =
+        raw(&fixture.path()).query_row("SELECT happened FROM job_records", [], |row| row.get(0)).unwrap();
+    let (at, id) = (t(1).as_millis(), external_id(1));
+    let expected = format!(
+        "{{\"history\":[{{\"at\":{at},\"event\":\"send_started\"}},\
+         {{\"at\":{at},\"event\":\"waits\",\"detail\":{{\"wait_ms\":500}}}}],\
+         \"requests\":[{{\"id\":\"{}\",\"service\":38,\"at\":{at},\"sha256\":\"{}\"}}]}}",
+        id.as_str(),
+        "ab".repeat(32),
+    );
+    assert_eq!(stored, expected);
+    assert_eq!(fixture.timeline("ref-1").await.history, history);
+}

@@ -416,3 +416,20 @@ async fn a_plan_that_is_done_or_cancelled_is_not_stopped_by_news() {
     fixture.store.settle_plan(id, 0, 10, t(30)).await.unwrap();
     assert_eq!(fixture.store.plan(id).await.unwrap().unwrap().state, PlanState::Cancelled);
 }
+
+#[tokio::test]
+async fn what_a_plan_is_about_shrinks_by_what_is_skipped_and_not_by_what_is_let_go() {
+    let fixture = Fixture::new();
+    let (one, two) = (fixture.died("dead-1").await, fixture.died("dead-2").await);
+    let items = vec![item(&one, "dl-dead-1"), item(&two, "dl-dead-2")];
+    let id = fixture.store.make_plan(plan_of(items)).await.unwrap();
+    let each = Total::from_minor(one.request.amount.minor().into());
+    let amounts = async || {
+        let plan = fixture.store.plan(id).await.unwrap().unwrap();
+        (plan.amount, plan.released)
+    };
+    step(&fixture.store, id, vec![(1, let_go(&one))]).await.unwrap();
+    assert_eq!(amounts().await, (each.plus(each), each));
+    step(&fixture.store, id, vec![(2, PlanAct::Skip("too old".to_owned()))]).await.unwrap();
+    assert_eq!(amounts().await, (each, each));
+}

@@ -226,6 +226,53 @@ async fn m4_a_dead_letter_that_was_let_go_and_died_again_is_never_shrunken_and_o
 }
 
 #[tokio::test]
+async fn m12_a_job_between_two_that_shrink_keeps_everything() {
+    let fixture = Fixture::new();
+    // Numbers that lie one, two and many apart.
+    let stays = |n: i64| matches!(n, 2 | 5 | 6 | 9..=15);
+    for n in 1..=18 {
+        let key = format!("ref-{n}");
+        if stays(n) { drop(fixture.driven(&key).await) } else { drop(fixture.told(&key).await) }
+    }
+    let before = fixture.store.jobs(JobFilter::default(), None, 99).await.unwrap().items;
+    assert_eq!(fixture.shrink().await, 8);
+    for job in before {
+        let (id, key) = (job.id().0, job.partner_reference_no().as_str());
+        if stays(id) {
+            assert_eq!(fixture.known(key).await, job);
+        } else {
+            assert!(is_tombstone(&fixture.known(key).await), "{key}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_rejected_job_shrinks_too_and_keeps_why() {
+    let fixture = Fixture::new();
+    let job = fixture.driven("ref-1").await;
+    let rejected = engine_job(State::Rejected { reason: engine::RejectReason::Expired });
+    let outcomes = vec![outcome("e-1", "topup.rejected")];
+    fixture.store.record(Record { outcomes, ..Record::new(job.id, job.version, rejected, t(2)) }).await.unwrap();
+    fixture.publish_all(t(3)).await;
+    assert_eq!(fixture.shrink().await, 1);
+    let KnownJob::Tombstone(left) = fixture.known("ref-1").await else { panic!() };
+    assert_eq!((left.state.as_str(), left.reason.as_deref()), ("rejected", Some("expired")));
+}
+
+#[tokio::test]
+async fn what_a_job_s_records_hold_counts_for_the_bytes_of_a_step() {
+    let fixture = Fixture::new();
+    for n in 0..40 {
+        let job = fixture.driven(&format!("ref-{n}")).await;
+        let long = HistoryEntry { detail: json!("x".repeat(20_000)), ..entry("topped_up") };
+        fixture.store.record(Record { history: vec![long], ..success(&job) }).await.unwrap();
+    }
+    fixture.publish_all(t(3)).await;
+    let first = fixture.store.shrink_some(LATER, LATER, None).await.unwrap();
+    assert!((10..20).contains(&first.done), "256 KiB of 20 kB each: {first:?}");
+}
+
+#[tokio::test]
 async fn counts_and_rupiah_stay_right() {
     let fixture = Fixture::new();
     for n in 0..5 {
@@ -474,4 +521,18 @@ async fn this_does_nothing_outside_its_file_system() {
     assert!(matches!(again[0], Accepted::Duplicate(Duplicate::Finished { .. })));
     store.close().await;
     println!("went through it all");
+}
+
+#[tokio::test]
+async fn m12_a_store_that_forgets_nothing_is_not_gone_through_step_by_step() {
+    let fixture = Fixture::new();
+    for n in 0..150 {
+        fixture.succeeded(&format!("ref-{n}")).await;
+    }
+    fixture.publish_all(t(3)).await;
+    let whole = |after| fixture.store.shrink_some(LATER, LATER, after);
+    assert_eq!(whole(None).await.unwrap(), Swept { done: 64, next: Some(JobId(64)) });
+    assert_eq!(whole(Some(JobId(64))).await.unwrap(), Swept { done: 64, next: Some(JobId(128)) });
+    fixture.store.mark_reconcile(None, audit_entry("reconcile_mark")).await.unwrap();
+    assert_eq!(fixture.store.forget_some(LATER, None).await.unwrap(), Swept { done: 0, next: None });
 }
