@@ -2,7 +2,7 @@
 
 use std::{path::Path, time::Duration};
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, OpenFlags, config::DbConfig};
 
 use crate::{OpenError, error::describe};
 
@@ -36,6 +36,8 @@ pub(crate) fn open(path: &Path, role: Role) -> Result<Connection, OpenError> {
     let connection = crate::tests::plans::watched(connection);
     connection.busy_timeout(BUSY_TIMEOUT).map_err(sqlite(path))?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    // A plan does not depend on what is bound, and a statement is not prepared anew with each other value.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map_err(sqlite(path))?;
     Ok(connection)
 }
 

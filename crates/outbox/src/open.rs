@@ -138,8 +138,9 @@ pub(crate) fn with(
     if options.exclusive {
         check(&connection, &path)?;
     }
-    migrate::migrate(&mut connection, &path)?;
-    migrate::must_match(&connection, &path)?;
+    if migrate::migrate(&mut connection, &path)? > 0 {
+        migrate::must_match(&connection, &path)?;
+    }
     let (store_id, reconcile) = reconcile::compare(&mut connection, &path, &side, now)?;
     side.sync().map_err(|source| OpenError::Io { what: "sync the side file of", path: path.clone(), source })?;
     let newest = reconcile::newest(&connection).map_err(sqlite(&path))?;
