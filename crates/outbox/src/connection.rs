@@ -128,6 +128,8 @@ mod tests {
             assert_eq!(read("cache_size"), "-4096");
             assert_eq!(read("mmap_size"), "0");
             assert_eq!(read("busy_timeout"), "5000");
+            assert_eq!(read("journal_size_limit"), "67108864");
+            assert_eq!(read("query_only"), if role == Role::Reader { "1" } else { "0" });
             assert_eq!(read("wal_autocheckpoint"), if role == Role::Command { "1000" } else { "0" });
         }
     }

@@ -138,3 +138,15 @@ async fn again_and_again_the_wal_is_moved_into_the_file_when_it_has_grown() {
         moved(before).await;
     }
 }
+
+#[tokio::test]
+async fn a_command_that_is_refused_before_its_first_change_is_done_once() {
+    let fixture = Fixture::new();
+    let done = Arc::new(AtomicUsize::new(0));
+    let refused = fixture.store.write(Room::Ordinary, Arc::clone(&done), |_, done| {
+        done.fetch_add(1, Ordering::Relaxed);
+        Err::<(), _>(Rejected::Caller(StoreError::Busy))
+    });
+    assert_eq!(refused.await.unwrap_err(), StoreError::Busy);
+    assert_eq!(done.load(Ordering::Relaxed), 1);
+}

@@ -49,12 +49,16 @@ async fn m12_results_are_tried_again_without_the_intents_that_had_no_room() {
     let fixture = opened(0);
     let _reader = looking_back(&fixture).await;
     room_for_pages(&fixture.store, 0).await;
-    // Both are of one group.
-    let other = raw(&fixture.path());
-    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    // Both are of one group: the writer is kept until both wait for it.
+    let (let_go, kept) = std::sync::mpsc::channel::<()>();
+    let first = fixture.store.write(Room::Reserved, kept, |_, kept| {
+        drop(kept.recv());
+        Ok(())
+    });
     let intent = fixture.store.write(Room::Ordinary, 0, tries_until_there_is_room);
     let result = fixture.store.write(Room::Reserved, 1, tries_until_there_is_room);
-    let (intent, result, ()) = tokio::join!(intent, result, async { other.execute_batch("COMMIT").unwrap() });
+    let (first, intent, result, ()) = tokio::join!(first, intent, result, async { drop(let_go) });
+    first.unwrap();
     assert_eq!(intent.unwrap_err(), StoreError::Full);
     assert_eq!(result.unwrap().1, 2);
 }
