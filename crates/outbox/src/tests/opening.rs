@@ -61,6 +61,19 @@ async fn what_was_stored_is_there_after_closing_and_a_closed_store_says_so() {
 }
 
 #[tokio::test]
+async fn a_worker_that_closes_leaves_all_in_the_file_though_a_command_has_it_open() {
+    let fixture = Fixture::new();
+    let beside = fixture.beside();
+    beside.audit_append(audit_entry("a")).await.unwrap();
+    fixture.driven("ref-1").await;
+    fixture.store.close().await;
+    let file_alone = fixture.dir.path().join("alone.db");
+    std::fs::copy(fixture.path(), &file_alone).unwrap();
+    assert_eq!(count(&file_alone, "SELECT count(*) FROM jobs"), 1);
+    beside.close().await;
+}
+
+#[tokio::test]
 async fn what_waits_for_the_writer_is_committed_before_the_store_closes() {
     let fixture = Fixture::new();
     let mut tasks = tokio::task::JoinSet::new();
