@@ -52,7 +52,7 @@ async fn m12_results_are_tried_again_without_the_intents_that_had_no_room() {
     // Both are of one group: the writer is kept until both wait for it.
     let (let_go, kept) = std::sync::mpsc::channel::<()>();
     let first = fixture.store.write(Room::Reserved, kept, |_, kept| {
-        drop(kept.recv());
+        kept.recv().unwrap_err();
         Ok(())
     });
     let intent = fixture.store.write(Room::Ordinary, 0, tries_until_there_is_room);
