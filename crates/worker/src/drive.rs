@@ -402,3 +402,6 @@ impl<'a> Driving<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

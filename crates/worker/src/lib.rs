@@ -22,6 +22,8 @@ pub mod replay;
 pub mod restored;
 pub mod retention;
 pub mod signals;
+#[cfg(test)]
+mod stage;
 pub mod telemetry {
     //! Log fields and metrics, named once.
     pub mod log;

@@ -148,12 +148,4 @@ fn properties(row: &OutboxRow) -> BasicProperties {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_unrouted_event_is_tried_again_with_growing_pauses() {
-        let pauses: Vec<u64> = [0, 1, 2, 8, 9, 40].map(|times| pause(times).as_secs()).to_vec();
-        assert_eq!(pauses, [1, 2, 4, 256, 300, 300]);
-    }
-}
+mod tests;
