@@ -219,6 +219,23 @@ mod tests {
     }
 
     #[test]
+    fn it_looks_at_once_and_then_when_its_time_has_come_however_often_it_is_woken() {
+        let Kept { mut keeper, heard: _heard, _writer, _dir } = kept(tenths_of_free(12), 0);
+        keeper.every = Duration::from_secs(3600);
+        let health = Arc::clone(&keeper.health);
+        // Each is taken between two looks.
+        let (wake, woken) = std_mpsc::sync_channel(0);
+        let thread = std::thread::spawn(move || keeper.run(&woken));
+        wake.send(()).unwrap();
+        assert!(health.is_low());
+        health.set_low(false);
+        wake.send(()).unwrap();
+        assert!(!health.is_low());
+        drop(wake);
+        thread.join().unwrap();
+    }
+
+    #[test]
     fn m12_the_writer_is_told_to_look_when_it_found_no_room_and_there_is_some_for_the_reserve_too() {
         let tells = |hit: bool, min_free, reserve| {
             let mut kept = kept(min_free, reserve);
