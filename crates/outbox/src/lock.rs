@@ -192,5 +192,8 @@ mod tests {
         assert_eq!(side.file.metadata().unwrap().len(), 128);
         fs::write(beside(&store, "lock"), [b'x'; 128]).unwrap();
         assert_eq!(side.state(), SideState::Unreadable);
+        // A file that ends within a line says what the line says.
+        fs::write(beside(&store, "lock"), format!("{}store 00ff commits 7", "x".repeat(LINE))).unwrap();
+        assert_eq!(side.state(), SideState::Known { store_id: "00ff".to_owned(), commits: 7 });
     }
 }

@@ -134,6 +134,17 @@ async fn a_stranger_s_file_a_newer_schema_and_rubbish_are_left_as_they_are() {
 }
 
 #[tokio::test]
+async fn a_file_of_an_older_schema_is_not_read_and_not_migrated_by_who_only_reads() {
+    let fixture = Fixture::new();
+    fixture.store.close().await;
+    raw(&fixture.path()).execute_batch("PRAGMA user_version = 0").unwrap();
+    let reading = OpenOptions { read_only: true, ..OpenOptions::default() };
+    let error = Store::open(&fixture.path(), t(0), &reading).unwrap_err();
+    assert!(matches!(error, OpenError::TooOld { found: 0, known: 1, .. }), "{error}");
+    assert_eq!(count(&fixture.path(), "PRAGMA user_version"), 0);
+}
+
+#[tokio::test]
 async fn m12_a_damaged_file_is_refused_and_kept() {
     let fixture = Fixture::new();
     let jobs = (0..500).map(|n| new_job(&format!("ref-{n}"))).collect();

@@ -536,3 +536,28 @@ async fn m12_a_store_that_forgets_nothing_is_not_gone_through_step_by_step() {
     fixture.store.mark_reconcile(None, audit_entry("reconcile_mark")).await.unwrap();
     assert_eq!(fixture.store.forget_some(LATER, None).await.unwrap(), Swept { done: 0, next: None });
 }
+
+#[tokio::test]
+async fn m12_on_a_full_disk_a_step_takes_no_room_beside_what_the_wal_has() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = OpenOptions { look_for_room_every: Duration::from_secs(3600), ..options() };
+    let store = Store::open(&dir.path().join("s.db"), t(0), &options).unwrap().store;
+    let fixture = Fixture { dir: Arc::new(dir), store };
+    for n in 0..60 {
+        fixture.succeeded(&format!("ref-{n}")).await;
+    }
+    fixture.publish_all(t(3)).await;
+    full_disk::room_for_pages(&fixture.store, 0).await;
+    full_disk::fill(&fixture.store).await;
+    assert_eq!(fixture.store.health(), Health::Full);
+    // Results that found room have filled the WAL beyond what it ever had.
+    full_disk::room_for_pages(&fixture.store, 10_000).await;
+    let wal = || std::fs::metadata(format!("{}-wal", fixture.path().display())).unwrap().len();
+    let before = wal();
+    while wal() == before {
+        fixture.store.audit_append(audit_entry(&"x".repeat(20_000))).await.unwrap();
+    }
+    let before = wal();
+    assert_eq!(fixture.shrink().await, 60);
+    assert_eq!(wal(), before);
+}
