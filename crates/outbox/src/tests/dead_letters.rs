@@ -165,6 +165,19 @@ async fn a_refused_message_is_discarded_restored_and_purged_but_a_job_s_dead_let
 }
 
 #[tokio::test]
+async fn what_a_purge_would_delete_is_told_in_rupiah_too() {
+    let fixture = Fixture::new();
+    for key in ["ref-1", "ref-2", "ref-3"] {
+        let job = fixture.died(key).await;
+        if key != "ref-3" {
+            fixture.store.record(success(&job)).await.unwrap();
+        }
+    }
+    assert_eq!(fixture.store.purgeable_amount(t(2)).await.unwrap(), Total::default());
+    assert_eq!(fixture.store.purgeable_amount(t(3)).await.unwrap(), Total::from_minor(2_000_000));
+}
+
+#[tokio::test]
 async fn dead_letters_are_filtered_paged_and_grouped_with_their_rupiah() {
     let fixture = Fixture::new();
     for n in 0..3 {
