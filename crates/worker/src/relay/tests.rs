@@ -41,6 +41,19 @@ async fn what_no_queue_has_is_published_again_with_growing_pauses() {
     assert_eq!(stage.driver.store.outbox_backlog().await.unwrap().pending, 0);
 }
 
+/// No pause is that long: the clock was set back since, or another process has a later one.
+#[tokio::test(start_paused = true)]
+async fn an_event_that_is_put_off_for_longer_than_any_pause_is_published_at_once() {
+    let stage = Stage::new(1);
+    stage.one().await;
+    let store = &stage.driver.store;
+    let event = store.unpublished(stage.now(), 1).await.unwrap().remove(0);
+    for (secs, published) in [(290, 0), (301, 1)] {
+        store.postpone(vec![(event.id, stage.now().plus(Duration::from_secs(secs)))]).await.unwrap();
+        assert_eq!(told(&stage, &[true]).await.len(), published, "put off for {secs} s");
+    }
+}
+
 /// The contract's properties: who reads an event finds its kind, its id, and what the job's message brought along.
 #[tokio::test(start_paused = true)]
 async fn an_event_goes_out_with_its_properties_and_what_its_message_brought_along() {
