@@ -259,6 +259,8 @@ mod tests {
         let connection = rusqlite::Connection::open_in_memory().unwrap();
         let error = connection.prepare("SELECT * FROM nowhere WHERE name = 'BUDI'").unwrap_err();
         assert_eq!(describe(&error), "no such table: nowhere (code 1)");
+        let error = connection.prepare("SELECT 'BUDI' FROM FROM").unwrap_err();
+        assert_eq!(describe(&error), "near \"FROM\": syntax error (code 1)");
         let error = Error::InvalidColumnType(3, "amount".to_owned(), Type::Text);
         assert_eq!(describe(&error), "column 3 amount holds Text");
         assert_eq!(describe(&Error::IntegralValueOutOfRange(2, -1)), "column 2 is out of range");

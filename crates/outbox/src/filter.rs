@@ -94,4 +94,23 @@ mod tests {
     fn one_row_more_than_asked_for_is_read_and_no_more() {
         assert_eq!([one_more(0), one_more(3), one_more(usize::MAX)], [1, 4, i64::MAX]);
     }
+
+    #[test]
+    fn each_value_has_its_place_whatever_stands_before_it() {
+        let mut clause = Where::new("1");
+        clause.and_value("(a = ? OR b = ?)", Some(1));
+        clause.and_one_of("c", ["x".to_owned(), "y".to_owned()]);
+        clause.and_one_of("d", []);
+        assert_eq!(clause.sql(), " WHERE 1 AND (a = ? OR b = ?) AND c IN (?,?)");
+        assert_eq!(clause.into_values().len(), 4);
+    }
+
+    #[test]
+    fn a_sum_of_amounts_beyond_64_bits_is_their_sum() {
+        let connection = rusqlite::Connection::open_in_memory().unwrap();
+        let rows = vec!["(999999999999999999)"; 30].join(",");
+        let sql = format!("SELECT 'before', {} FROM (SELECT column1 AS a FROM (VALUES {rows}))", sum("a"));
+        let found = connection.query_row(&sql, [], |row| total(row, 1)).unwrap();
+        assert_eq!(found, Total::from_minor(999_999_999_999_999_999 * 30));
+    }
 }
