@@ -24,11 +24,15 @@ fn an_amount_with_three_decimals_is_found() {
     assert!(found.said.contains("read strictly"), "{found}");
 }
 
-/// The reader of messages, given something else than what came.
-fn misread(change: impl Fn(&str) -> String) -> Found {
+fn providers() -> Providers {
     let rule =
         |name: &str, needs_beneficiary_provider| ProviderRule { name: name.to_owned(), needs_beneficiary_provider };
-    let providers = Providers::new(vec![rule("finpay", false), rule("midtrans", true)], Some("finpay"));
+    Providers::new(vec![rule("finpay", false), rule("midtrans", true)], Some("finpay"))
+}
+
+/// The reader of messages, given something else than what came.
+fn misread(change: impl Fn(&str) -> String) -> Found {
+    let providers = providers();
     found("message", |data| {
         let parse = |body: &[u8]| {
             let body = std::str::from_utf8(body).map_or_else(|_| body.to_vec(), |text| change(text).into_bytes());
@@ -58,6 +62,22 @@ fn a_reader_for_which_the_last_of_two_members_counts_is_found() {
 fn a_reader_that_rounds_an_amount_is_found() {
     let found = misread(|text| text.replace(r#".005""#, r#".01""#).replace(r#".000""#, r#".00""#));
     assert!(found.said.contains("no value"), "{found}");
+}
+
+#[test]
+fn a_refusal_that_repeats_the_customers_name_is_found() {
+    let providers = providers();
+    let found = found("message", |data| {
+        let parse = |body: &[u8]| {
+            worker::message::parse(body, None, &providers).map_err(|mut refused| {
+                let sent = serde_json::from_slice::<serde_json::Value>(body).unwrap_or_default();
+                refused.detail.push_str(sent["customerName"].as_str().unwrap_or_default());
+                refused
+            })
+        };
+        message::holds(parse, data);
+    });
+    assert!(found.said.contains("a value came back"), "{found}");
 }
 
 /// The reader of answers, which is then believed more than it says.
