@@ -145,6 +145,18 @@ async fn a_file_of_an_older_schema_is_not_read_and_not_migrated_by_who_only_read
 }
 
 #[tokio::test]
+async fn a_file_of_an_unreleased_schema_is_refused_by_whoever_opens_it() {
+    let fixture = Fixture::new();
+    fixture.store.close().await;
+    raw(&fixture.path()).execute_batch("DROP INDEX jobs_open").unwrap();
+    let reading = OpenOptions { read_only: true, ..OpenOptions::default() };
+    for options in [options(), OpenOptions::default(), reading] {
+        let error = Store::open(&fixture.path(), t(0), &options).unwrap_err();
+        assert!(matches!(error, OpenError::Unreleased { .. }), "{error}");
+    }
+}
+
+#[tokio::test]
 async fn m12_a_damaged_file_is_refused_and_kept() {
     let fixture = Fixture::new();
     let jobs = (0..500).map(|n| new_job(&format!("ref-{n}"))).collect();
