@@ -1,6 +1,7 @@
 //! The worker's second thread: keeps the WAL short and looks for room, so that the writer does neither.
 
 use std::{
+    convert::Infallible,
     fs::{self, File},
     mem::ManuallyDrop,
     path::PathBuf,
@@ -44,12 +45,15 @@ pub(crate) struct Housekeeper {
 }
 
 impl Housekeeper {
-    pub(crate) fn run(self, wake: &std_mpsc::Receiver<()>) {
+    /// Works until `wake` ends; `looked` ends when room was looked for the first time.
+    pub(crate) fn run(self, wake: &std_mpsc::Receiver<()>, looked: std_mpsc::Sender<Infallible>) {
+        let mut looked = Some(looked);
         let mut moved = 0;
         let mut look_at = Instant::now();
         loop {
             if Instant::now() >= look_at {
                 self.look_for_room();
+                drop(looked.take());
                 look_at = Instant::now() + self.every;
             }
             match wake.recv_timeout(look_at.saturating_duration_since(Instant::now())) {
@@ -225,10 +229,12 @@ mod tests {
         let health = Arc::clone(&keeper.health);
         // Each is taken between two looks.
         let (wake, woken) = std_mpsc::sync_channel(0);
-        let thread = std::thread::spawn(move || keeper.run(&woken));
-        wake.send(()).unwrap();
+        let (looked, first_look) = std_mpsc::channel();
+        let thread = std::thread::spawn(move || keeper.run(&woken, looked));
+        first_look.recv().unwrap_err();
         assert!(health.is_low());
         health.set_low(false);
+        wake.send(()).unwrap();
         wake.send(()).unwrap();
         assert!(!health.is_low());
         drop(wake);

@@ -218,7 +218,12 @@ fn start(
             reserve: scaled(path, options.reserve_bytes),
             every: options.look_for_room_every,
         };
-        threads.push(spawn("outbox-keeper", path, move || housekeeper.run(&wake_receiver))?);
+        let (looked, first_look) = std_mpsc::channel();
+        threads.push(spawn("outbox-keeper", path, move || housekeeper.run(&wake_receiver, looked))?);
+        // An opened store knows whether there is room.
+        if let Ok(never) = first_look.recv() {
+            match never {}
+        }
     }
     let writer = Writer {
         connection,

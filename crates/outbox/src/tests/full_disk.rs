@@ -257,5 +257,13 @@ async fn this_does_nothing_outside_its_file_system() {
     let opened = Store::open(&path, t(0), &options).unwrap();
     assert!(opened.reconcile.is_none());
     assert_eq!(count(&path, "SELECT count(*) FROM jobs WHERE state = 'succeeded'"), 50);
+    opened.store.close().await;
+
+    // A store that is opened with too little room says so at once.
+    take_all();
+    let file = fs::OpenOptions::new().write(true).open(&ballast).unwrap();
+    file.set_len(file.metadata().unwrap().len() - (200 << 10)).unwrap();
+    let store = Store::open(&path, t(0), &options).unwrap().store;
+    assert_eq!(store.accept(vec![new_job("y")]).await.unwrap_err(), StoreError::Full);
     println!("went through it all");
 }
