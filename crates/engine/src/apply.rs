@@ -7,12 +7,35 @@ use crate::{
     Retry, State, StatusAnswer,
 };
 
-/// What is known of `job` after `event`, which was noticed at `at`.
+/// When something was noticed, by the clocks of the machine. A [`Timestamp`] is both.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Noticed {
+    /// By the clock that never jumps: what waits, waits by it.
+    pub at: Timestamp,
+    /// The later of that and the wall clock. The first stands while a machine sleeps: by it what is long ago would pass for
+    /// recent, and "not found" by a provider that has forgotten for proof (M4).
+    pub latest: Timestamp,
+}
+
+impl From<Timestamp> for Noticed {
+    fn from(at: Timestamp) -> Self {
+        Self { at, latest: at }
+    }
+}
+
+/// What is known of `job` after `event`, which was `noticed` then.
 ///
 /// # Errors
 /// [`IllegalEvent`] where the event cannot happen in this state; nothing is changed then.
-pub fn apply(job: &Job, policy: &Policy, event: &Event, at: Timestamp, jitter: Jitter) -> Result<Job, IllegalEvent> {
-    let mut next = Next { job: job.clone(), policy, at, jitter };
+pub fn apply(
+    job: &Job,
+    policy: &Policy,
+    event: &Event,
+    noticed: impl Into<Noticed>,
+    jitter: Jitter,
+) -> Result<Job, IllegalEvent> {
+    let Noticed { at, latest } = noticed.into();
+    let mut next = Next { job: job.clone(), policy, at, latest, jitter };
     let legal = match (&job.state, event) {
         (State::Ready { .. } | State::Inquired { .. }, event) => next.before_sending(event),
         (State::Sending { before }, Event::TopUp(answer)) => next.attempt_ended(*before, *answer),
@@ -48,6 +71,7 @@ struct Next<'a> {
     job: Job,
     policy: &'a Policy,
     at: Timestamp,
+    latest: Timestamp,
     jitter: Jitter,
 }
 
@@ -214,7 +238,8 @@ impl Next<'_> {
     /// M4: asked twice, late enough, and the provider does not know it.
     fn not_found_is_proof(&mut self, refusal: Option<Refusal>) {
         let evidence = &self.job.evidence;
-        let too_old = evidence.first_sent_at.is_none_or(|first| self.at.since(first) > self.policy.uniqueness_window);
+        let window = self.policy.uniqueness_window;
+        let too_old = evidence.first_sent_at.is_none_or(|first| self.latest.since(first) > window);
         if evidence.accepted || too_old {
             return self.unresolved();
         }

@@ -11,7 +11,7 @@ mod reason;
 mod state;
 mod step;
 
-pub use apply::apply;
+pub use apply::{Noticed, apply};
 pub use event::{Answer, Event, IllegalEvent, Retry, StatusAnswer};
 pub use policy::{Backoff, Jitter, Policy};
 pub use reason::{DeadReason, MoneyState, RejectReason};

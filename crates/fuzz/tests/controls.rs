@@ -66,18 +66,22 @@ fn a_reader_that_rounds_an_amount_is_found() {
 
 #[test]
 fn a_refusal_that_repeats_the_customers_name_is_found() {
-    let providers = providers();
-    let found = found("message", |data| {
-        let parse = |body: &[u8]| {
-            worker::message::parse(body, None, &providers).map_err(|mut refused| {
-                let sent = serde_json::from_slice::<serde_json::Value>(body).unwrap_or_default();
-                refused.detail.push_str(sent["customerName"].as_str().unwrap_or_default());
-                refused
-            })
-        };
-        message::holds(parse, data);
-    });
-    assert!(found.said.contains("a value came back"), "{found}");
+    // A name of long words, and one of short ones.
+    for name in ["Siti Aminah", "Adi Budi S"] {
+        let providers = providers();
+        let found = found("message", |data| {
+            let text = String::from_utf8_lossy(data).replace("Siti Aminah", name);
+            let parse = |body: &[u8]| {
+                worker::message::parse(body, None, &providers).map_err(|mut refused| {
+                    let sent = serde_json::from_slice::<serde_json::Value>(body).unwrap_or_default();
+                    refused.detail.push_str(sent["customerName"].as_str().unwrap_or_default());
+                    refused
+                })
+            };
+            message::holds(parse, text.as_bytes());
+        });
+        assert!(found.said.contains("came back"), "{found}");
+    }
 }
 
 /// The reader of answers, which is then believed more than it says.

@@ -178,7 +178,7 @@ impl Op {
             What::Crash | What::CrashInFlight | What::Restore => Column::Kill,
             What::Stop => Column::Stop,
             What::Freeze(_) => Column::Zombie,
-            What::ClockSet(_) => Column::ClockJump,
+            What::ClockSet(_) | What::Sleep(_) => Column::ClockJump,
             What::DiskFull => Column::DiskFull,
             What::DiskFails => Column::IoError,
             What::Again => Column::Duplicate,

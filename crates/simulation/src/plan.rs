@@ -57,6 +57,8 @@ pub enum What {
     Stop,
     /// The wall clock is set by so many milliseconds.
     ClockSet(i64),
+    /// The machine sleeps for so long: what counts monotonically stands, and everybody else's time goes on.
+    Sleep(Duration),
     /// From here on there is no room on the disk, for a while.
     DiskFull,
     /// The next command of the store fails, here before it is done, after a call's effect once it is.
@@ -93,7 +95,7 @@ impl Plan {
     /// used up, and a clock that was set, or a restore, may end a window.
     #[must_use]
     pub fn ends_well(&self) -> bool {
-        let is_no_excuse = |fault: &Fault| !matches!(fault.what, What::ClockSet(_) | What::Restore);
+        let is_no_excuse = |fault: &Fault| !matches!(fault.what, What::ClockSet(_) | What::Sleep(_) | What::Restore);
         self.faults.len() <= 2 && self.faults.iter().all(is_no_excuse)
     }
 
@@ -122,7 +124,11 @@ impl Fault {
             _ => {
                 const HOUR: usize = 3_600_000;
                 let by = i64::try_from(dice.below(48 * HOUR)).unwrap_or(0);
-                What::ClockSet(if dice.below(2) == 0 { by } else { -by })
+                match dice.below(3) {
+                    0 => What::Sleep(crate::world::span(by)),
+                    1 => What::ClockSet(by),
+                    _ => What::ClockSet(-by),
+                }
             }
         };
         Self { at, when, what }

@@ -10,6 +10,9 @@ use crate::scenario::Customer;
 
 /// A top-up that is not credited at once takes so long, in milliseconds.
 const SETTLES_AFTER: i64 = 20_000;
+/// A reference is forgotten so long after its top-up has come to its end, in milliseconds: the `uniqueness_window` of the run's own
+/// configuration.
+const REMEMBERS_FOR: i64 = 6 * 3_600_000;
 
 /// A request as it arrives.
 #[derive(Clone, Debug)]
@@ -161,7 +164,8 @@ impl Ledger {
     fn status(&self, order: &Order, now: i64) -> Said {
         let body = parsed(order);
         let service = order.service.code();
-        let entry = self.entries.get(&reference(order)).filter(|entry| entry.settles.is_some());
+        let is_known = |entry: &&Entry| entry.settles.is_some_and(|(at, _)| now - at < REMEMBERS_FOR);
+        let entry = self.entries.get(&reference(order)).filter(is_known);
         let Some(entry) = entry else {
             return match order.provider.as_str() {
                 "midtrans" => refusal(404, service, 1),

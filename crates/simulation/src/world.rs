@@ -235,6 +235,10 @@ impl World {
                 What::Freeze(by) => tokio::time::advance(by).await,
                 What::Stop => self.state().stop.cancel(),
                 What::ClockSet(by) => self.state().off += by,
+                What::Sleep(by) => {
+                    self.state().base += millis(by);
+                    self.0.at_broker.notify_waiters();
+                }
                 What::DiskFull => self.state().disk_fills(),
                 What::DiskFails => self.state().disk_fails = Some(when),
                 What::Again => {

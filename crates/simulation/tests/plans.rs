@@ -123,6 +123,18 @@ fn m4_a_clock_that_is_set_at_any_call_pays_once() {
     }
 }
 
+/// Found by a reader: what counts monotonically stands while a machine sleeps, and the provider forgets meanwhile.
+#[test]
+fn m4_a_machine_that_sleeps_past_the_uniqueness_window_pays_once() {
+    const SLEPT: Duration = Duration::from_secs(7 * 3600);
+    for name in ["answers-lost", "midtrans-good"] {
+        for when in [When::Before, When::Within] {
+            assert_sound(&sweep(&named(name), What::Sleep(SLEPT), when));
+        }
+    }
+    assert_sound(&pairs(&named("answers-lost"), (What::Crash, When::After), (What::Sleep(SLEPT), When::Before), 11));
+}
+
 /// Found by a random plan: the event of a refused message, alone in its store, waited for hours.
 #[test]
 fn an_event_noted_before_the_clock_was_set_back_is_published() {

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use engine::{Event, Retry, State, StatusAnswer, Step, apply, next_step};
+use engine::{Event, Noticed, Retry, State, StatusAnswer, Step, apply, next_step};
 use outbox::{Store, StoreError, StoredJob};
 use snap_core::{Service, Timestamp};
 use tokio::sync::SemaphorePermit;
@@ -300,7 +300,8 @@ impl<'a> Driving<'a> {
 
     fn apply(&mut self, event: &Event, at: Timestamp) -> Result<(), Stop> {
         let jitter = self.driver.clock.jitter();
-        match apply(&self.job.job, &self.lane.policy, event, at, jitter) {
+        let noticed = Noticed { at, latest: at.max(self.driver.clock.wall()) };
+        match apply(&self.job.job, &self.lane.policy, event, noticed, jitter) {
             Ok(job) => {
                 self.notes.event(event, at);
                 self.job.job = job;

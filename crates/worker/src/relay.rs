@@ -8,6 +8,7 @@ use lapin::types::{AMQPValue, FieldTable};
 use outbox::{OutboxRow, OutcomeId, Store};
 use snap_core::Timestamp;
 use tokio::sync::Notify;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
@@ -48,15 +49,15 @@ impl Relay {
         stop: CancellationToken,
         over: CancellationToken,
     ) -> Result<(), AmqpError> {
-        let mut looked_ahead = false;
+        let mut looked_ahead: Option<Instant> = None;
         loop {
             let news = self.published.notified();
             let now = self.clock.now();
             let mut window = self.store.unpublished(now, WINDOW).await?;
-            if window.is_empty() && !looked_ahead {
+            if window.is_empty() && looked_ahead.is_none_or(|at| at.elapsed() >= LOOK_EVERY) {
                 // Nothing is put off beyond that: the clock was set back since, or another process has a later one.
                 window = self.store.due_later_than(now.plus(UNROUTED_MAX), WINDOW).await?;
-                looked_ahead = window.is_empty();
+                looked_ahead = Some(Instant::now());
             }
             if window.is_empty() {
                 tokio::select! {
@@ -65,7 +66,7 @@ impl Relay {
                     // Before `stop`: what ended last is published as well.
                     () = news => {}
                     () = stop.cancelled() => return Ok(()),
-                    () = tokio::time::sleep(LOOK_EVERY) => looked_ahead = false,
+                    () = tokio::time::sleep(LOOK_EVERY) => {}
                 }
                 continue;
             }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::{DeadReason, MoneyState, RejectReason, Step, next_step};
+use crate::{DeadReason, MoneyState, Noticed, RejectReason, Step, next_step};
 
 fn dead(reason: DeadReason) -> State {
     State::Dead { reason }
@@ -130,6 +130,18 @@ fn m4_not_found_after_the_uniqueness_window_proves_nothing() {
     assert_eq!(next_step(&replayed, &policy(), at(90_000)), Step::CheckStatus);
     let paid = after(&replayed, &[checked(90_001, StatusAnswer::Paid { amount_seen: false })]);
     assert_eq!(paid.state, State::Succeeded, "asking is still allowed, and paid closes it");
+}
+
+#[test]
+fn m4_the_uniqueness_window_goes_on_while_the_machine_sleeps() {
+    let asked = after(&unconfirmed(), &[checked(700, StatusAnswer::NotFound)]);
+    let not_found = Event::Checked { asked_at: at(800), answer: StatusAnswer::NotFound };
+    let noticed_at = |latest| {
+        let noticed = Noticed { at: at(800), latest: at(latest) };
+        apply(&asked, &policy(), &not_found, noticed, Jitter::NONE).unwrap()
+    };
+    assert_eq!(noticed_at(86_401).state, State::Ready { at: at(800) }, "to the second of the window it is proof");
+    assert_eq!(noticed_at(86_402).state, dead(DeadReason::Unresolved));
 }
 
 #[test]

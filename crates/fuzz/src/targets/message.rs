@@ -215,15 +215,21 @@ fn says_no_value(refused: &Refused, body: &[u8], json: Option<&Json>) {
     // The provider's name is repeated, and so are names of fields.
     let (names, provider) = (json.names(), json.get("provider").and_then(Json::text));
     let ours = FIELDS.join(" ") + OUR_WORDS;
-    // Word by word: a whole value may happen to be a piece of a sentence of ours with a name in it.
-    for value in json.values().into_iter().filter(|value| provider != Some(value)) {
-        for word in value.split(|sign: char| !sign.is_alphanumeric()).filter(|word| word.chars().count() >= 6) {
-            let is_ours = ours.contains(word) || names.iter().any(|name| name.contains(word));
-            assert!(is_ours || !said.contains(word), "a value came back: {said:?}");
-        }
+    let is_known = |text: &str| ours.contains(text) || names.iter().any(|name| name.contains(text));
+    for value in json.values().into_iter().filter(|value| provider != Some(value) && said.contains(value)) {
+        // A value may happen to be a piece of a sentence of ours, with a name in it: it is one if each of its words is.
+        let mut words = value.split(|sign: char| !sign.is_alphanumeric()).filter(|word| !word.is_empty());
+        let is_telling = value.chars().count() >= 6 && value.chars().any(char::is_alphanumeric);
+        assert!(!is_telling || words.all(is_known), "a value came back: {said:?}");
+    }
+    for word in json.values().into_iter().flat_map(|value| value.split(|sign: char| !sign.is_alphanumeric())) {
+        let is_telling = word.chars().count() >= 6 && provider != Some(word);
+        assert!(!is_telling || is_known(word) || !said.contains(word), "a word of a value came back: {said:?}");
     }
 }
 
-/// What refusals say by themselves, as far as it is long enough to be taken for a value.
-const OUR_WORDS: &str = " absent appears application character characters charset configured contains content control \
-    currency default detail digits finpay letters message midtrans missing nearest object several spaces string";
+/// What refusals say by themselves.
+const OUR_WORDS: &str = " absent an and any appears application are array at be boolean bytes cannot character characters charset \
+    configured contains content control currency deeply default detail digits empty escape field finpay for from has have in is it \
+    known letters levels many message midtrans missing more most must nearest needs nested no none not null number object of on one \
+    only or other out range several spaces stands string taken takes text than that the then too true twice type value zero ";

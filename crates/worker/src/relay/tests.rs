@@ -54,6 +54,31 @@ async fn an_event_that_is_put_off_for_longer_than_any_pause_is_published_at_once
     }
 }
 
+/// Another process with a later clock writes it, while outcomes of this one come every half second.
+#[tokio::test(start_paused = true)]
+async fn an_event_of_a_later_clock_is_published_beside_a_steady_flow() {
+    let stage = Stage::new(1);
+    stage.one().await;
+    let (store, news) = (&stage.driver.store, &stage.driver.published);
+    let event = store.unpublished(stage.now(), 1).await.unwrap().remove(0);
+    let put_off = async |secs| store.postpone(vec![(event.id, stage.now().plus(Duration::from_secs(secs)))]).await;
+    put_off(200).await.unwrap();
+    let written_at = Duration::from_secs(5);
+    let began = Instant::now();
+    let flow = async {
+        while began.elapsed() < Duration::from_secs(50) {
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            if began.elapsed() == written_at {
+                put_off(3 * 3600).await.unwrap();
+            }
+            news.notify_one();
+        }
+    };
+    let (published, ()) = tokio::join!(told(&stage, &[true]), flow);
+    let after: Vec<_> = published.iter().map(|(at, ..)| at.duration_since(began + written_at)).collect();
+    assert!(matches!(after[..], [after] if after <= Duration::from_millis(1100)), "{after:?}");
+}
+
 /// The contract's properties: who reads an event finds its kind, its id, and what the job's message brought along.
 #[tokio::test(start_paused = true)]
 async fn an_event_goes_out_with_its_properties_and_what_its_message_brought_along() {
