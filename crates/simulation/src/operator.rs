@@ -1,6 +1,8 @@
-//! The operator: replays what died, once everything rests, and ends the asking after a restore.
+//! The operator: replays what died, once everything rests and with the lanes that stand set going, as the runbook says, and ends the
+//! asking after a restore.
 
-use outbox::{DeadLetter, DeadLetterFilter, NewAudit, NewPlan, NewPlanItem, PlanId, PlanTerms, Store, StoreError};
+use outbox::{DeadLetter, DeadLetterFilter, NewAudit, NewPlan, NewPlanItem, PlanId, PlanTerms, Resume};
+use outbox::{Store, StoreError};
 use serde_json::Value;
 use snap_core::Timestamp;
 use worker::config::Config;
@@ -27,6 +29,11 @@ pub(crate) async fn replay(store: &Store, config: &Config, now: Timestamp) -> Re
     }
     if items.is_empty() {
         return Ok(None);
+    }
+    // With no job left there is none to probe with, and a plan waits where a lane stands.
+    for lane in store.lanes().await?.into_iter().filter(|lane| lane.pause.is_some()) {
+        let audit = said(now, "provider_resume", &lane.provider);
+        store.resume_lane(&lane.provider, Resume::Operator, Some(audit)).await?;
     }
     let terms = PlanTerms { interval_us: INTERVAL_US, canary: 0, max_failed_pct: 100, max_amount: None };
     let (by, reason) = ("sari".to_owned(), "the provider is back".to_owned());
