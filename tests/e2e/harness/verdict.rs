@@ -42,7 +42,8 @@ impl Verdict {
             events: stage.outcomes.all(),
             log: stage.worker.log(),
             secrets: secrets(stage),
-            max_in_flight: u64::from(stage.settings.max_in_flight) * 2,
+            // Of each of the two lanes; and the provider holds what a dead process has left there for a while.
+            max_in_flight: u64::from(stage.settings.max_in_flight) * 2 * stage.worker.lives.max(1),
         }
     }
 

@@ -132,6 +132,8 @@ pub(crate) struct WorkerProc {
     dir: PathBuf,
     settings: Settings,
     process: Option<(Child, Leash)>,
+    /// Processes so far.
+    pub(crate) lives: u64,
 }
 
 impl WorkerProc {
@@ -143,7 +145,7 @@ impl WorkerProc {
         std::fs::write(&key_file, key).expect("the key is written");
         let private = std::os::unix::fs::PermissionsExt::from_mode(0o600);
         std::fs::set_permissions(&key_file, private).expect("the key is made private");
-        Self { dir: dir.to_owned(), settings: settings.clone(), process: None }
+        Self { dir: dir.to_owned(), settings: settings.clone(), process: None, lives: 0 }
     }
 
     /// Starts `worker run`, and does not wait.
@@ -173,6 +175,7 @@ impl WorkerProc {
             .expect("the worker starts");
         let leash = Leash::tie_group(child.id());
         self.process = Some((child, leash));
+        self.lives += 1;
     }
 
     /// Starts `worker run` and waits until it says that it is ready.
