@@ -65,12 +65,6 @@ impl Json {
     pub(crate) fn values(&self) -> Vec<&str> {
         self.text().into_iter().chain(self.inside().into_iter().flat_map(Self::values)).collect()
     }
-
-    /// Every name of a member, here or deeper.
-    pub(crate) fn names(&self) -> Vec<&str> {
-        let here = self.members().iter().map(|(key, _)| key.as_str());
-        here.chain(self.inside().into_iter().flat_map(Self::names)).collect()
-    }
 }
 
 impl<'de> Deserialize<'de> for Json {

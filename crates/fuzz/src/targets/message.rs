@@ -212,24 +212,27 @@ fn says_no_value(refused: &Refused, body: &[u8], json: Option<&Json>) {
     is_fit_to_show(&said, 700);
     repeats_no_number(&said, &String::from_utf8_lossy(body));
     let Some(json) = json else { return };
-    // The provider's name is repeated, and so are names of fields.
-    let (names, provider) = (json.names(), json.get("provider").and_then(Json::text));
+    // The field is a name of the message's own, as it is shown; the provider's name is repeated.
+    let field = refused.field.as_deref().unwrap_or_default();
+    let said = if field.is_empty() { refused.detail.clone() } else { refused.detail.replace(field, " ") };
+    let provider = json.get("provider").and_then(Json::text);
     let ours = FIELDS.join(" ") + OUR_WORDS;
-    let is_known = |text: &str| ours.contains(text) || names.iter().any(|name| name.contains(text));
-    for value in json.values().into_iter().filter(|value| provider != Some(value) && said.contains(value)) {
+    let is_known = |text: &str| ours.contains(text) || provider.is_some_and(|name| name.contains(text));
+    for value in json.values().into_iter().filter(|value| provider != Some(value)) {
+        let words = || value.split(|sign: char| !sign.is_alphanumeric()).filter(|word| !word.is_empty());
+        let is_long = |text: &str| text.chars().count() >= 6;
         // A value may happen to be a piece of a sentence of ours, with a name in it: it is one if each of its words is.
-        let mut words = value.split(|sign: char| !sign.is_alphanumeric()).filter(|word| !word.is_empty());
-        let is_telling = value.chars().count() >= 6 && value.chars().any(char::is_alphanumeric);
-        assert!(!is_telling || words.all(is_known), "a value came back: {said:?}");
-    }
-    for word in json.values().into_iter().flat_map(|value| value.split(|sign: char| !sign.is_alphanumeric())) {
-        let is_telling = word.chars().count() >= 6 && provider != Some(word);
-        assert!(!is_telling || is_known(word) || !said.contains(word), "a word of a value came back: {said:?}");
+        let is_telling = is_long(value) && !words().all(is_known);
+        assert!(!is_telling || !said.contains(value), "a value came back: {said:?}");
+        let mut telling = words().filter(|word| is_long(word) && !is_known(word));
+        assert!(!telling.any(|word| said.contains(word)), "a word of a value came back: {said:?}");
     }
 }
 
 /// What refusals say by themselves.
-const OUR_WORDS: &str = " absent an and any appears application are array at be boolean bytes cannot character characters charset \
-    configured contains content control currency deeply default detail digits empty escape field finpay for from has have in is it \
-    known letters levels many message midtrans missing more most must nearest needs nested no none not null number object of on one \
-    only or other out range several spaces stands string taken takes text than that the then too true twice type value zero ";
+const OUR_WORDS: &str = " 08 10000.00 15 16 2024-05-01T10:20:30+07:00 3339 628 ASCII IDR Indonesian JSON NUL RFC UTF-8 absent amount an and \
+    any appears application are array as at be before boolean byte bytes cannot character characters charset code configured contains \
+    content control country currency decimals deeply default detail digits empty escape field finpay for from has have in is it known \
+    leave letters levels many message midtrans missing mobile more most must nearest needs nested no none not null number object of \
+    offset on one only or other out point printable provider range several spaces stands string such taken takes text than that the \
+    them then time to too true twice two type utf-8 value with without zero ";
