@@ -1,18 +1,19 @@
 //! The provider's side: a ledger that pays whatever reaches it, and plain answers in both providers' words.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use snap_core::Service;
 
 use crate::scenario::Customer;
+use crate::world::millis;
 
 /// A top-up that is not credited at once takes so long, in milliseconds.
 const SETTLES_AFTER: i64 = 20_000;
-/// A reference is forgotten so long after its top-up has come to its end, in milliseconds: the `uniqueness_window` of the run's own
-/// configuration.
-const REMEMBERS_FOR: i64 = 6 * 3_600_000;
+/// A reference is forgotten so long after its top-up has come to its end: the `uniqueness_window` of the run's configuration.
+pub(crate) const REMEMBERS_FOR: Duration = Duration::from_secs(6 * 3600);
 
 /// A request as it arrives.
 #[derive(Clone, Debug)]
@@ -164,7 +165,7 @@ impl Ledger {
     fn status(&self, order: &Order, now: i64) -> Said {
         let body = parsed(order);
         let service = order.service.code();
-        let is_known = |entry: &&Entry| entry.settles.is_some_and(|(at, _)| now - at < REMEMBERS_FOR);
+        let is_known = |entry: &&Entry| entry.settles.is_some_and(|(at, _)| now - at < millis(REMEMBERS_FOR));
         let entry = self.entries.get(&reference(order)).filter(is_known);
         let Some(entry) = entry else {
             return match order.provider.as_str() {

@@ -21,6 +21,7 @@ use crate::judge::{Seen, judge};
 use crate::mistake::Mistake;
 use crate::operator;
 use crate::plan::{Fault, Plan};
+use crate::provider::REMEMBERS_FOR;
 use crate::scenario::Outage;
 use crate::source::Played;
 use crate::wire::{Line, QUIET_PERIOD, REQUEST_TIMEOUT};
@@ -313,10 +314,11 @@ first_after = "2s"
 interval_max = "15s"
 quiet_period = "{quiet}s"
 give_up_after = "5m"
-uniqueness_window = "6h"
+uniqueness_window = "{remembered}s"
 "#,
             request = REQUEST_TIMEOUT.as_secs(),
             quiet = QUIET_PERIOD.as_secs(),
+            remembered = REMEMBERS_FOR.as_secs(),
         ));
     }
     Config::parse(&text, Path::new("worker.toml"), &Environment::default())

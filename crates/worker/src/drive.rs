@@ -300,7 +300,7 @@ impl<'a> Driving<'a> {
 
     fn apply(&mut self, event: &Event, at: Timestamp) -> Result<(), Stop> {
         let jitter = self.driver.clock.jitter();
-        let noticed = Noticed { at, latest: at.max(self.driver.clock.wall()) };
+        let noticed = Noticed { at, latest: self.driver.clock.latest() };
         match apply(&self.job.job, &self.lane.policy, event, noticed, jitter) {
             Ok(job) => {
                 self.notes.event(event, at);

@@ -2,7 +2,6 @@
 //! they are told.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -16,11 +15,12 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::clock::Clock;
-use crate::config::{Config, Environment};
+use crate::config::Config;
 use crate::drive::{Driver, Purpose};
 use crate::intake::{Asked, body_of, new_job};
 use crate::lane::{Gate, Lane, LaneParts};
 use crate::message::{self, Providers};
+use crate::ops::fixture::config_with;
 use crate::telemetry::metrics::{Metrics, StoreSnapshot};
 
 /// The lanes; jobs are for the first.
@@ -303,14 +303,5 @@ pub(crate) fn locked<T>(what: &Mutex<T>) -> MutexGuard<'_, T> {
 
 fn config() -> Config {
     let key = snap_sim::Credentials::throwaway().private_key_pem.expect("the test key is there");
-    let key = Value::from(key);
-    let mut text = format!("default_provider = \"{}\"\n[store]\nkeep_details = \"forever\"\n", LANES[0]);
-    for name in LANES {
-        text.push_str(&format!(
-            "[providers.{name}]\nprofile = \"{name}\"\nbase_url = \"http://127.0.0.1:9\"\nclient_key = \"k\"\n\
-             client_secret = \"s\"\nprivate_key = {key}\npartner_id = \"p\"\nchannel_id = \"95221\"\n\
-             origin = \"www.example.co.id\"\n[providers.{name}.retry]\ninitial = \"700ms\"\nmax = \"10s\"\n"
-        ));
-    }
-    Config::parse(&text, Path::new("worker.toml"), &Environment::default()).expect("the configuration is right")
+    config_with(&key, |name| format!("[providers.{name}.retry]\ninitial = \"700ms\"\nmax = \"10s\"\n"))
 }

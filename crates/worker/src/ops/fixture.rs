@@ -50,11 +50,18 @@ pub(super) fn empty() -> Filled {
 
 /// A configuration with two providers.
 pub(crate) fn config() -> Config {
+    config_with("k", |_| String::new())
+}
+
+/// [`config`], with this key, and with more behind each provider's own settings.
+pub(crate) fn config_with(private_key: &str, more: impl Fn(&str) -> String) -> Config {
+    let key = Value::from(private_key);
     let section = |name: &str| {
         format!(
             "[providers.{name}]\nprofile = \"{name}\"\nbase_url = \"https://snap.example.test\"\nclient_key = \"k\"\n\
-             client_secret = \"s\"\nprivate_key = \"k\"\npartner_id = \"p\"\nchannel_id = \"95221\"\n\
-             origin = \"www.example.co.id\"\n"
+             client_secret = \"s\"\nprivate_key = {key}\npartner_id = \"p\"\nchannel_id = \"95221\"\n\
+             origin = \"www.example.co.id\"\n{}",
+            more(name)
         )
     };
     let text = format!("default_provider = \"finpay\"\n{}{}", section("finpay"), section("midtrans"));
