@@ -80,7 +80,7 @@ pub(crate) fn result(stored: &StoredJob, version: i64, number: u64, at: Timestam
             event_id: format!("01M80PREZZ{number:016}"),
             event_type: "topup.succeeded".to_owned(),
             body: vec![b'x'; 700],
-            headers: json!({ "job_message_id": reference }),
+            headers: json!({ "job_message_id": reference }).to_string(),
             terminal: true,
         }],
         ..Record::new(stored.id, version, job(State::Succeeded), at)

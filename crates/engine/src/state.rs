@@ -16,6 +16,7 @@ pub struct Job {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_after: Option<Timestamp>,
     /// The job message brought a `customerName`.
+    #[serde(default, skip_serializing_if = "is_false")]
     pub has_customer_name: bool,
     /// What may still be tried.
     pub budget: Budget,
@@ -52,13 +53,13 @@ pub struct Evidence {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_ended_at: Option<Timestamp>,
     /// Some attempt was in doubt, settled since or not.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_false")]
     pub doubted: bool,
     /// The provider once said that it has the top-up (202, or status 00 to 03): it is never sent again.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_false")]
     pub accepted: bool,
     /// An answer carried another amount or reference, and no later one has put it right.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_false")]
     pub mismatch: bool,
     /// An operator has replayed it: it may have been due before it is due now.
     #[serde(default, skip_serializing_if = "is_false")]

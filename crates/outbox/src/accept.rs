@@ -1,11 +1,12 @@
 //! Taking jobs in: the idempotent insert.
 
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::{OptionalExtension as _, params};
 use snap_core::{Private, Timestamp};
 
 use crate::{
     Carried, ClosedAs, DeadLetterId, JobId, JobRequest, NewAudit, OutcomeId, Refusal, Store, StoreError, StoredJob,
     audit, dead_letters, error::Rejected, outcomes, rows::minor, task::Room, tombstones::customer_digest,
+    transaction::Transaction,
 };
 
 /// Builds the dead letter of a message whose key is taken by a job with other content. It is given the names of the
@@ -96,9 +97,14 @@ impl Prepared {
     }
 }
 
+/// Bytes: a little more than what the state machine knows of a job takes, or what one of its records says.
+pub(crate) const USUAL_TEXT: usize = 512;
+
 /// What the state machine knows, as it is stored.
 pub(crate) fn engine_text(job: &engine::Job) -> String {
-    serde_json::to_string(job).expect("a job has only texts for keys")
+    let mut text = Vec::with_capacity(USUAL_TEXT);
+    serde_json::to_writer(&mut text, job).expect("a job has only texts for keys");
+    String::from_utf8(text).expect("JSON is UTF-8")
 }
 
 /// What became of a [`Prepared`].
@@ -134,7 +140,7 @@ impl Taken {
 }
 
 /// Takes one in; refusals may come after a change, so what `closes` names has to be open.
-pub(crate) fn take(transaction: &Connection, Prepared { job: new, engine }: &Prepared) -> Result<Taken, Rejected> {
+pub(crate) fn take(transaction: &Transaction<'_>, Prepared { job: new, engine }: &Prepared) -> Result<Taken, Rejected> {
     let taken = match insert(transaction, new, engine)? {
         Some(id) => Taken::New(id),
         None => compare(transaction, new)?,
@@ -150,10 +156,10 @@ pub(crate) fn take(transaction: &Connection, Prepared { job: new, engine }: &Pre
 }
 
 /// `None`: the key is taken.
-fn insert(transaction: &Connection, new: &NewJob, engine: &str) -> Result<Option<JobId>, Rejected> {
+fn insert(transaction: &Transaction<'_>, new: &NewJob, engine: &str) -> Result<Option<JobId>, Rejected> {
     let NewJob { request, carried, job, at, due_at, .. } = new;
     let inserted = transaction
-        .prepare_cached(
+        .kept(
             "INSERT INTO job_states (partner_reference_no, provider, amount, accepted_at, state, version, due_at)
              VALUES (?1, ?2, ?3, ?4, ?5, 1, ?6)
              ON CONFLICT (partner_reference_no) DO NOTHING",
@@ -171,7 +177,7 @@ fn insert(transaction: &Connection, new: &NewJob, engine: &str) -> Result<Option
     }
     let id = transaction.last_insert_rowid();
     transaction
-        .prepare_cached(
+        .kept(
             "INSERT INTO job_requests (id, customer_number, customer_name, notes, beneficiary_provider, beneficiary_email,
                not_after, metadata, correlation_id, message_id, traceparent, tracestate, first_engine)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
@@ -208,10 +214,10 @@ struct First {
 }
 
 /// The key is taken: by the same content, or by other.
-fn compare(transaction: &Connection, new: &NewJob) -> Result<Taken, Rejected> {
+fn compare(transaction: &Transaction<'_>, new: &NewJob) -> Result<Taken, Rejected> {
     let request = &new.request;
     let first = transaction
-        .prepare_cached(
+        .kept(
             "SELECT customer_number, amount, provider, beneficiary_provider, state, outcome_id, customer_digest FROM jobs
              WHERE partner_reference_no = ?1",
         )?

@@ -1,10 +1,10 @@
 //! Amendments: what an operator changed of a job's request before any attempt of it took effect. Amount, customer and key
 //! are not among it.
 
-use rusqlite::{Connection, params};
+use rusqlite::params;
 use snap_core::{Private, Timestamp};
 
-use crate::{JobId, error::Rejected};
+use crate::{JobId, error::Rejected, transaction::Transaction};
 
 /// What may be amended of a request, as it is from now on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,7 +21,7 @@ pub struct Amendment {
 
 /// Keeps what the request was, and changes it.
 pub(crate) fn write(
-    transaction: &Connection,
+    transaction: &Transaction<'_>,
     id: JobId,
     version: i64,
     amendment: &Amendment,

@@ -11,6 +11,7 @@ use crate::{
     error::Rejected,
     rows::{self, json_text},
     task::Room,
+    transaction::Transaction,
 };
 
 /// What an operator did.
@@ -158,7 +159,7 @@ impl Stored {
 }
 
 /// Adds a row to the chain; answers its number.
-pub(crate) fn append(transaction: &Connection, entry: &NewAudit) -> Result<u64, Rejected> {
+pub(crate) fn append(transaction: &Transaction<'_>, entry: &NewAudit) -> Result<u64, Rejected> {
     let (rows, before) = head(transaction)?;
     let NewAudit { at, by, action, subject, reason, detail } = entry.clone();
     let mut stored = Stored {

@@ -11,6 +11,7 @@ use crate::{
     record::{self, Prepared},
     rows,
     task::Room,
+    transaction::Transaction,
 };
 
 /// Jobs of one step of [`Store::recover`].
@@ -138,7 +139,7 @@ enum Change {
     Release(JobId, i64, Timestamp),
 }
 
-fn apply(transaction: &Connection, changes: &mut Vec<Change>) -> Result<RecoveryReport, Rejected> {
+fn apply(transaction: &Transaction<'_>, changes: &mut Vec<Change>) -> Result<RecoveryReport, Rejected> {
     let mut done = RecoveryReport::default();
     for change in changes {
         let result = match change {
@@ -161,7 +162,7 @@ pub(crate) fn due() -> String {
     format!("SELECT s.job_{} {DUE}", rows::JOB)
 }
 
-fn claim(transaction: &Connection, input: &(String, Timestamp, i64)) -> Result<Vec<StoredJob>, Rejected> {
+fn claim(transaction: &Transaction<'_>, input: &(String, Timestamp, i64)) -> Result<Vec<StoredJob>, Rejected> {
     let (provider, now, limit) = input;
     let mut jobs = Vec::new();
     let mut lost = Vec::new();
@@ -188,7 +189,7 @@ fn claim(transaction: &Connection, input: &(String, Timestamp, i64)) -> Result<V
     Ok(jobs)
 }
 
-fn release(transaction: &Connection, (id, version, due_at): (JobId, i64, Timestamp)) -> Result<i64, Rejected> {
+fn release(transaction: &Transaction<'_>, (id, version, due_at): (JobId, i64, Timestamp)) -> Result<i64, Rejected> {
     let released = transaction
         .prepare_cached("UPDATE job_states SET due_at = ?3, version = version + 1 WHERE job_id = ?1 AND version = ?2")?
         .execute(params![id.0, version, due_at.as_millis()])?;

@@ -3,12 +3,12 @@
 use std::{fmt, time::Duration};
 
 use engine::{DeadReason, MoneyState};
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::{OptionalExtension as _, params};
 use snap_core::{Amount, PartnerReferenceNo, Timestamp};
 
 use crate::{
     DeadLetterId, JobId, NewAudit, NewOutcome, OutcomeId, Store, StoreError, audit, error::Rejected, outcomes, rows,
-    task::Room,
+    task::Room, transaction::Transaction,
 };
 
 /// A message as it was delivered.
@@ -183,7 +183,7 @@ impl Store {
             .write(Room::Reserved, close, |transaction, close| {
                 close_refused(transaction, &close.id, ClosedAs::Discarded, close.at)?;
                 audit::append(transaction, &close.audit)?;
-                let insert = |outcome| outcomes::insert_unprepared(transaction, outcome, close.at);
+                let insert = |outcome| outcomes::insert(transaction, None, outcome, close.at);
                 close.outcome.as_ref().map(insert).transpose()
             })
             .await?;
@@ -238,7 +238,10 @@ const PURGE_BYTES: i64 = 256 << 10;
 /// Between two steps: the writer is free for most of the time.
 const PURGE_PAUSE: Duration = Duration::from_millis(5);
 
-fn purge_some(transaction: &Connection, (before, audit): &mut (Timestamp, Option<NewAudit>)) -> Result<u64, Rejected> {
+fn purge_some(
+    transaction: &Transaction<'_>,
+    (before, audit): &mut (Timestamp, Option<NewAudit>),
+) -> Result<u64, Rejected> {
     let mut closed = transaction.prepare_cached(
         "SELECT seq, coalesce(length(body), 0) FROM dead_letters INDEXED BY dead_letters_closed
          WHERE closed_at < ?1 ORDER BY closed_at LIMIT ?2",
@@ -262,7 +265,7 @@ fn purge_some(transaction: &Connection, (before, audit): &mut (Timestamp, Option
 }
 
 /// Records a refused message and the event that says so.
-pub(crate) fn insert_refused(transaction: &Connection, refusal: &Refusal) -> Result<(), Rejected> {
+pub(crate) fn insert_refused(transaction: &Transaction<'_>, refusal: &Refusal) -> Result<(), Rejected> {
     if let Some(closes) = &refusal.closes {
         close_refused(transaction, closes, ClosedAs::Superseded, refusal.at)?;
     }
@@ -287,7 +290,7 @@ pub(crate) fn insert_refused(transaction: &Connection, refusal: &Refusal) -> Res
             delivered.properties.to_string(),
             delivered.headers.to_string(),
         ])?;
-    outcomes::insert_unprepared(transaction, &refusal.outcome, refusal.at)?;
+    outcomes::insert(transaction, None, &refusal.outcome, refusal.at)?;
     if let Some(entry) = &refusal.audit {
         audit::append(transaction, entry)?;
     }
@@ -296,7 +299,7 @@ pub(crate) fn insert_refused(transaction: &Connection, refusal: &Refusal) -> Res
 
 /// Opens the dead letter of a job, or opens it again; another open one of the job gives way.
 pub(crate) fn insert_of_job(
-    transaction: &Connection,
+    transaction: &Transaction<'_>,
     job: JobId,
     dead_letter: &NewDeadLetter,
     at: Timestamp,
@@ -333,7 +336,7 @@ pub(crate) fn insert_of_job(
 
 /// Closes what is open of a job.
 pub(crate) fn close_of_job(
-    transaction: &Connection,
+    transaction: &Transaction<'_>,
     job: JobId,
     closed_as: ClosedAs,
     at: Timestamp,
@@ -348,7 +351,7 @@ pub(crate) fn close_of_job(
 
 /// Closes the open dead letter of a refused message.
 pub(crate) fn close_refused(
-    transaction: &Connection,
+    transaction: &Transaction<'_>,
     id: &DeadLetterId,
     closed_as: ClosedAs,
     at: Timestamp,
@@ -379,7 +382,7 @@ impl LetterState {
     }
 }
 
-fn state(transaction: &Connection, id: &DeadLetterId) -> Result<LetterState, Rejected> {
+fn state(transaction: &Transaction<'_>, id: &DeadLetterId) -> Result<LetterState, Rejected> {
     let state = transaction
         .prepare_cached("SELECT job_id IS NOT NULL, closed_as FROM dead_letters WHERE id = ?1")?
         .query_row([id.as_str()], |row| Ok(LetterState { has_job: row.get(0)?, closed_as: row.get(1)? }))

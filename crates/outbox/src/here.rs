@@ -19,6 +19,7 @@ use crate::{
     readers::Readers,
     store::Writing,
     task::{Command, Room, Work},
+    transaction::Transaction,
     writer::Writer,
 };
 
@@ -53,15 +54,15 @@ pub trait Between: Send + Sync + 'static {
 /// The writer, and what stands before it.
 pub(crate) struct Here {
     /// None: closed.
-    writer: Mutex<Option<Writer>>,
+    writer: Mutex<Option<(Connection, Writer)>>,
     between: Arc<dyn Between>,
     health: Arc<HealthState>,
 }
 
 impl Here {
-    pub(crate) fn new(writer: Writer, between: Arc<dyn Between>) -> Self {
+    pub(crate) fn new(connection: Connection, writer: Writer, between: Arc<dyn Between>) -> Self {
         let health = Arc::clone(&writer.health);
-        Self { writer: Mutex::new(Some(writer)), between, health }
+        Self { writer: Mutex::new(Some((connection, writer))), between, health }
     }
 
     /// Does one command, alone in its transaction.
@@ -74,7 +75,9 @@ impl Here {
         self.pass(self.between.before(what).await)?;
         let (command, mut answer) = Command::new(room, input, work);
         match &mut *self.writer() {
-            Some(writer) => writer.commit(&mut vec![Box::new(command)]),
+            Some((connection, writer)) => {
+                writer.commit(&Transaction::passing(connection), &mut vec![Box::new(command)]);
+            }
             None => return Err(StoreError::Closed),
         }
         let answer = answer.try_recv().unwrap_or(Err(StoreError::Closed));
@@ -92,16 +95,16 @@ impl Here {
 
     /// Looks whether there is room again.
     pub(crate) fn probe(&self) {
-        if let Some(writer) = &mut *self.writer() {
-            writer.probe();
+        if let Some((connection, writer)) = &mut *self.writer() {
+            writer.probe(&Transaction::passing(connection));
         }
     }
 
     /// Moves all of the WAL into the file.
     pub(crate) fn fold(&self) -> Result<(), StoreError> {
         match &*self.writer() {
-            Some(writer) => {
-                writer.fold();
+            Some((connection, writer)) => {
+                writer.fold(connection);
                 Ok(())
             }
             None => Err(StoreError::Closed),
@@ -110,8 +113,8 @@ impl Here {
 
     /// Gives up the file and the lock.
     pub(crate) fn close(&self) {
-        if let Some(writer) = self.writer().take() {
-            writer.finish();
+        if let Some((connection, writer)) = self.writer().take() {
+            writer.finish(connection);
         }
     }
 
@@ -124,7 +127,7 @@ impl Here {
         passed
     }
 
-    fn writer(&self) -> MutexGuard<'_, Option<Writer>> {
+    fn writer(&self) -> MutexGuard<'_, Option<(Connection, Writer)>> {
         self.writer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -155,7 +158,6 @@ impl Store {
     ) -> Self {
         let health = Arc::new(HealthState::new());
         let writer = Writer {
-            connection,
             side,
             store_id,
             health: Arc::clone(&health),
@@ -168,6 +170,11 @@ impl Store {
             side_failed: false,
         };
         let readers = Readers::new(path.to_owned(), options.cache_kib / 4, options.readers, Arc::clone(&health));
-        Self::from_parts(Writing::Here(Box::new(Here::new(writer, between))), Arc::new(readers), health, Vec::new())
+        Self::from_parts(
+            Writing::Here(Box::new(Here::new(connection, writer, between))),
+            Arc::new(readers),
+            health,
+            Vec::new(),
+        )
     }
 }

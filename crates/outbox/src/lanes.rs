@@ -8,6 +8,7 @@ use crate::{
     error::Rejected,
     rows::{self, unreadable},
     task::Room,
+    transaction::Transaction,
 };
 
 const LANE: &str = "provider, version, fault, paused_by, reason, at, probe_at";
@@ -133,7 +134,7 @@ impl Lane {
     }
 }
 
-fn change(transaction: &Connection, lane: Lane, pause: Option<LanePause>) -> Result<Lane, Rejected> {
+fn change(transaction: &Transaction<'_>, lane: Lane, pause: Option<LanePause>) -> Result<Lane, Rejected> {
     let (mut fault, mut paused_by, mut reason) = (None, None, None);
     match pause.as_ref().map(|pause| &pause.cause) {
         Some(PauseCause::Fault(cause)) => fault = Some(cause.as_str()),

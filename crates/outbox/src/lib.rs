@@ -47,6 +47,7 @@ mod shrink;
 mod store;
 mod task;
 mod tombstones;
+mod transaction;
 mod types;
 mod writer;
 

@@ -226,7 +226,6 @@ fn start(
         }
     }
     let writer = Writer {
-        connection,
         side,
         store_id,
         health: Arc::clone(&health),
@@ -238,7 +237,7 @@ fn start(
         frames_told: 0,
         side_failed: false,
     };
-    threads.push(spawn("outbox-writer", path, move || writer.run(messages))?);
+    threads.push(spawn("outbox-writer", path, move || writer.run(connection, messages))?);
     let readers = Readers::new(path.to_owned(), options.cache_kib / 4, options.readers, Arc::clone(&health));
     Ok(Store::from_parts(Writing::Thread(sender), Arc::new(readers), health, threads))
 }

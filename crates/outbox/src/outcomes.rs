@@ -5,7 +5,7 @@ use std::{fmt, ops::RangeInclusive};
 use rusqlite::{Connection, params};
 use snap_core::Timestamp;
 
-use crate::{JobId, OutcomeId, Store, StoreError, error::Rejected, rows, task::Room};
+use crate::{JobId, OutcomeId, Store, StoreError, error::Rejected, rows, task::Room, transaction::Transaction};
 
 /// What is due in the outbox within a time, the bounds included.
 pub(crate) const UNPUBLISHED: &str = "SELECT outcome_id, event_id, event_type, body, headers, postponed
@@ -27,8 +27,8 @@ pub struct NewOutcome {
     pub event_type: String,
     /// The body, published byte for byte.
     pub body: Vec<u8>,
-    /// AMQP properties and headers as a JSON object, in the caller's terms.
-    pub headers: serde_json::Value,
+    /// AMQP properties and headers as the text of a JSON object, in the caller's terms.
+    pub headers: String,
     /// Whether it tells how the job ended; it is what a repeated message is answered with.
     pub terminal: bool,
 }
@@ -44,8 +44,8 @@ pub struct OutboxRow {
     pub event_type: String,
     /// The body.
     pub body: Vec<u8>,
-    /// AMQP properties and headers.
-    pub headers: serde_json::Value,
+    /// AMQP properties and headers, as they were given.
+    pub headers: String,
     /// How often it was postponed since it was last put into the outbox.
     pub postponed: u32,
 }
@@ -124,7 +124,7 @@ impl Store {
                     event_id: row.get(1)?,
                     event_type: row.get(2)?,
                     body: row.get(3)?,
-                    headers: rows::json(row, 4, "outcomes")?,
+                    headers: row.get(4)?,
                     postponed: row.get(5)?,
                 })
             })
@@ -139,7 +139,7 @@ impl Store {
     pub async fn mark_published(&self, ids: Vec<OutcomeId>, now: Timestamp) -> Result<(), StoreError> {
         self.write(Room::Reserved, (ids, now), |transaction, (ids, now)| {
             ids.sort_unstable();
-            let mut mark = transaction.prepare_cached(MARK)?;
+            let mut mark = transaction.kept(MARK)?;
             // Mostly one run, for events are published in the order of their numbers.
             for run in ids.chunk_by(|one, next| next.0 - one.0 <= 1) {
                 mark.execute(params![run[0].0, run[run.len() - 1].0, now.as_millis()])?;
@@ -156,7 +156,7 @@ impl Store {
     /// Any failure of the store.
     pub async fn postpone(&self, until: Vec<(OutcomeId, Timestamp)>) -> Result<(), StoreError> {
         self.write(Room::Reserved, until, |transaction, until| {
-            let mut put_off = transaction.prepare_cached(
+            let mut put_off = transaction.kept(
                 "UPDATE outbox SET next_at = ?2, postponed = postponed + 1 WHERE outcome_id = ?1 AND published_at IS NULL",
             )?;
             for (id, at) in until.iter() {
@@ -183,16 +183,15 @@ impl Store {
     }
 }
 
-/// Adds an event, with its headers as text, to the outbox.
+/// Adds an event to the outbox.
 pub(crate) fn insert(
-    transaction: &Connection,
+    transaction: &Transaction<'_>,
     job: Option<JobId>,
     outcome: &NewOutcome,
-    headers: &str,
     at: Timestamp,
 ) -> Result<OutcomeId, Rejected> {
     transaction
-        .prepare_cached(
+        .kept(
             "INSERT INTO outcomes (job_id, event_id, event_type, terminal, body, headers, created_at)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
         )?
@@ -202,29 +201,20 @@ pub(crate) fn insert(
             outcome.event_type,
             outcome.terminal,
             outcome.body,
-            headers,
+            outcome.headers,
             at.as_millis(),
         ])?;
     let id = transaction.last_insert_rowid();
     transaction
-        .prepare_cached("INSERT INTO outbox (outcome_id, queued_at, next_at) VALUES (?1, ?2, ?2)")?
+        .kept("INSERT INTO outbox (outcome_id, queued_at, next_at) VALUES (?1, ?2, ?2)")?
         .execute(params![id, at.as_millis()])?;
     Ok(OutcomeId(id))
 }
 
-/// Adds an event that belongs to no job.
-pub(crate) fn insert_unprepared(
-    transaction: &Connection,
-    outcome: &NewOutcome,
-    at: Timestamp,
-) -> Result<OutcomeId, Rejected> {
-    insert(transaction, None, outcome, &outcome.headers.to_string(), at)
-}
-
 /// Puts a published event into the outbox again, as it is; one that still waits stays where it is.
-pub(crate) fn publish_again(transaction: &Connection, id: OutcomeId, at: Timestamp) -> Result<(), Rejected> {
+pub(crate) fn publish_again(transaction: &Transaction<'_>, id: OutcomeId, at: Timestamp) -> Result<(), Rejected> {
     transaction
-        .prepare_cached(
+        .kept(
             "UPDATE outbox SET published_at = NULL, queued_at = ?2, next_at = ?2, postponed = 0
              WHERE outcome_id = ?1 AND published_at IS NOT NULL",
         )?
@@ -233,8 +223,8 @@ pub(crate) fn publish_again(transaction: &Connection, id: OutcomeId, at: Timesta
 }
 
 /// A later terminal outcome takes this one's place.
-pub(crate) fn supersede(transaction: &Connection, id: OutcomeId) -> Result<(), Rejected> {
-    transaction.prepare_cached("UPDATE outcomes SET terminal = 0 WHERE id = ?1")?.execute([id.0])?;
+pub(crate) fn supersede(transaction: &Transaction<'_>, id: OutcomeId) -> Result<(), Rejected> {
+    transaction.kept("UPDATE outcomes SET terminal = 0 WHERE id = ?1")?.execute([id.0])?;
     Ok(())
 }
 

@@ -8,7 +8,10 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 use serde::{Deserialize, Serialize};
 use snap_core::{ExternalId, Service, Timestamp};
 
-use crate::{Attempt, AttemptEnd, HistoryEntry, JobId, NewAttempt, Record, error::Rejected, rows::unreadable};
+use crate::{
+    Attempt, AttemptEnd, HistoryEntry, JobId, NewAttempt, Record, accept::USUAL_TEXT, error::Rejected,
+    rows::unreadable, transaction::Transaction,
+};
 
 /// The notes of one record.
 #[derive(Default, Serialize, Deserialize)]
@@ -72,7 +75,9 @@ pub(crate) fn text(record: &Record) -> String {
         requests: record.attempts.iter().map(Request::of).collect(),
         ends: record.ends.iter().map(|end| EndOf { id: end.external_id.as_str().into(), end: End::of(end) }).collect(),
     };
-    serde_json::to_string(&notes).expect("notes have only texts for keys")
+    let mut text = Vec::with_capacity(USUAL_TEXT);
+    serde_json::to_writer(&mut text, &notes).expect("notes have only texts for keys");
+    String::from_utf8(text).expect("JSON is UTF-8")
 }
 
 /// The newest time that the last record notes: nothing was recorded later.
@@ -132,27 +137,29 @@ impl<'a> End<'a> {
 
 /// Appends what a record says; answers its number.
 pub(crate) fn append(
-    transaction: &Connection,
+    transaction: &Transaction<'_>,
     job: JobId,
     previous: Option<i64>,
     engine: &str,
     happened: &str,
 ) -> Result<i64, Rejected> {
     transaction
-        .prepare_cached("INSERT INTO job_records (job_id, previous, engine, happened) VALUES (?1, ?2, ?3, ?4)")?
+        .kept("INSERT INTO job_records (job_id, previous, engine, happened) VALUES (?1, ?2, ?3, ?4)")?
         .execute(params![job.0, previous, engine, happened])?;
     Ok(transaction.last_insert_rowid())
 }
 
 /// Whether a record of the job, from its last one backwards, noted this request.
-pub(crate) fn has_request(transaction: &Connection, last: Option<i64>, id: &ExternalId) -> Result<bool, Rejected> {
-    let mut statement =
-        transaction.prepare_cached("SELECT instr(happened, ?2), previous FROM job_records WHERE record_no = ?1")?;
+pub(crate) fn has_request(transaction: &Transaction<'_>, last: Option<i64>, id: &ExternalId) -> Result<bool, Rejected> {
+    let mut statement = transaction.kept("SELECT happened, previous FROM job_records WHERE record_no = ?1")?;
     // An external id is digits only: this is how its request is written.
-    let (mut next, written) = (last, format!("\"id\":\"{}\"", id.as_str()));
+    let written = ["\"id\":\"", id.as_str(), "\""].concat();
+    let mut next = last;
     while let Some(no) = next {
-        let (found, previous): (bool, _) =
-            statement.query_row(params![no, written], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let (found, previous) = statement.query_row([no], |row| {
+            let happened = row.get_ref(0)?.as_str()?;
+            Ok((happened.contains(&written), row.get(1)?))
+        })?;
         if found {
             return Ok(true);
         }

@@ -13,6 +13,7 @@ use crate::{
     past,
     replay_acts::pause_all_restored,
     task::{Room, Work},
+    transaction::Transaction,
 };
 
 /// The reason of a mark that an operator sets: why is in the trail.
@@ -56,7 +57,7 @@ pub(crate) fn compare(
         tracing::error!(reason, "the store may not know everything that was done");
         // Another store knows nothing of what was sent here.
         let known = if *another { None } else { newest(&transaction).map_err(sqlite(path))? };
-        mark(&transaction, now, reason, known).map_err(sqlite(path))?;
+        mark(&Transaction::passing(&transaction), now, reason, known).map_err(sqlite(path))?;
         // Beyond both, so that the newer file would be noticed as well if it were put back.
         commits = commits.max(*beyond).saturating_add(1);
         transaction.execute("UPDATE meta SET commit_seq = ?1 WHERE id = 1", [commits]).map_err(sqlite(path))?;
@@ -113,7 +114,7 @@ pub(crate) fn newest(connection: &Connection) -> rusqlite::Result<Option<Timesta
 /// Sets the mark. Since now, in the mode already or not: what was asked about after an earlier restore may be forgotten
 /// too.
 fn mark(
-    transaction: &Connection,
+    transaction: &Transaction<'_>,
     now: Timestamp,
     reason: &str,
     known: Option<Timestamp>,

@@ -2,12 +2,12 @@
 
 use std::borrow::Cow;
 
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::{OptionalExtension as _, params};
 use snap_core::{Amount, ExternalId, Service, Timestamp};
 
 use crate::{
     Amendment, ClosedAs, JobId, NewAudit, NewDeadLetter, NewOutcome, OutcomeId, Store, StoreError, accept::engine_text,
-    amend, audit, dead_letters, error::Rejected, outcomes, past, rows::minor, task::Room,
+    amend, audit, dead_letters, error::Rejected, outcomes, past, rows::minor, task::Room, transaction::Transaction,
 };
 
 /// What happened to a job. Built with [`Record::new`] and the fields that apply.
@@ -173,17 +173,11 @@ pub(crate) struct Prepared {
     record: Record,
     engine: String,
     happened: String,
-    headers: Vec<String>,
 }
 
 impl Prepared {
     pub(crate) fn new(record: Record) -> Self {
-        Self {
-            engine: engine_text(&record.job),
-            happened: past::text(&record),
-            headers: record.outcomes.iter().map(|outcome| outcome.headers.to_string()).collect(),
-            record,
-        }
+        Self { engine: engine_text(&record.job), happened: past::text(&record), record }
     }
 }
 
@@ -198,8 +192,8 @@ struct Before {
 }
 
 /// Writes a record; refusals come before the first change.
-pub(crate) fn write(transaction: &Connection, prepared: &Prepared) -> Result<Recorded, Rejected> {
-    let Prepared { record, engine, happened, headers } = prepared;
+pub(crate) fn write(transaction: &Transaction<'_>, prepared: &Prepared) -> Result<Recorded, Rejected> {
+    let Prepared { record, engine, happened } = prepared;
     let before = fence(transaction, record.id, record.version)?;
     let is_dead = matches!(record.job.state, engine::State::Dead { .. });
     if record.is_intent() && record.due_at.is_some() {
@@ -221,7 +215,7 @@ pub(crate) fn write(transaction: &Connection, prepared: &Prepared) -> Result<Rec
     if let Some(amendment) = &record.amendment {
         amend::write(transaction, record.id, before.version, amendment, record.at)?;
     }
-    let (outcomes, terminal) = insert_outcomes(transaction, record, headers, before.outcome)?;
+    let (outcomes, terminal) = insert_outcomes(transaction, record, before.outcome)?;
     let number = past::append(transaction, record.id, before.record, engine, happened)?;
     let attempts = before.attempts + count(record.attempts.iter().filter(|attempt| attempt.service.moves_money()));
     update_state(transaction, record, number, &before, attempts, terminal)?;
@@ -236,9 +230,9 @@ fn count<T>(items: impl Iterator<Item = T>) -> u32 {
 }
 
 /// Reads what stands on disk, where it is what the caller knows (M10).
-fn fence(transaction: &Connection, id: JobId, expected: i64) -> Result<Before, Rejected> {
+fn fence(transaction: &Transaction<'_>, id: JobId, expected: i64) -> Result<Before, Rejected> {
     let before = transaction
-        .prepare_cached(
+        .kept(
             "SELECT version, state = 'dead', attempts, requests, record_id, outcome_id FROM job_states WHERE job_id = ?1",
         )?
         .query_row([id.0], |row| {
@@ -261,7 +255,7 @@ fn fence(transaction: &Connection, id: JobId, expected: i64) -> Result<Before, R
 }
 
 fn must_have_begun(
-    transaction: &Connection,
+    transaction: &Transaction<'_>,
     record: &Record,
     before: &Before,
     end: &AttemptEnd,
@@ -275,15 +269,14 @@ fn must_have_begun(
 
 /// Answers the outcomes' ids, and the one that is the job's terminal outcome now.
 fn insert_outcomes(
-    transaction: &Connection,
+    transaction: &Transaction<'_>,
     record: &Record,
-    headers: &[String],
     before: Option<i64>,
 ) -> Result<(Vec<OutcomeId>, Option<i64>), Rejected> {
     let mut terminal = before;
     let mut ids = Vec::with_capacity(record.outcomes.len());
-    for (outcome, headers) in record.outcomes.iter().zip(headers) {
-        let id = outcomes::insert(transaction, Some(record.id), outcome, headers, record.at)?;
+    for outcome in &record.outcomes {
+        let id = outcomes::insert(transaction, Some(record.id), outcome, record.at)?;
         if outcome.terminal
             && let Some(earlier) = terminal.replace(id.0)
         {
@@ -296,7 +289,7 @@ fn insert_outcomes(
 }
 
 fn update_state(
-    transaction: &Connection,
+    transaction: &Transaction<'_>,
     record: &Record,
     number: i64,
     before: &Before,
@@ -305,7 +298,7 @@ fn update_state(
 ) -> Result<(), Rejected> {
     let answer = &record.answer;
     transaction
-        .prepare_cached(
+        .kept(
             "UPDATE job_states SET version = version + 1, state = ?2, due_at = ?3, finished_at = ?4, attempts = ?5,
                requests = ?6, record_id = ?7, outcome_id = ?8, reference_no = coalesce(?9, reference_no),
                response_code = coalesce(?10, response_code), response_message = coalesce(?11, response_message),

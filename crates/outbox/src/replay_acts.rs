@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use rusqlite::{Connection, params};
+use rusqlite::params;
 use snap_core::{Amount, Timestamp};
 
 use crate::{
     DeadLetterId, JobId, NewAudit, Plan, PlanFace, PlanId, PlanItemState, PlanPause, PlanState, PlanTerms, Store,
-    StoreError, Total, audit, error::Rejected, replay_plans::find, rows::minor, task::Room,
+    StoreError, Total, audit, error::Rejected, replay_plans::find, rows::minor, task::Room, transaction::Transaction,
 };
 
 /// Items of one step of a freeze, and the pause between two steps: the writer is free for most of the time.
@@ -178,13 +178,13 @@ pub(crate) const fn micros(at: Timestamp) -> i64 {
     at.as_millis().saturating_mul(1000)
 }
 
-fn append(transaction: &Connection, entry: &NewAudit) -> Result<(), Rejected> {
+fn append(transaction: &Transaction<'_>, entry: &NewAudit) -> Result<(), Rejected> {
     audit::append(transaction, entry).map(|_seq| ())
 }
 
 /// Lets a plan stand.
 pub(crate) fn pause(
-    transaction: &Connection,
+    transaction: &Transaction<'_>,
     id: PlanId,
     cause: PlanPause,
     detail: &str,
@@ -200,7 +200,7 @@ pub(crate) fn pause(
 }
 
 /// Lets every running plan stand: the store was restored from a copy, and what they did since is forgotten (M12).
-pub(crate) fn pause_all_restored(transaction: &Connection, at: Timestamp) -> rusqlite::Result<()> {
+pub(crate) fn pause_all_restored(transaction: &Transaction<'_>, at: Timestamp) -> rusqlite::Result<()> {
     transaction
         .prepare_cached(
             "UPDATE plans SET version = version + 1, state = 'paused', pause_cause = ?1, pause_detail = ?2, paused_at = ?3
@@ -215,7 +215,7 @@ pub(crate) fn pause_all_restored(transaction: &Connection, at: Timestamp) -> rus
     Ok(())
 }
 
-fn known(transaction: &Connection, id: PlanId) -> Result<Plan, Rejected> {
+fn known(transaction: &Transaction<'_>, id: PlanId) -> Result<Plan, Rejected> {
     find(transaction, id)?.ok_or_else(|| StoreError::UnknownPlan(id).into())
 }
 
@@ -228,7 +228,7 @@ pub(crate) fn faces_text(faces: &[PlanFace]) -> String {
 }
 
 /// Writes the next step, and lets the plan run with the last one; answers its number, and how many items are written.
-fn write_part(transaction: &Connection, part: &Part) -> Result<(PlanId, usize), Rejected> {
+fn write_part(transaction: &Transaction<'_>, part: &Part) -> Result<(PlanId, usize), Rejected> {
     let (id, from) = match part.begun {
         Some(begun) => begun,
         None => (insert(transaction, &part.plan)?, 0),
@@ -272,7 +272,7 @@ fn write_part(transaction: &Connection, part: &Part) -> Result<(PlanId, usize), 
     Ok((id, to))
 }
 
-fn insert(transaction: &Connection, plan: &NewPlan) -> Result<PlanId, Rejected> {
+fn insert(transaction: &Transaction<'_>, plan: &NewPlan) -> Result<PlanId, Rejected> {
     let refused = plan.items.iter().filter(|item| item.refused.is_some()).count();
     let allowed = plan.items.iter().filter(|item| item.refused.is_none());
     let amount: u128 = allowed.filter_map(|item| item.amount).map(|amount| u128::from(amount.minor())).sum();

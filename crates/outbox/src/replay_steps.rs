@@ -14,6 +14,7 @@ use crate::{
     replay_plans::find,
     rows::{self, minor},
     task::Room,
+    transaction::Transaction,
 };
 
 /// What to do with one item whose turn has come.
@@ -123,7 +124,7 @@ impl Prepared {
     }
 }
 
-fn work(transaction: &Connection, step: &mut Prepared) -> Result<PlanStepped, Rejected> {
+fn work(transaction: &Transaction<'_>, step: &mut Prepared) -> Result<PlanStepped, Rejected> {
     let Some(mut plan) =
         find(transaction, step.plan)?.filter(|plan| plan.state == PlanState::Running && plan.version == step.version)
     else {
@@ -139,7 +140,7 @@ fn work(transaction: &Connection, step: &mut Prepared) -> Result<PlanStepped, Re
     Ok(PlanStepped::Released(plan.counts.released() - before))
 }
 
-fn release(transaction: &Connection, plan: &mut Plan, no: u64, act: &Act, at: Timestamp) -> Result<(), Rejected> {
+fn release(transaction: &Transaction<'_>, plan: &mut Plan, no: u64, act: &Act, at: Timestamp) -> Result<(), Rejected> {
     let Some(item) = waiting(transaction, plan.id, no)? else { return Ok(()) };
     let (state, job, amount, detail) = match act {
         Act::Skip(why) => (PlanItemState::Skipped, None, None, Some(why.clone())),
@@ -162,12 +163,12 @@ fn release(transaction: &Connection, plan: &mut Plan, no: u64, act: &Act, at: Ti
                     (PlanItemState::Skipped, None, None, Some(why))
                 }
                 Taken::New(id) => {
-                    outcomes::insert_unprepared(transaction, outcome, at)?;
+                    outcomes::insert(transaction, None, outcome, at)?;
                     audit::append(transaction, entry)?;
                     (PlanItemState::Replayed, Some(id), Some(minor(request.amount)), None)
                 }
                 Taken::Duplicate(_) => {
-                    outcomes::insert_unprepared(transaction, outcome, at)?;
+                    outcomes::insert(transaction, None, outcome, at)?;
                     audit::append(transaction, entry)?;
                     let id = job_with(transaction, request.partner_reference_no.as_str())?;
                     let why = "a job with this key and content was there already".to_owned();
@@ -197,7 +198,7 @@ struct Waiting {
     closed: Option<String>,
 }
 
-fn waiting(transaction: &Connection, plan: PlanId, no: u64) -> Result<Option<Waiting>, Rejected> {
+fn waiting(transaction: &Transaction<'_>, plan: PlanId, no: u64) -> Result<Option<Waiting>, Rejected> {
     let found = transaction
         .prepare_cached(
             "SELECT i.amount, d.id IS NOT NULL, d.closed_as FROM plan_items i
@@ -217,7 +218,7 @@ fn waiting(transaction: &Connection, plan: PlanId, no: u64) -> Result<Option<Wai
     Ok(found)
 }
 
-fn job_with(transaction: &Connection, key: &str) -> Result<Option<JobId>, Rejected> {
+fn job_with(transaction: &Transaction<'_>, key: &str) -> Result<Option<JobId>, Rejected> {
     let found = transaction
         .prepare_cached("SELECT job_id FROM job_states WHERE partner_reference_no = ?1")?
         .query_row([key], |row| row.get(0))
@@ -226,7 +227,7 @@ fn job_with(transaction: &Connection, key: &str) -> Result<Option<JobId>, Reject
 }
 
 fn move_item(
-    transaction: &Connection,
+    transaction: &Transaction<'_>,
     plan: PlanId,
     no: u64,
     state: PlanItemState,
@@ -258,7 +259,7 @@ const fn count_of(plan: &mut Plan, state: PlanItemState) -> &mut u64 {
 }
 
 /// Writes what the items changed; a plan of which nothing waits or is under way is done.
-fn write_counts(transaction: &Connection, plan: &Plan, at: Timestamp) -> Result<(), Rejected> {
+fn write_counts(transaction: &Transaction<'_>, plan: &Plan, at: Timestamp) -> Result<(), Rejected> {
     let counts = &plan.counts;
     let is_done = plan.state != PlanState::Cancelled && counts.waiting == 0 && counts.replayed == 0;
     transaction
@@ -301,7 +302,7 @@ fn under_way(connection: &Connection, plan: PlanId, after: u64, limit: u64) -> R
     rows::collect(found, |row| Ok((rows::count(row, 0)?, row.get(1)?)))
 }
 
-fn settle(transaction: &Connection, id: PlanId, ended: &[u64], at: Timestamp) -> Result<Settled, Rejected> {
+fn settle(transaction: &Transaction<'_>, id: PlanId, ended: &[u64], at: Timestamp) -> Result<Settled, Rejected> {
     let Some(mut plan) = find(transaction, id)? else { return Err(StoreError::UnknownPlan(id).into()) };
     let (mut settled, mut deaths) = (Settled::default(), Vec::new());
     for &no in ended {
@@ -348,7 +349,12 @@ fn settle(transaction: &Connection, id: PlanId, ended: &[u64], at: Timestamp) ->
 
 /// A plan stops, in the transaction that learns of it, when something died as none of its set had died before; that is no
 /// news any more when it is resumed.
-fn stop_at_news(transaction: &Connection, plan: &mut Plan, deaths: &[PlanFace], at: Timestamp) -> Result<(), Rejected> {
+fn stop_at_news(
+    transaction: &Transaction<'_>,
+    plan: &mut Plan,
+    deaths: &[PlanFace],
+    at: Timestamp,
+) -> Result<(), Rejected> {
     let mut news = Vec::new();
     for face in deaths {
         if !plan.known.contains(face) {

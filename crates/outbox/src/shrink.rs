@@ -9,7 +9,7 @@ use snap_core::Timestamp;
 
 use crate::{
     ClosedAs, Health, JobId, Store, StoreError, error::Rejected, reconcile, rows, task::Room,
-    tombstones::customer_digest,
+    tombstones::customer_digest, transaction::Transaction,
 };
 
 /// Jobs of one step, and the bytes of their rows after which it ends.
@@ -68,7 +68,7 @@ impl Store {
         after: Option<JobId>,
         before: Timestamp,
         now: Timestamp,
-        work: fn(&Connection, &mut Sweep) -> Result<Done, Rejected>,
+        work: fn(&Transaction<'_>, &mut Sweep) -> Result<Done, Rejected>,
     ) -> Result<Swept, StoreError> {
         let (found, mut next) = self.read(move |connection| candidates(connection, sql, after, before)).await?;
         if found.is_empty() {
@@ -130,7 +130,7 @@ fn candidates(
     Ok((found, None))
 }
 
-fn shrink_step(transaction: &Connection, sweep: &mut Sweep) -> Result<Done, Rejected> {
+fn shrink_step(transaction: &Transaction<'_>, sweep: &mut Sweep) -> Result<Done, Rejected> {
     let mut done = Done { forbidden: reconcile::read(transaction)?.is_some(), ..Done::default() };
     if done.forbidden {
         return Ok(done);
@@ -213,7 +213,7 @@ impl<'c> Statements<'c> {
     }
 
     /// Everything but the row of the request, and of the state. Answers the bytes of what goes; `None`: it has to stay.
-    fn shrink(&mut self, transaction: &Connection, id: i64, sweep: &Sweep) -> Result<Option<i64>, Rejected> {
+    fn shrink(&mut self, transaction: &Transaction<'_>, id: i64, sweep: &Sweep) -> Result<Option<i64>, Rejected> {
         let ended = self.read.query_row(params![id, sweep.before.as_millis()], |row| {
             Ok(Ended {
                 key: row.get(0)?,
@@ -273,13 +273,13 @@ fn end_of(ended: &Ended) -> Option<(Option<&'static str>, &'static str)> {
     Some((reason, job.evidence.money.as_str()))
 }
 
-fn drop_outcome(transaction: &Connection, outcome: i64) -> Result<(), Rejected> {
+fn drop_outcome(transaction: &Transaction<'_>, outcome: i64) -> Result<(), Rejected> {
     transaction.prepare_cached("DELETE FROM outbox WHERE outcome_id = ?1")?.execute([outcome])?;
     transaction.prepare_cached("DELETE FROM outcomes WHERE id = ?1")?.execute([outcome])?;
     Ok(())
 }
 
-fn forget_step(transaction: &Connection, sweep: &mut Sweep) -> Result<Done, Rejected> {
+fn forget_step(transaction: &Transaction<'_>, sweep: &mut Sweep) -> Result<Done, Rejected> {
     // A message whose key nobody could read may claim any.
     let forbidden = reconcile::read(transaction)?.is_some() || is_claimed(transaction, None)?;
     let mut done = Done { forbidden, ..Done::default() };
@@ -291,7 +291,7 @@ fn forget_step(transaction: &Connection, sweep: &mut Sweep) -> Result<Done, Reje
     Ok(done)
 }
 
-fn forget(transaction: &Connection, id: i64, before: Timestamp) -> Result<bool, Rejected> {
+fn forget(transaction: &Transaction<'_>, id: i64, before: Timestamp) -> Result<bool, Rejected> {
     let before = before.as_millis();
     let ended: Option<(String, i64)> = transaction
         .prepare_cached(
@@ -319,7 +319,7 @@ fn forget(transaction: &Connection, id: i64, before: Timestamp) -> Result<bool, 
 }
 
 /// Whether a refused message that can still be let in claims this key; `None`: one whose key could not be read.
-fn is_claimed(transaction: &Connection, key: Option<&str>) -> Result<bool, Rejected> {
+fn is_claimed(transaction: &Transaction<'_>, key: Option<&str>) -> Result<bool, Rejected> {
     let claimed = transaction
         .prepare_cached(
             "SELECT 1 FROM dead_letters INDEXED BY dead_letters_by_claim

@@ -1,9 +1,8 @@
 //! A command on its way to the writer thread: work to do inside a transaction, and whom to tell.
 
-use rusqlite::Connection;
 use tokio::sync::oneshot;
 
-use crate::{StoreError, error::Rejected};
+use crate::{StoreError, error::Rejected, transaction::Transaction};
 
 /// What a command needs of a full disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,13 +18,13 @@ pub(crate) trait Task: Send {
     /// What it needs of a full disk.
     fn room(&self) -> Room;
     /// Does it; the caller's refusals come before the first change.
-    fn run(&mut self, transaction: &Connection) -> Result<(), Rejected>;
+    fn run(&mut self, transaction: &Transaction<'_>) -> Result<(), Rejected>;
     /// Tells the caller: `None` after the commit.
     fn answer(self: Box<Self>, failure: Option<StoreError>);
 }
 
 /// What a command does with its input inside a transaction.
-pub(crate) type Work<I, T> = fn(&Connection, &mut I) -> Result<T, Rejected>;
+pub(crate) type Work<I, T> = fn(&Transaction<'_>, &mut I) -> Result<T, Rejected>;
 /// The input, handed back, and what the work gave.
 pub(crate) type Answer<I, T> = Result<(I, T), StoreError>;
 
@@ -49,7 +48,7 @@ impl<I: Send, T: Send> Task for Command<I, T> {
         self.room
     }
 
-    fn run(&mut self, transaction: &Connection) -> Result<(), Rejected> {
+    fn run(&mut self, transaction: &Transaction<'_>) -> Result<(), Rejected> {
         self.value = Some((self.work)(transaction, &mut self.input)?);
         Ok(())
     }

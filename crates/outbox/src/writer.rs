@@ -16,6 +16,7 @@ use crate::{
     lock::SideFile,
     reserve::Reserve,
     task::{Room, Task},
+    transaction::Transaction,
 };
 
 /// Commands that may wait: twice a group, so that the next one fills while this one is synced. Beyond it callers wait.
@@ -38,7 +39,6 @@ pub(crate) enum Message {
 }
 
 pub(crate) struct Writer {
-    pub(crate) connection: Connection,
     pub(crate) side: SideFile,
     pub(crate) store_id: String,
     pub(crate) health: Arc<HealthState>,
@@ -79,8 +79,10 @@ impl Drop for FailOnPanic {
 }
 
 impl Writer {
-    pub(crate) fn run(mut self, mut messages: mpsc::Receiver<Message>) {
+    /// Serves `messages` to their end, on a connection that is its own.
+    pub(crate) fn run(mut self, connection: Connection, mut messages: mpsc::Receiver<Message>) {
         let _guard = FailOnPanic(Arc::clone(&self.health));
+        let transaction = Transaction::lasting(&connection);
         let mut tasks = Tasks::with_capacity(GROUP);
         while let Some(first) = messages.blocking_recv() {
             let mut next = Some(first);
@@ -88,37 +90,38 @@ impl Writer {
                 match message {
                     Message::Run(task) => tasks.push(task),
                     other => {
-                        self.commit(&mut tasks);
-                        self.serve(other, &mut messages);
+                        self.commit(&transaction, &mut tasks);
+                        self.serve(&transaction, other, &mut messages);
                     }
                 }
                 if tasks.len() < GROUP {
                     next = messages.try_recv().ok();
                 }
             }
-            self.commit(&mut tasks);
+            self.commit(&transaction, &mut tasks);
         }
-        self.finish();
+        drop(transaction);
+        self.finish(connection);
     }
 
-    fn serve(&mut self, message: Message, messages: &mut mpsc::Receiver<Message>) {
+    fn serve(&mut self, transaction: &Transaction<'_>, message: Message, messages: &mut mpsc::Receiver<Message>) {
         match message {
             Message::Run(_) => {}
             Message::Fold(done) => {
-                self.fold();
+                self.fold(transaction);
                 drop(done);
             }
-            Message::Probe => self.probe(),
+            Message::Probe => self.probe(transaction),
             Message::Close => messages.close(),
         }
     }
 
     /// Commits the tasks and answers them; on a full disk those that need no ordinary room are tried from the reserve.
-    pub(crate) fn commit(&mut self, tasks: &mut Tasks) {
+    pub(crate) fn commit(&mut self, transaction: &Transaction<'_>, tasks: &mut Tasks) {
         self.refuse(tasks);
         let mut folded = false;
         while !tasks.is_empty() {
-            let failure = match self.try_group(tasks) {
+            let failure = match self.try_group(transaction, tasks) {
                 Ok(verdicts) => {
                     for (task, verdict) in tasks.drain(..).zip(verdicts) {
                         task.answer(verdict);
@@ -133,7 +136,7 @@ impl Writer {
                 let before = tasks.len();
                 self.refuse(tasks);
                 // A WAL that starts over needs no new room: its blocks are there.
-                let fold = !std::mem::replace(&mut folded, true) && self.fold();
+                let fold = !std::mem::replace(&mut folded, true) && self.fold(transaction);
                 if released || fold || tasks.len() < before {
                     continue;
                 }
@@ -161,9 +164,9 @@ impl Writer {
         }
     }
 
-    fn try_group(&mut self, tasks: &mut Tasks) -> Result<Verdicts, StoreError> {
-        match self.group(tasks, false) {
-            Err(GroupFailure::NeedsCare) => match self.group(tasks, true) {
+    fn try_group(&mut self, transaction: &Transaction<'_>, tasks: &mut Tasks) -> Result<Verdicts, StoreError> {
+        match self.group(transaction, tasks, false) {
+            Err(GroupFailure::NeedsCare) => match self.group(transaction, tasks, true) {
                 Err(GroupFailure::NeedsCare) => Err(StoreError::Failed("a savepoint did not hold".to_owned())),
                 Err(GroupFailure::Store(error)) => Err(error),
                 Ok(verdicts) => Ok(verdicts),
@@ -174,11 +177,17 @@ impl Writer {
     }
 
     /// One transaction. Savepoints cost a copy of every page a command touches, so they are used only `with_care`.
-    fn group(&mut self, tasks: &mut Tasks, with_care: bool) -> Result<Verdicts, GroupFailure> {
+    fn group(
+        &mut self,
+        transaction: &Transaction<'_>,
+        tasks: &mut Tasks,
+        with_care: bool,
+    ) -> Result<Verdicts, GroupFailure> {
         let begun = Instant::now();
-        self.begin().map_err(GroupFailure::Store)?;
-        let changes = self.connection.total_changes();
-        let result = self.run_tasks(tasks, with_care).and_then(|verdicts| Ok((self.end(changes)?, verdicts)));
+        self.begin(transaction).map_err(GroupFailure::Store)?;
+        let changes = transaction.total_changes();
+        let result =
+            run_tasks(transaction, tasks, with_care).and_then(|verdicts| Ok((end(transaction, changes)?, verdicts)));
         match result {
             Ok((Some(commits), verdicts)) => {
                 self.committed(commits, CommitSample { took: begun.elapsed(), commands: tasks.len() });
@@ -186,16 +195,16 @@ impl Writer {
             }
             Ok((None, verdicts)) => Ok(verdicts),
             Err(failure) => {
-                self.roll_back()?;
+                roll_back(transaction)?;
                 Err(failure)
             }
         }
     }
 
-    fn begin(&self) -> Result<(), StoreError> {
+    fn begin(&self, transaction: &Transaction<'_>) -> Result<(), StoreError> {
         let mut tries = 0;
         loop {
-            let result = self.connection.prepare_cached("BEGIN IMMEDIATE").and_then(|mut begin| begin.execute([]));
+            let result = transaction.kept("BEGIN IMMEDIATE").and_then(|mut begin| begin.execute([]));
             match result.map_err(|error| classify(&error)) {
                 Ok(_) => return Ok(()),
                 Err(StoreError::Busy) if self.is_worker() && tries + 1 < BUSY_TRIES => tries += 1,
@@ -203,55 +212,6 @@ impl Writer {
             }
             tracing::warn!("another process holds the store's write lock");
         }
-    }
-
-    fn run_tasks(&self, tasks: &mut Tasks, with_care: bool) -> Result<Verdicts, GroupFailure> {
-        let batch = |sql| self.connection.execute_batch(sql).map_err(|error| GroupFailure::Store(classify(&error)));
-        let mut verdicts = Vec::with_capacity(tasks.len());
-        for task in tasks {
-            if with_care {
-                batch("SAVEPOINT command")?;
-            }
-            let changes = self.connection.total_changes();
-            let verdict = match task.run(&self.connection) {
-                Ok(()) => None,
-                Err(Rejected::Caller(error)) => Some(error),
-                Err(Rejected::Sqlite(error)) => match classify(&error) {
-                    refused @ StoreError::Refused(_) => Some(refused),
-                    other => return Err(GroupFailure::Store(other)),
-                },
-            };
-            match (&verdict, with_care) {
-                (None, false) => {}
-                (None, true) => batch("RELEASE command")?,
-                (Some(_), true) => batch("ROLLBACK TO command; RELEASE command")?,
-                (Some(_), false) if self.connection.total_changes() == changes => {}
-                (Some(_), false) => return Err(GroupFailure::NeedsCare),
-            }
-            verdicts.push(verdict);
-        }
-        Ok(verdicts)
-    }
-
-    /// Commits; answers the commit's number, or `None` where nothing has changed since `changes`.
-    fn end(&self, changes: u64) -> Result<Option<i64>, GroupFailure> {
-        let commit = || -> rusqlite::Result<Option<i64>> {
-            let changed = self.connection.total_changes() != changes;
-            let number = if changed { Some(next_commit(&self.connection)?) } else { None };
-            self.connection.prepare_cached("COMMIT")?.execute([])?;
-            Ok(number)
-        };
-        commit().map_err(|error| GroupFailure::Store(classify(&error)))
-    }
-
-    fn roll_back(&self) -> Result<(), GroupFailure> {
-        // SQLite has done it by itself after some errors, a full disk among them.
-        if self.connection.is_autocommit() {
-            return Ok(());
-        }
-        self.connection
-            .execute_batch("ROLLBACK")
-            .map_err(|error| GroupFailure::Store(StoreError::Failed(describe(&error))))
     }
 
     fn committed(&mut self, commits: i64, sample: CommitSample) {
@@ -285,13 +245,13 @@ impl Writer {
     }
 
     /// Looks whether the reserve can be had again and a write succeeds.
-    pub(crate) fn probe(&mut self) {
+    pub(crate) fn probe(&mut self, transaction: &Transaction<'_>) {
         if !self.health.has_hit_the_end() || self.reserve.as_mut().is_some_and(|reserve| reserve.restore().is_err()) {
             return;
         }
-        let write = self.begin().map_err(GroupFailure::Store).and_then(|()| {
-            let number = next_commit(&self.connection).map_err(|error| GroupFailure::Store(classify(&error)))?;
-            self.connection.execute_batch("COMMIT").map_err(|error| GroupFailure::Store(classify(&error)))?;
+        let write = self.begin(transaction).map_err(GroupFailure::Store).and_then(|()| {
+            let number = next_commit(transaction).map_err(|error| GroupFailure::Store(classify(&error)))?;
+            transaction.execute_batch("COMMIT").map_err(|error| GroupFailure::Store(classify(&error)))?;
             Ok(number)
         });
         match write {
@@ -300,13 +260,13 @@ impl Writer {
                 self.health.found_room();
             }
             Err(GroupFailure::Store(StoreError::Failed(detail))) => self.health.fail(&detail),
-            Err(_) => drop(self.roll_back()),
+            Err(_) => drop(roll_back(transaction)),
         }
     }
 
     /// Moves all of the WAL into the file, so that the next commit starts it over; whether that was done.
-    pub(crate) fn fold(&self) -> bool {
-        let result = self.connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| {
+    pub(crate) fn fold(&self, connection: &Connection) -> bool {
+        let result = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| {
             let (busy, frames, moved): (i64, i64, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
             Ok(busy == 0 && frames > 0 && frames == moved)
         });
@@ -320,19 +280,66 @@ impl Writer {
         })
     }
 
-    pub(crate) fn finish(self) {
+    pub(crate) fn finish(self, connection: Connection) {
         if self.is_worker() && self.health.refusal(false).is_none() {
-            self.fold();
+            self.fold(&connection);
         }
         // The connection goes before the lock.
-        drop(self.connection);
+        drop(connection);
         drop(self.side);
     }
 }
 
+fn run_tasks(transaction: &Transaction<'_>, tasks: &mut Tasks, with_care: bool) -> Result<Verdicts, GroupFailure> {
+    let batch = |sql| transaction.execute_batch(sql).map_err(|error| GroupFailure::Store(classify(&error)));
+    let mut verdicts = Vec::with_capacity(tasks.len());
+    for task in tasks {
+        if with_care {
+            batch("SAVEPOINT command")?;
+        }
+        let changes = transaction.total_changes();
+        let verdict = match task.run(transaction) {
+            Ok(()) => None,
+            Err(Rejected::Caller(error)) => Some(error),
+            Err(Rejected::Sqlite(error)) => match classify(&error) {
+                refused @ StoreError::Refused(_) => Some(refused),
+                other => return Err(GroupFailure::Store(other)),
+            },
+        };
+        match (&verdict, with_care) {
+            (None, false) => {}
+            (None, true) => batch("RELEASE command")?,
+            (Some(_), true) => batch("ROLLBACK TO command; RELEASE command")?,
+            (Some(_), false) if transaction.total_changes() == changes => {}
+            (Some(_), false) => return Err(GroupFailure::NeedsCare),
+        }
+        verdicts.push(verdict);
+    }
+    Ok(verdicts)
+}
+
+/// Commits; answers the commit's number, or `None` where nothing has changed since `changes`.
+fn end(transaction: &Transaction<'_>, changes: u64) -> Result<Option<i64>, GroupFailure> {
+    let commit = || -> rusqlite::Result<Option<i64>> {
+        let changed = transaction.total_changes() != changes;
+        let number = if changed { Some(next_commit(transaction)?) } else { None };
+        transaction.kept("COMMIT")?.execute([])?;
+        Ok(number)
+    };
+    commit().map_err(|error| GroupFailure::Store(classify(&error)))
+}
+
+fn roll_back(transaction: &Transaction<'_>) -> Result<(), GroupFailure> {
+    // SQLite has done it by itself after some errors, a full disk among them.
+    if transaction.is_autocommit() {
+        return Ok(());
+    }
+    transaction.execute_batch("ROLLBACK").map_err(|error| GroupFailure::Store(StoreError::Failed(describe(&error))))
+}
+
 /// Numbers this commit.
-fn next_commit(connection: &Connection) -> rusqlite::Result<i64> {
+fn next_commit(transaction: &Transaction<'_>) -> rusqlite::Result<i64> {
     // RETURNING would build a table for its one row.
-    connection.prepare_cached("UPDATE meta SET commit_seq = commit_seq + 1 WHERE id = 1")?.execute([])?;
-    connection.prepare_cached("SELECT commit_seq FROM meta WHERE id = 1")?.query_row([], |row| row.get(0))
+    transaction.kept("UPDATE meta SET commit_seq = commit_seq + 1 WHERE id = 1")?.execute([])?;
+    transaction.kept("SELECT commit_seq FROM meta WHERE id = 1")?.query_row([], |row| row.get(0))
 }

@@ -77,25 +77,25 @@ pub struct RefusedMessage<'a> {
 
 /// What goes beside the body: kept as [`NewOutcome::headers`], read back by the relay.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Properties {
+pub struct Properties<T = String> {
     /// AMQP property `correlation_id`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub correlation_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub correlation_id: Option<T>,
     /// Header `x-job-message-id`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub job_message_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub job_message_id: Option<T>,
     /// Header `traceparent`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub traceparent: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub traceparent: Option<T>,
     /// Header `tracestate`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub tracestate: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tracestate: Option<T>,
 }
 
 impl Properties {
     /// Reads what an outcome was stored with; what cannot be read is left out, for the body carries it as well.
-    pub fn read(stored: &serde_json::Value) -> Self {
-        Self::deserialize(stored).unwrap_or_default()
+    pub fn read(stored: &str) -> Self {
+        serde_json::from_str(stored).unwrap_or_default()
     }
 
     /// The AMQP headers that have a value.
@@ -108,18 +108,14 @@ impl Properties {
         headers.into_iter().filter_map(|(name, value)| Some((name, value.as_deref()?)))
     }
 
-    fn stored(carried: &Carried) -> serde_json::Value {
-        let members = [
-            ("correlation_id", &carried.correlation_id),
-            ("job_message_id", &carried.message_id),
-            ("traceparent", &carried.traceparent),
-            ("tracestate", &carried.tracestate),
-        ];
-        members
-            .into_iter()
-            .filter_map(|(name, value)| Some((name.to_owned(), value.clone()?.into())))
-            .collect::<serde_json::Map<_, _>>()
-            .into()
+    fn stored(carried: &Carried) -> String {
+        let properties = Properties {
+            correlation_id: carried.correlation_id.as_deref(),
+            job_message_id: carried.message_id.as_deref(),
+            traceparent: carried.traceparent.as_deref(),
+            tracestate: carried.tracestate.as_deref(),
+        };
+        serde_json::to_string(&properties).expect("texts always serialise")
     }
 }
 

@@ -139,7 +139,7 @@ impl Notes {
 
     /// The record is on disk.
     pub fn recorded(&mut self, job: &mut StoredJob) {
-        merge(job, &self.answer);
+        merge(job, std::mem::take(&mut self.answer));
         *self = Self { in_flight: self.in_flight, ..Self::default() };
     }
 
@@ -188,8 +188,8 @@ impl Notes {
     }
 }
 
-fn merge(job: &mut StoredJob, answer: &AnswerFields) {
-    let AnswerFields { reference_no, response_code, response_message, fee_amount } = answer.clone();
+fn merge(job: &mut StoredJob, answer: AnswerFields) {
+    let AnswerFields { reference_no, response_code, response_message, fee_amount } = answer;
     job.reference_no = reference_no.or_else(|| job.reference_no.take());
     job.response_code = response_code.or_else(|| job.response_code.take());
     job.response_message = response_message.or_else(|| job.response_message.take());

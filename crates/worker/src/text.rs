@@ -5,7 +5,9 @@ const LONGEST: usize = 150;
 
 /// `text` without control characters, cut to 150 characters: a provider's words are untrusted.
 pub fn printable(text: &str) -> String {
-    text.chars().filter(|character| !character.is_control()).take(LONGEST).collect()
+    let mut printable = String::with_capacity(text.len().min(4 * LONGEST));
+    printable.extend(text.chars().filter(|character| !character.is_control()).take(LONGEST));
+    printable
 }
 
 /// An error with its causes, in one line.

@@ -121,7 +121,8 @@ pub(crate) fn result(stored: &StoredJob, version: i64) -> Record {
             headers: json!({
                 "correlation_id": carried.correlation_id, "job_message_id": carried.message_id,
                 "traceparent": carried.traceparent
-            }),
+            })
+            .to_string(),
             terminal: true,
         }],
         ..Record::new(stored.id, version, job(State::Succeeded, MoneyState::ProvenPaid), at)
@@ -148,7 +149,7 @@ pub(crate) fn refusal(n: u64) -> Refusal {
             event_id: format!("01KF{n:022}"),
             event_type: "topup.message_refused".to_owned(),
             body: vec![b'{'; 600],
-            headers: json!({}),
+            headers: "{}".to_owned(),
             terminal: false,
         },
         closes: None,

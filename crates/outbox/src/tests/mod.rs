@@ -248,7 +248,7 @@ fn outcome(event_id: &str, event_type: &str) -> NewOutcome {
         event_id: event_id.to_owned(),
         event_type: event_type.to_owned(),
         body: format!("{{\"id\":\"{event_id}\"}}").into_bytes(),
-        headers: json!({"correlation_id": "c-1"}),
+        headers: r#"{"correlation_id":"c-1"}"#.to_owned(),
         terminal: true,
     }
 }

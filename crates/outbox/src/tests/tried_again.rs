@@ -1,10 +1,10 @@
 //! M12: what found no room is tried once more where anything has given room, and only then refused.
 
 use super::{full_disk::room_for_pages, *};
-use crate::{audit, error::Rejected, task::Room};
+use crate::{audit, error::Rejected, task::Room, transaction::Transaction};
 
 /// Writes some pages; the first time it is tried there is no room for them, later there is. Answers how often it was tried.
-fn tries_until_there_is_room(transaction: &rusqlite::Connection, tries: &mut u32) -> Result<u32, Rejected> {
+fn tries_until_there_is_room(transaction: &Transaction<'_>, tries: &mut u32) -> Result<u32, Rejected> {
     *tries += 1;
     let limit = if *tries == 1 { 1 } else { 1 << 20 };
     // Never below what is there.
