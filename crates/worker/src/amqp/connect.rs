@@ -19,10 +19,12 @@ pub(super) const PUBLISH: &str = "publish";
 /// A peer that is silent for twice this long is dead.
 const HEARTBEAT_SECS: u16 = 10;
 
-/// Bytes of a frame where we only publish. lapin keeps two buffers of 64 frames, and RabbitMQ's own 128 KiB would make them
-/// 16 MiB. Not where we consume: a message's headers come in one frame, however long, and the broker does not mind our limit.
-/// A URL's `?frame_max=` is kept.
+/// Bytes of a frame where we only publish: lapin keeps two buffers of 32 frames. A URL's `?frame_max=` is kept.
 const FRAME_MAX_TO_PUBLISH: u32 = 16 * 1024;
+/// Bytes of a frame where we consume: RabbitMQ's own. No fewer, for a message's headers come in one frame, however long, and
+/// the broker does not mind our limit. Said beforehand, lapin need not enlarge its buffers, and the one we send by, of
+/// which little is used, takes little memory.
+const FRAME_MAX_TO_CONSUME: u32 = 128 * 1024;
 
 /// One connection, named `topup-worker <purpose>` in the broker's listings.
 ///
@@ -35,9 +37,8 @@ pub async fn connect(config: &AmqpConfig, purpose: &str, limit: Duration) -> Res
         Err(_unreadable) => return Err(AmqpError::Unusable("amqp.url cannot be read")),
     };
     uri.query.heartbeat.get_or_insert(HEARTBEAT_SECS);
-    if purpose == PUBLISH {
-        uri.query.frame_max.get_or_insert(FRAME_MAX_TO_PUBLISH);
-    }
+    let frame_max = if purpose == PUBLISH { FRAME_MAX_TO_PUBLISH } else { FRAME_MAX_TO_CONSUME };
+    uri.query.frame_max.get_or_insert(frame_max);
     let properties = ConnectionProperties::default().with_connection_name(format!("topup-worker {purpose}").into());
     in_time("connecting", limit, Connection::connect_uri(uri, properties)).await
 }
