@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child as Process, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use testbed::Leash;
 
@@ -64,6 +64,17 @@ impl Child {
     pub(crate) fn stop(self, limit: Duration) -> anyhow::Result<()> {
         kill_process(Pid::from_child(&self.process), Signal::TERM).with_context(|| format!("{} is gone", self.name))?;
         self.wait(limit)
+    }
+
+    /// Asks it to end and waits for that, however it ends; all it has said.
+    pub(crate) fn last_words(mut self, limit: Duration) -> anyhow::Result<String> {
+        kill_process(Pid::from_child(&self.process), Signal::TERM).with_context(|| format!("{} is gone", self.name))?;
+        let asked = Instant::now();
+        while self.process.try_wait().context("failed to look at a process")?.is_none() {
+            ensure!(asked.elapsed() < limit, "{} does not end within {limit:?}", self.name);
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Ok(self.said())
     }
 
     /// Waits until it ends by itself.

@@ -9,7 +9,8 @@ use crate::child::Child;
 use crate::queues::Names;
 use crate::scenario::Load;
 use crate::stage::Stage;
-use crate::worker::{self, Flush, Settings};
+use crate::under::Under;
+use crate::worker::{self, Settings};
 
 /// A program under a name; the same program under two names tells how much of a difference is noise.
 #[derive(Clone, Debug)]
@@ -17,6 +18,7 @@ pub(crate) struct Contender {
     /// How the tables call it.
     pub(crate) name: String,
     program: Program,
+    under: Under,
     /// A directory with a store to begin with; none: an empty one.
     store: Option<PathBuf>,
     trouble: Trouble,
@@ -28,7 +30,7 @@ enum Program {
     /// The flow without durability; it publishes outcomes, or only acknowledges.
     Bound { event: bool },
     /// The worker.
-    Worker { binary: PathBuf, flush: Flush },
+    Worker { binary: PathBuf },
 }
 
 /// What is wrong with the other provider while the first one's jobs are counted.
@@ -55,21 +57,21 @@ impl Contender {
 
     /// The worker.
     pub(crate) fn worker(name: &str, binary: &Path) -> Self {
-        Self::new(name, Program::Worker { binary: binary.to_owned(), flush: Flush::Disk })
-    }
-
-    /// The worker, with this long added to each of its flushes.
-    pub(crate) fn worker_with_flush(name: &str, binary: &Path, flush: Flush) -> Self {
-        Self::new(name, Program::Worker { binary: binary.to_owned(), flush })
+        Self::new(name, Program::Worker { binary: binary.to_owned() })
     }
 
     fn new(name: &str, program: Program) -> Self {
-        Self { name: name.to_owned(), program, store: None, trouble: Trouble::Alone }
+        Self { name: name.to_owned(), program, under: Under::Nothing, store: None, trouble: Trouble::Alone }
     }
 
     /// The same, beginning with a copy of the store in `dir`.
     pub(crate) fn with_store(self, dir: &Path) -> Self {
         Self { store: Some(dir.to_owned()), ..self }
+    }
+
+    /// The same, run under something.
+    pub(crate) fn under(self, under: Under) -> Self {
+        Self { under, ..self }
     }
 
     /// The same, with a second provider beside the one that is measured.
@@ -107,8 +109,8 @@ impl Contender {
     /// Starts it in `dir` against these queues.
     pub(crate) fn start(&self, stage: &Stage, load: &Load, names: &Names, dir: &Path) -> anyhow::Result<Child> {
         let mut command = match &self.program {
-            Program::Bound { event } => bound(stage, load, names, *event)?,
-            Program::Worker { binary, flush } => {
+            Program::Bound { event } => bound(stage, load, names, *event, self.under)?,
+            Program::Worker { binary } => {
                 let mut providers = vec![("finpay", stage.provider.base_url("finpay"))];
                 if self.trouble != Trouble::Alone {
                     providers.push(("other", stage.provider.base_url("other")));
@@ -119,15 +121,15 @@ impl Contender {
                     in_flight: load.in_flight,
                     more: stage.worker_settings.clone(),
                 };
-                worker::command(binary, dir, &settings, *flush)?
+                worker::command(binary, dir, &settings, self.under)?
             }
         };
         Child::start(&self.name, &mut command, &dir.join("log"))
     }
 }
 
-fn bound(stage: &Stage, load: &Load, names: &Names, event: bool) -> anyhow::Result<Command> {
-    let mut command = Command::new(std::env::current_exe().context("failed to find this program")?);
+fn bound(stage: &Stage, load: &Load, names: &Names, event: bool, under: Under) -> anyhow::Result<Command> {
+    let mut command = under.command(&std::env::current_exe().context("failed to find this program")?);
     command.args(["bound", "--amqp", &stage.broker.url(), "--namespace", &names.namespace]);
     command.args(["--provider", &stage.provider.base_url("finpay")]);
     command.args(["--in-flight", &load.in_flight.to_string(), "--prefetch", &load.bound_prefetch().to_string()]);

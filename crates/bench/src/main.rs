@@ -15,6 +15,8 @@ mod profile;
 mod progress;
 mod provider;
 mod queues;
+#[path = "../../guard/src/refs.rs"]
+mod refs;
 mod report;
 mod rounds;
 mod run;
@@ -25,6 +27,7 @@ mod stage;
 mod starts;
 mod stats;
 mod table;
+mod under;
 mod used;
 mod worker;
 

@@ -75,6 +75,8 @@ pub(crate) enum Kind {
     Embedded,
     /// Where the time of a job goes.
     Stages,
+    /// What a job takes, counted.
+    Instructions,
 }
 
 /// Who competes over a backlog.
@@ -113,6 +115,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     other("recovery", "start with 10,000 unfinished jobs", Kind::Recovery, 5, 25, true),
     other("idle", "CPU with nothing to do, over 30 s", Kind::Idle, 1, 40, true),
     other("stages", "where the CPU of a job goes", Kind::Stages, 1, 25, true),
+    other("instructions", "instructions of a job, as valgrind counts them", Kind::Instructions, 1, 45, true),
     other("stored", "1,000,000 stored jobs against 10,000", Kind::Stored, 3, 180, false),
 ];
 

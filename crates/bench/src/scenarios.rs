@@ -3,6 +3,7 @@
 mod backlog;
 mod embedded;
 mod idle;
+mod instructions;
 mod recovery;
 mod stages;
 mod start;
@@ -47,6 +48,7 @@ impl Bench {
             Kind::Stored => stored::measure(self, scenario, rounds).await,
             Kind::Embedded => embedded::measure(self, scenario, rounds).await,
             Kind::Stages => stages::measure(self, scenario).await,
+            Kind::Instructions => instructions::measure(self, scenario).await,
         }
     }
 }

@@ -5,10 +5,11 @@ use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
 use snap_sim::Credentials;
+
+use crate::under::Under;
 
 /// What Cargo sets for the program that it runs, without `CARGO_`.
 const OUR_CRATE: [&str; 17] = [
@@ -74,48 +75,17 @@ pub(crate) struct Settings {
     pub(crate) more: Vec<(String, String)>,
 }
 
-/// The command that runs this binary so configured in `dir`, wrapped where a flush is to take longer.
-pub(crate) fn command(binary: &Path, dir: &Path, settings: &Settings, flush: Flush) -> anyhow::Result<Command> {
+/// The command that runs this binary so configured in `dir`, under what watches it.
+pub(crate) fn command(binary: &Path, dir: &Path, settings: &Settings, under: Under) -> anyhow::Result<Command> {
     let key = Credentials::throwaway().private_key_pem.context("the test key is missing")?;
     write(&dir.join("key.pem"), &key)?;
     write(&dir.join("worker.toml"), &toml(settings)?)?;
-    let mut command = flush.wrap(binary);
+    let mut command = under.command(binary);
     command.current_dir(dir).args(["-c", "worker.toml", "run"]);
     for (key, value) in &settings.more {
         command.env(format!("WORKER__{}", key.replace('.', "__").to_uppercase()), value);
     }
     Ok(command)
-}
-
-/// How long a flush to disk takes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Flush {
-    /// What the disk takes.
-    Disk,
-    /// Longer by this, added by strace at the return of each `fsync` and `fdatasync`.
-    Slower(Duration),
-}
-
-impl Flush {
-    fn wrap(self, binary: &Path) -> Command {
-        let Self::Slower(by) = self else { return Command::new(binary) };
-        let mut strace = Command::new("strace");
-        // As a grandchild (-D), so that the process we started is the worker. The kernel filters (--seccomp-bpf), so that
-        // every other system call runs at full speed; but strace trusts a thread's filter only from the first call on
-        // that it lets through, and set_robust_list is what every thread begins with.
-        let calls = "trace=fsync,fdatasync,set_robust_list";
-        strace.args(["-f", "-D", "--seccomp-bpf", "-qq", "-o", "/dev/null", "-e", calls]);
-        if !by.is_zero() {
-            strace.args(["-e", &format!("inject=fsync,fdatasync:delay_exit={}", by.as_micros())]);
-        }
-        strace.arg(binary);
-        strace
-    }
-
-    /// Whether the tool that slows flushes down is on this machine.
-    pub(crate) fn can_be_slower() -> bool {
-        Command::new("strace").arg("-V").output().is_ok_and(|output| output.status.success())
-    }
 }
 
 fn toml(settings: &Settings) -> anyhow::Result<String> {

@@ -10,6 +10,7 @@
 mod count;
 mod limits;
 mod policy;
+mod refs;
 mod steps;
 mod store;
 

@@ -9,7 +9,7 @@ use crate::report::Section;
 use crate::rounds::{Comparison, compare};
 use crate::run::Run;
 use crate::scenario::{Field, Load, Scenario};
-use crate::worker::Flush;
+use crate::under::Under;
 
 /// Added to each flush where a disk is to be slow.
 const ADDED: Duration = Duration::from_millis(2);
@@ -22,7 +22,7 @@ pub(super) async fn measure(
     field: Field,
     rounds: usize,
 ) -> anyhow::Result<Section> {
-    if field == Field::SlowDisk && !Flush::can_be_slower() {
+    if field == Field::SlowDisk && !Under::SlowerFlush(ADDED).is_possible() {
         return Ok(Section::skipped(scenario, "strace, which adds to the flushes, is not installed"));
     }
     let load = Load { jobs: bench.jobs.unwrap_or(load.jobs), ..load };
@@ -48,8 +48,8 @@ fn contenders(bench: &Bench, field: Field) -> Vec<Contender> {
             Contender::bound_ev("bound-ev"),
             worker("worker"),
             // What watching costs by itself.
-            Contender::worker_with_flush("worker +0 ms", &bench.worker, Flush::Slower(Duration::ZERO)),
-            Contender::worker_with_flush("worker +2 ms", &bench.worker, Flush::Slower(ADDED)),
+            Contender::worker("worker +0 ms", &bench.worker).under(Under::SlowerFlush(Duration::ZERO)),
+            Contender::worker("worker +2 ms", &bench.worker).under(Under::SlowerFlush(ADDED)),
         ],
         Field::TwoProviders => vec![
             worker("worker"),

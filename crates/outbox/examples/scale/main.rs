@@ -3,9 +3,10 @@
 //!
 //! ```text
 //! cargo run --release -p outbox --example scale -- fill DIR JOBS
-//! cargo run --release -p outbox --example scale -- measure DIR JOBS [cache=KIB] [PART...]
+//! cargo run --release -p outbox --example scale -- measure DIR JOBS [cache=KIB] [in=place] [PART...]
 //! ```
-//! `fill` makes a template once; `measure` copies it and works on the copy. Parts: see [`PARTS`]; all where none is named.
+//! `fill` makes a template once; `measure` copies it and works on the copy, or with `in=place` takes it, where two would not
+//! fit. Parts: see [`PARTS`]; all where none is named.
 
 use std::{
     fmt, fs,
@@ -50,14 +51,17 @@ async fn main() -> Result<(), Error> {
         "fill" => fill(&template, jobs).await,
         "measure" => {
             let run = dir.join(format!("run-{jobs}.db"));
+            let rest = arguments.get(3..).unwrap_or_default();
             remove(&run)?;
-            if jobs > 0 {
+            if rest.iter().any(|option| option == "in=place") {
+                fs::rename(&template, &run)?;
+                fs::rename(beside(&template, ".lock"), beside(&run, ".lock"))?;
+            } else if jobs > 0 {
                 fs::copy(&template, &run)?;
                 fs::copy(beside(&template, ".lock"), beside(&run, ".lock"))?;
                 fs::File::open(&run)?.sync_all()?;
             }
-            let rest = arguments.get(3..).unwrap_or_default();
-            let cache_kib = match rest.first().and_then(|first| first.strip_prefix("cache=")) {
+            let cache_kib = match rest.iter().find_map(|option| option.strip_prefix("cache=")) {
                 Some(kib) => kib.parse()?,
                 None => OpenOptions::default().cache_kib,
             };
