@@ -16,7 +16,6 @@ pub struct Job {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_after: Option<Timestamp>,
     /// The job message brought a `customerName`.
-    #[serde(default, skip_serializing_if = "is_false")]
     pub has_customer_name: bool,
     /// What may still be tried.
     pub budget: Budget,

@@ -157,7 +157,7 @@ pub(crate) fn has_request(transaction: &Transaction<'_>, last: Option<i64>, id: 
     let mut next = last;
     while let Some(no) = next {
         let (found, previous) = statement.query_row([no], |row| {
-            let happened = row.get_ref(0)?.as_str()?;
+            let happened = String::from_utf8_lossy(row.get_ref(0)?.as_bytes()?);
             Ok((happened.contains(&written), row.get(1)?))
         })?;
         if found {

@@ -116,7 +116,9 @@ mod tests {
         let connection = Connection::open_in_memory().unwrap();
         let transaction = Transaction::lasting(&connection);
         assert_eq!([one_more(&transaction, 1), one_more(&transaction, 41)], [2, 42]);
-        assert_eq!(transaction.kept.as_ref().unwrap().borrow().len(), 1);
+        let slots = transaction.kept.as_ref().unwrap().borrow();
+        assert_eq!(slots.len(), 1);
+        assert!(slots[0].statement.is_some(), "it is back for who comes next");
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use serde_json::json;
 
 use super::Bench;
@@ -45,7 +45,8 @@ pub(super) async fn measure(bench: &Bench, scenario: &Scenario) -> anyhow::Resul
             (*count, wrong) = (all, wrong + odd);
             std::fs::remove_dir_all(&dir).with_context(|| format!("failed to remove {}", dir.display()))?;
         }
-        let a_job = counts[1].saturating_sub(counts[0]) / u64::from(many - FEW);
+        ensure!(counts[1] > counts[0], "{} took no more instructions for {many} jobs than for {FEW}", contender.name);
+        let a_job = (counts[1] - counts[0]) / u64::from(many - FEW);
         table.row([contender.name.clone(), (a_job / 1000).to_string()]);
         counted.push((contender.name.clone(), a_job));
     }
@@ -70,5 +71,7 @@ async fn run(bench: &Bench, contender: &Contender, jobs: u32, dir: &Path) -> any
     let (ledger, told) = (stage.provider.ledger()?, stage.desk.collect(&names).await?);
     stage.desk.clear(&names).await?;
     let count = instructions(&said).with_context(|| format!("valgrind told no count; its log:\n{said}"))?;
-    Ok((count, ledger.double_credits + u64::from(jobs).saturating_sub(told.succeeded) + told.other))
+    let unpaid = u64::from(jobs).saturating_sub(ledger.credits - ledger.double_credits);
+    let untold = u64::from(jobs).saturating_sub(told.succeeded);
+    Ok((count, ledger.double_credits + unpaid.max(untold) + told.other))
 }

@@ -21,9 +21,10 @@ const HEARTBEAT_SECS: u16 = 10;
 
 /// Bytes of a frame where we only publish: lapin keeps two buffers of 32 frames. A URL's `?frame_max=` is kept.
 const FRAME_MAX_TO_PUBLISH: u32 = 16 * 1024;
-/// Bytes of a frame where we consume: RabbitMQ's own. No fewer, for a message's headers come in one frame, however long, and
-/// the broker does not mind our limit. Said beforehand, lapin need not enlarge its buffers, and the one we send by, of
-/// which little is used, takes little memory.
+/// Bytes of a frame where we consume: RabbitMQ's default. No fewer, for a message's headers come in one frame, however long;
+/// the broker does not mind our limit, and lapin ends the connection for a longer one. Who has raised the broker's limit says
+/// so by `?frame_max=`. Not the broker's own limit, whatever it is: lapin would enlarge both of its buffers to 32 such frames
+/// and touch all of it, and a broker that has no limit asks for more than there is.
 const FRAME_MAX_TO_CONSUME: u32 = 128 * 1024;
 
 /// One connection, named `topup-worker <purpose>` in the broker's listings.
