@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child as Process, Command, Stdio};
+use std::process::{Child as Process, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail, ensure};
@@ -62,27 +62,34 @@ impl Child {
 
     /// Asks it to end and waits for that.
     pub(crate) fn stop(self, limit: Duration) -> anyhow::Result<()> {
-        kill_process(Pid::from_child(&self.process), Signal::TERM).with_context(|| format!("{} is gone", self.name))?;
+        self.ask_to_end()?;
         self.wait(limit)
     }
 
     /// Asks it to end and waits for that, however it ends; all it has said.
     pub(crate) fn last_words(mut self, limit: Duration) -> anyhow::Result<String> {
-        kill_process(Pid::from_child(&self.process), Signal::TERM).with_context(|| format!("{} is gone", self.name))?;
-        let asked = Instant::now();
-        while self.process.try_wait().context("failed to look at a process")?.is_none() {
-            ensure!(asked.elapsed() < limit, "{} does not end within {limit:?}", self.name);
-            std::thread::sleep(Duration::from_millis(20));
-        }
+        self.ask_to_end()?;
+        self.ended(limit)?;
         Ok(self.said())
     }
 
     /// Waits until it ends by itself.
     pub(crate) fn wait(mut self, limit: Duration) -> anyhow::Result<()> {
+        let status = self.ended(limit)?;
+        ensure!(status.success(), "{} ended with {status}", self.name);
+        Ok(())
+    }
+
+    fn ask_to_end(&self) -> anyhow::Result<()> {
+        kill_process(Pid::from_child(&self.process), Signal::TERM).with_context(|| format!("{} is gone", self.name))
+    }
+
+    /// Waits until it has ended; how it did.
+    fn ended(&mut self, limit: Duration) -> anyhow::Result<ExitStatus> {
         let asked = Instant::now();
         while asked.elapsed() < limit {
             if let Some(status) = self.process.try_wait().context("failed to look at a process")? {
-                return if status.success() { Ok(()) } else { bail!("{} ended with {status}", self.name) };
+                return Ok(status);
             }
             std::thread::sleep(Duration::from_millis(2));
         }

@@ -11,7 +11,8 @@ use tokio::time::{Instant, sleep};
 use crate::child::Child;
 use crate::contender::{Contender, Trouble};
 use crate::jobs::{Job, jobs};
-use crate::queues::Names;
+use crate::provider::Ledger;
+use crate::queues::{Names, Told};
 use crate::scenario::Load;
 use crate::stage::Stage;
 use crate::used::{Cpu, Used, peak_pss};
@@ -61,18 +62,23 @@ pub(crate) async fn run(stage: &Stage, contender: &Contender, load: &Load, dir: 
     let ledger = stage.provider.ledger()?;
     let told = stage.desk.collect(&names).await?;
     stage.desk.clear(&names).await?;
-    let all = u64::from(load.jobs);
-    let unpaid = all.saturating_sub(ledger.credits - ledger.double_credits);
-    let untold = if contender.tells() { all.saturating_sub(told.succeeded) } else { 0 };
     Ok(Run {
         jobs_per_second: f64::from(load.jobs) / (ended - first.at).as_secs_f64(),
         cpu_ms: Cpu::a_job(&first, &last, load.jobs),
         peak_pss_mib: f64::from(u32::try_from(peak_kib).unwrap_or(u32::MAX)) / 1024.0,
         others_share: last.others_since(&first),
         double_credits: ledger.double_credits,
-        lost: unpaid.max(untold) + told.other,
+        lost: lost(contender, load.jobs, &ledger, &told),
         repeated: told.repeated,
     })
+}
+
+/// Jobs that were not paid, or of which no outcome was told, and events that tell anything but a success.
+pub(crate) fn lost(contender: &Contender, jobs: u32, ledger: &Ledger, told: &Told) -> u64 {
+    let all = u64::from(jobs);
+    let unpaid = all.saturating_sub(ledger.credits - ledger.double_credits);
+    let untold = if contender.tells() { all.saturating_sub(told.succeeded) } else { 0 };
+    unpaid.max(untold) + told.other
 }
 
 /// Queues of the run's own, with its jobs in them; their names, and how many messages wait.

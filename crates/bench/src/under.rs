@@ -4,6 +4,8 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
+use crate::refs::counted;
+
 /// What it runs under.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Under {
@@ -21,13 +23,7 @@ impl Under {
         match self {
             Self::Nothing => Command::new(program),
             Self::SlowerFlush(by) => slowed(program, by),
-            Self::Counter => {
-                let mut valgrind = Command::new("valgrind");
-                // Cachegrind without its caches counts like callgrind, several times as fast.
-                valgrind.args(["--tool=cachegrind", "--cache-sim=no", "--cachegrind-out-file=/dev/null"]);
-                valgrind.arg(program);
-                valgrind
-            }
+            Self::Counter => counted(program),
         }
     }
 

@@ -2,9 +2,9 @@
 //! the step's alone, without the start of the program and what the step is prepared with.
 
 use std::io;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 
-use crate::refs::instructions;
+use crate::refs::{counted, instructions};
 use crate::steps::Step;
 
 /// Why there is no count.
@@ -54,10 +54,7 @@ pub(crate) fn per_step(step: &Step) -> Result<u64, CountError> {
 
 fn start(step: &Step, times: u32) -> Result<Child, CountError> {
     let program = std::env::current_exe().map_err(CountError::NoProgram)?;
-    // Cachegrind without its caches counts like callgrind, several times as fast.
-    Command::new("valgrind")
-        .args(["--tool=cachegrind", "--cache-sim=no", "--cachegrind-out-file=/dev/null"])
-        .arg(program)
+    counted(&program)
         .args(["run", step.name, &times.to_string()])
         .stdin(Stdio::null())
         .stdout(Stdio::null())

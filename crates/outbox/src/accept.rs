@@ -5,7 +5,12 @@ use snap_core::{Private, Timestamp};
 
 use crate::{
     Carried, ClosedAs, DeadLetterId, JobId, JobRequest, NewAudit, OutcomeId, Refusal, Store, StoreError, StoredJob,
-    audit, dead_letters, error::Rejected, outcomes, rows::minor, task::Room, tombstones::customer_digest,
+    audit, dead_letters,
+    error::Rejected,
+    outcomes,
+    rows::{self, minor},
+    task::Room,
+    tombstones::customer_digest,
     transaction::Transaction,
 };
 
@@ -97,14 +102,9 @@ impl Prepared {
     }
 }
 
-/// Bytes: a little more than what the state machine knows of a job takes, or what one of its records says.
-pub(crate) const USUAL_TEXT: usize = 512;
-
 /// What the state machine knows, as it is stored.
 pub(crate) fn engine_text(job: &engine::Job) -> String {
-    let mut text = Vec::with_capacity(USUAL_TEXT);
-    serde_json::to_writer(&mut text, job).expect("a job has only texts for keys");
-    String::from_utf8(text).expect("JSON is UTF-8")
+    rows::written(job)
 }
 
 /// What became of a [`Prepared`].

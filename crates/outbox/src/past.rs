@@ -9,8 +9,10 @@ use serde::{Deserialize, Serialize};
 use snap_core::{ExternalId, Service, Timestamp};
 
 use crate::{
-    Attempt, AttemptEnd, HistoryEntry, JobId, NewAttempt, Record, accept::USUAL_TEXT, error::Rejected,
-    rows::unreadable, transaction::Transaction,
+    Attempt, AttemptEnd, HistoryEntry, JobId, NewAttempt, Record,
+    error::Rejected,
+    rows::{self, unreadable},
+    transaction::Transaction,
 };
 
 /// The notes of one record.
@@ -75,9 +77,7 @@ pub(crate) fn text(record: &Record) -> String {
         requests: record.attempts.iter().map(Request::of).collect(),
         ends: record.ends.iter().map(|end| EndOf { id: end.external_id.as_str().into(), end: End::of(end) }).collect(),
     };
-    let mut text = Vec::with_capacity(USUAL_TEXT);
-    serde_json::to_writer(&mut text, &notes).expect("notes have only texts for keys");
-    String::from_utf8(text).expect("JSON is UTF-8")
+    rows::written(&notes)
 }
 
 /// The newest time that the last record notes: nothing was recorded later.

@@ -1,7 +1,8 @@
-//! From rows to values.
+//! From rows to values, and back to what rows keep as JSON.
 
 use engine::{DeadReason, MoneyState};
 use rusqlite::Row;
+use serde::Serialize;
 use snap_core::{Amount, CustomerNumber, PartnerReferenceNo, Private, Timestamp};
 
 use crate::{Carried, JobId, JobRequest, StoreError, StoredJob, error::Rejected};
@@ -110,6 +111,16 @@ pub(crate) fn json(row: &Row<'_>, column: usize, of: &str) -> Result<serde_json:
         Ok(Some(text)) => serde_json::from_str(text).map_err(|_syntax| unreadable(of, "its JSON")),
         Err(_not_text) => Err(unreadable(of, "its JSON")),
     }
+}
+
+/// Bytes: a little more than what the state machine knows of a job takes, or what one of its records says.
+const USUAL_TEXT: usize = 512;
+
+/// What is kept of a job as JSON, with texts for keys.
+pub(crate) fn written(value: &impl Serialize) -> String {
+    let mut text = Vec::with_capacity(USUAL_TEXT);
+    serde_json::to_writer(&mut text, value).expect("it has only texts for keys");
+    String::from_utf8(text).expect("JSON is UTF-8")
 }
 
 /// JSON to store; `Null` is stored as nothing.

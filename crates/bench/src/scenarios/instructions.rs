@@ -13,7 +13,7 @@ use crate::contender::Contender;
 use crate::queues::QueueKind;
 use crate::refs::instructions;
 use crate::report::Section;
-use crate::run::{all_done, backlog};
+use crate::run::{all_done, backlog, lost};
 use crate::scenario::{Load, Scenario};
 use crate::table::Table;
 use crate::under::Under;
@@ -71,7 +71,5 @@ async fn run(bench: &Bench, contender: &Contender, jobs: u32, dir: &Path) -> any
     let (ledger, told) = (stage.provider.ledger()?, stage.desk.collect(&names).await?);
     stage.desk.clear(&names).await?;
     let count = instructions(&said).with_context(|| format!("valgrind told no count; its log:\n{said}"))?;
-    let unpaid = u64::from(jobs).saturating_sub(ledger.credits - ledger.double_credits);
-    let untold = u64::from(jobs).saturating_sub(told.succeeded);
-    Ok((count, ledger.double_credits + unpaid.max(untold) + told.other))
+    Ok((count, ledger.double_credits + lost(contender, jobs, &ledger, &told)))
 }
