@@ -1,0 +1,2 @@
+-- Custody: whose store this is at the broker, to whom an attempt was sent, by which clock. A file of version 1 is brought here
+-- when it is opened.
