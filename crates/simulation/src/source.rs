@@ -34,6 +34,10 @@ impl Source for Played {
         })
     }
 
+    fn boottime(&self) -> std::time::Duration {
+        Self::with(|world| std::time::Duration::from_millis(world.state().now().unsigned_abs()))
+    }
+
     fn random(&self) -> u64 {
         Self::with(|world| world.state().dice.roll())
     }

@@ -11,6 +11,8 @@ use tokio::time::Instant;
 pub trait Source: std::fmt::Debug + Sync {
     /// The wall clock's time.
     fn wall(&self) -> Timestamp;
+    /// Since the machine booted: it goes on while the machine sleeps, and nobody can set it.
+    fn boottime(&self) -> Duration;
     /// A number nobody can guess, never given out before.
     fn random(&self) -> u64;
 }
@@ -22,6 +24,10 @@ struct System;
 impl Source for System {
     fn wall(&self) -> Timestamp {
         wall()
+    }
+
+    fn boottime(&self) -> Duration {
+        boottime()
     }
 
     fn random(&self) -> u64 {
@@ -82,6 +88,12 @@ impl Clock {
         self.started + at.since(self.start)
     }
 
+    /// Since the machine booted, the time it slept included. Two readings of one boot tell an age that no wall clock and no
+    /// sleep can falsify (M16, M17).
+    pub fn boottime(&self) -> Duration {
+        self.source.boottime()
+    }
+
     /// Since the process started.
     pub fn uptime(&self) -> Duration {
         self.started.elapsed()
@@ -139,6 +151,17 @@ impl Pool {
 fn wall() -> Timestamp {
     let since = std::time::SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}
+
+/// Source: `clock_gettime(2)`: `CLOCK_MONOTONIC` stands while the machine sleeps, `CLOCK_BOOTTIME` does not.
+fn boottime() -> Duration {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    let id = rustix::time::ClockId::Boottime;
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    let id = rustix::time::ClockId::Monotonic;
+    let read = rustix::time::clock_gettime(id);
+    // Neither is ever negative.
+    Duration::try_from(read).unwrap_or_default()
 }
 
 #[cfg(test)]
