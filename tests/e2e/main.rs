@@ -26,6 +26,7 @@ mod harness_self_test;
 mod hostile_input;
 mod lanes;
 mod memory;
+mod moved_on;
 mod placed;
 mod power_loss;
 mod provider_faults;
