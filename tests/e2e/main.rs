@@ -24,6 +24,7 @@ mod faults_by_call;
 mod happy_path;
 mod harness_self_test;
 mod hostile_input;
+mod install;
 mod lanes;
 mod memory;
 mod placed;
