@@ -27,6 +27,7 @@ mod hostile_input;
 mod install;
 mod lanes;
 mod memory;
+mod moved_on;
 mod placed;
 mod power_loss;
 mod provider_faults;

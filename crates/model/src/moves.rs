@@ -316,7 +316,7 @@ impl System {
     }
 
     fn may_be_asked(&self, known: &Known) -> bool {
-        let asked = Told::Nothing.event(crate::known::Moment::PRESENT);
+        let asked = Told::Nothing.to_operator();
         matches!(known.job.state, State::Dead { .. }) && self.apply(known, &asked).is_ok()
     }
 

@@ -115,7 +115,8 @@ struct Driving<'a> {
 
 impl<'a> Driving<'a> {
     fn new(driver: &'a Driver, lane: &'a Arc<Lane>, job: StoredJob, purpose: Purpose) -> Self {
-        Self { driver, lane, job, purpose, notes: Notes::default(), refreshed: false, asked: false, caller: None }
+        let notes = Notes::of(&job.job.state);
+        Self { driver, lane, job, purpose, notes, refreshed: false, asked: false, caller: None }
     }
 
     async fn run(&mut self) -> Stop {

@@ -97,6 +97,12 @@ pub enum CommandError {
         /// What can be done instead.
         hint: String,
     },
+    /// It has changed since the operator was shown it; nothing was changed, and nothing was told.
+    #[error("it has moved on since it was shown: {what}; nothing was changed")]
+    MovedOn {
+        /// What it is now.
+        what: String,
+    },
     /// The operator was asked and did not say yes.
     #[error("nothing was changed")]
     Declined,
@@ -168,7 +174,7 @@ impl CommandError {
         match self {
             Self::Config(_) | Self::Usage { .. } | Self::Init(_) | Self::Input(_) | Self::File { .. } => Exit::Usage,
             Self::NotFound { .. } => Exit::NotFound,
-            Self::Refused { .. } => Exit::Refused,
+            Self::Refused { .. } | Self::MovedOn { .. } => Exit::Refused,
             Self::Service(AppError::Listen { .. }) => Exit::Usage,
             Self::Open(error) => exit_of_open(error),
             Self::Store(StoreError::PastRetention(_)) => Exit::Refused,
@@ -188,6 +194,7 @@ impl CommandError {
         match self {
             Self::Usage { hint, .. } | Self::NotFound { hint, .. } | Self::Refused { hint, .. } => Some(hint.clone()),
             Self::Config(_) | Self::Init(_) | Self::Declined => None,
+            Self::MovedOn { .. } => Some("look at it as it is now, and decide again".to_owned()),
             Self::Input(_) => Some("nothing was sent; `worker schema job` describes every field".to_owned()),
             Self::File { .. } => Some("look at the name and at who may read and write there".to_owned()),
             Self::Open(error) => Some(hint_of_open(error)),
