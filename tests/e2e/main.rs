@@ -9,6 +9,7 @@
 
 mod harness;
 
+mod answers;
 mod blows;
 mod broker_lost;
 mod check;
