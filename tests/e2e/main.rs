@@ -39,5 +39,6 @@ mod second_worker;
 mod secrecy;
 mod startup;
 mod stopping;
+mod store_custody;
 mod store_full;
 mod storms;

@@ -118,6 +118,12 @@ pub enum OpenError {
         /// Its `-wal`.
         log: PathBuf,
     },
+    /// A file is there that must not be written over, or is the store itself.
+    #[error("{} is there already", .0.display())]
+    InTheWay(PathBuf),
+    /// A command has the store open.
+    #[error("{} is open in another process", .0.display())]
+    InUse(PathBuf),
     /// The file was moved or replaced while it was opened.
     #[error("{} changed while it was opened: {what}", path.display())]
     Moved {

@@ -330,7 +330,7 @@ fn spawn(
 }
 
 /// One spelling for one file, so that the lock beside it is one as well.
-fn full_path(path: &Path) -> Result<PathBuf, OpenError> {
+pub(crate) fn full_path(path: &Path) -> Result<PathBuf, OpenError> {
     let io = |source| OpenError::Io { what: "find", path: path.to_owned(), source };
     match fs::canonicalize(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}

@@ -54,16 +54,22 @@ pub(crate) fn compare(
         .query_row("SELECT store_id, commit_seq FROM meta WHERE id = 1", [], |row| Ok((row.get(0)?, row.get(1)?)))
         .map_err(sqlite(path))?;
     // Made just now, or by a process that came no further.
+    let copied_at: Option<Timestamp> = transaction
+        .query_row("SELECT copied_at FROM meta WHERE id = 1", [], |row| row.get(0))
+        .map(|at: Option<i64>| at.map(Timestamp::from_millis))
+        .map_err(sqlite(path))?;
     let is_new = commits == 0 && (created || (noted == SideState::Fresh && side.says_made()));
     let forgotten = if is_new { of_new(&noted) } else { forgotten(&noted, &store_id, commits) };
+    let forgotten = forgotten.or_else(|| copied_at.map(|at| of_backup(at, &noted)));
     if let Some(Forgotten { reason, beyond, another }) = &forgotten {
         tracing::error!(reason, "the store may not know everything that was done");
         // Another store knows nothing of what was sent here.
-        let known = if *another { None } else { newest(&transaction).map_err(sqlite(path))? };
+        let known = if *another { None } else { known_by_copy(&transaction, copied_at).map_err(sqlite(path))? };
         mark(&Transaction::passing(&transaction), now, reason, known).map_err(sqlite(path))?;
         // Beyond both, so that the newer file would be noticed as well if it were put back.
         commits = commits.max(*beyond).saturating_add(1);
-        transaction.execute("UPDATE meta SET commit_seq = ?1 WHERE id = 1", [commits]).map_err(sqlite(path))?;
+        let set = "UPDATE meta SET commit_seq = ?1, copied_at = NULL WHERE id = 1";
+        transaction.execute(set, [commits]).map_err(sqlite(path))?;
     }
     let mark = read(&transaction).map_err(sqlite(path))?;
     transaction.commit().map_err(sqlite(path))?;
@@ -101,6 +107,12 @@ fn of_new(noted: &SideState) -> Option<Forgotten> {
         SideState::Known { commits, .. } => Some(another(*commits)),
         SideState::Unreadable => forgotten(noted, "", 0),
     }
+}
+
+/// A backup that was put where it is by hand, whatever stands beside it.
+fn of_backup(copied_at: Timestamp, noted: &SideState) -> Forgotten {
+    let beyond = if let SideState::Known { commits, .. } = noted { *commits } else { 0 };
+    Forgotten { reason: format!("it is a backup of {}", copied_at.to_rfc3339()), beyond, another: false }
 }
 
 fn another(noted: i64) -> Forgotten {
@@ -147,6 +159,15 @@ fn mark(
     )?;
     pause_all_restored(transaction, now)?;
     Ok(Reconcile { since: now, reason: reason.to_owned(), known_until })
+}
+
+/// Marks a copy that is put in a store's place: it knows what it knew when it was made.
+pub(crate) fn mark_copy(transaction: &Transaction<'_>, now: Timestamp, reason: &str) -> rusqlite::Result<Reconcile> {
+    let copied_at: Option<i64> =
+        transaction.query_row("SELECT copied_at FROM meta WHERE id = 1", [], |row| row.get(0))?;
+    let known = known_by_copy(transaction, copied_at.map(Timestamp::from_millis))?;
+    transaction.execute("UPDATE meta SET copied_at = NULL WHERE id = 1", [])?;
+    mark(transaction, now, reason, known)
 }
 
 /// What an earlier restore did not know is unknown still, until an operator ends the asking. `None` is the least.

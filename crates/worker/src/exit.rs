@@ -259,6 +259,7 @@ const fn exit_of_open(error: &OpenError) -> Exit {
         | OpenError::NoSchema(_)
         | OpenError::Orphan { .. }
         | OpenError::Network { .. }
+        | OpenError::InTheWay(_)
         | OpenError::Foreign(_)
         | OpenError::TooOld { .. }
         | OpenError::Unreleased { .. } => Exit::Usage,
@@ -282,6 +283,8 @@ fn hint_of_open(error: &OpenError) -> String {
             "put the file back beside its {}; where it is lost, move that away and say `worker store restore FILE`",
             log.display()
         ),
+        OpenError::InTheWay(_) => "name another file: nothing is written over".to_owned(),
+        OpenError::InUse(_) => "let the other command end, and say it again".to_owned(),
         OpenError::Moved { .. } => {
             "look at what moves or replaces the store; `worker store info` says what is there now".to_owned()
         }

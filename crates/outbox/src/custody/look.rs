@@ -54,8 +54,9 @@ struct Seen {
     place: Place,
     /// The file's change time and length when its page was read last; `None`: it is to be read again.
     written: Option<Written>,
-    /// The commit that the file had come to then.
+    /// The commit that the file had come to then, and its schema cookie.
     commits: i64,
+    cookie: u32,
     page: Vec<u8>,
     tail: WalTail,
     links: u64,
@@ -103,11 +104,12 @@ impl Look {
             .query_row("SELECT commit_seq FROM meta WHERE id = 1", [], |row| row.get(0))
             .map_err(sqlite(path))?;
         // Only a file that an older version of this program made and left at once does not name its store yet.
-        let commits = in_file.map_or(-1, |in_file| in_file.commits);
+        let (commits, cookie) = in_file.map_or((-1, 0), |in_file| (in_file.commits, in_file.cookie));
         let seen = Seen {
             place,
             written: None,
             commits,
+            cookie,
             page,
             tail: WalTail::new(log, place.page_size),
             links: found.nlink(),
@@ -191,8 +193,8 @@ impl Look {
             }
             found = meta_page::read(self.file.as_file(), seen.place, &mut seen.page);
             match &found {
-                Ok(Some(in_file)) if self.is_ours(in_file, seen.commits, connection) => {
-                    seen.commits = in_file.commits;
+                Ok(Some(in_file)) if self.is_ours(in_file, seen, connection) => {
+                    (seen.commits, seen.cookie) = (in_file.commits, in_file.cookie);
                     return Ok(());
                 }
                 Ok(None) if seen.commits < 0 => return Ok(()),
@@ -203,7 +205,7 @@ impl Look {
         Err(match found {
             Err(error) => format!("{name} cannot be read: {error}"),
             Ok(None) => format!("{name} was cut or written over"),
-            Ok(Some(InFile { store_id, commits })) if store_id == self.store_id => format!(
+            Ok(Some(InFile { store_id, commits, .. })) if store_id == self.store_id => format!(
                 "another copy was written over {name}: it has {commits} commits, and this store had come to {} in it",
                 seen.commits
             ),
@@ -211,15 +213,21 @@ impl Look {
         })
     }
 
-    fn is_ours(&self, in_file: &InFile, before: i64, connection: &Connection) -> bool {
-        if in_file.store_id != self.store_id || in_file.commits < before {
+    fn is_ours(&self, in_file: &InFile, seen: &Seen, connection: &Connection) -> bool {
+        if in_file.store_id != self.store_id || in_file.commits < seen.commits {
             return false;
+        }
+        let now = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap_or(-1);
+        if in_file.cookie != seen.cookie {
+            // The schema was changed, by a tool of SQLite, and that was moved.
+            let current = now("PRAGMA schema_version");
+            if in_file.cookie < seen.cookie || i64::from(in_file.cookie) > current {
+                return false;
+            }
         }
         if in_file.commits > self.newest() {
             // A command has committed and moved it.
-            let sql = "SELECT commit_seq FROM meta WHERE id = 1";
-            let Ok(commits) = connection.query_row(sql, [], |row| row.get(0)) else { return false };
-            self.came_to(commits);
+            self.came_to(now("SELECT commit_seq FROM meta WHERE id = 1"));
         }
         in_file.commits <= self.newest()
     }

@@ -1,8 +1,9 @@
-//! The store's id and commit number as the file itself has them, without its `-wal`.
+//! The store's id, commit number and schema cookie as the file itself has them, without its `-wal`.
 //!
 //! Every commit changes the row of `meta`, so every checkpoint brings the number of the newest commit that it moved: what the
-//! file says can only grow. A file that says less, or names another store, is not what this process moved there.
-//! Source: <https://www.sqlite.org/fileformat2.html>, sections 1.6 (b-tree pages) and 2.1 (records).
+//! file says can only grow. A file that says less, or names another store, is not what this process moved there. Neither is one
+//! whose schema was changed when the store's was not: `VACUUM INTO` lays the pages out anew and counts that as a change.
+//! Source: <https://www.sqlite.org/fileformat2.html>, sections 1.3 (header), 1.6 (b-tree pages) and 2.1 (records).
 
 use std::{fs::File, io, os::unix::fs::FileExt as _};
 
@@ -11,6 +12,8 @@ use std::{fs::File, io, os::unix::fs::FileExt as _};
 pub(crate) struct InFile {
     pub(crate) store_id: String,
     pub(crate) commits: i64,
+    /// Grows with every change of the schema.
+    pub(crate) cookie: u32,
 }
 
 /// Where `meta` is.
@@ -24,6 +27,11 @@ pub(crate) struct Place {
 
 /// Reads it through `buffer`; `None` where there is no such row.
 pub(crate) fn read(file: &File, place: Place, buffer: &mut Vec<u8>) -> io::Result<Option<InFile>> {
+    let mut cookie = [0; 4];
+    match file.read_exact_at(&mut cookie, COOKIE) {
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
+        read => read?,
+    }
     buffer.resize(place.page_size, 0);
     let mut filled = 0;
     let offset = (place.page - 1) * place.page_size as u64;
@@ -33,8 +41,12 @@ pub(crate) fn read(file: &File, place: Place, buffer: &mut Vec<u8>) -> io::Resul
             read => filled += read,
         }
     }
-    Ok(parse(buffer))
+    let row = parse(buffer);
+    Ok(row.map(|(store_id, commits)| InFile { store_id, commits, cookie: u32::from_be_bytes(cookie) }))
 }
+
+/// Where the schema cookie is in the file.
+const COOKIE: u64 = 40;
 
 /// A leaf of a table, with cells.
 const LEAF: u8 = 0x0d;
@@ -42,7 +54,7 @@ const LEAF: u8 = 0x0d;
 const HEADER: usize = 8;
 
 /// The only row of a leaf page: `(id INTEGER PRIMARY KEY, store_id TEXT, commit_seq INTEGER, …)`.
-fn parse(page: &[u8]) -> Option<InFile> {
+fn parse(page: &[u8]) -> Option<(String, i64)> {
     if *page.first()? != LEAF || page.get(3..5)? != [0, 1] {
         return None;
     }
@@ -57,7 +69,7 @@ fn parse(page: &[u8]) -> Option<InFile> {
     let text = (id == 0 && store_id >= 13 && store_id % 2 == 1).then(|| (store_id - 13) / 2)?;
     let body = record.get(header..)?;
     let (text, body) = body.split_at_checked(usize::try_from(text).ok()?)?;
-    Some(InFile { store_id: std::str::from_utf8(text).ok()?.to_owned(), commits: integer(commits, body)? })
+    Some((std::str::from_utf8(text).ok()?.to_owned(), integer(commits, body)?))
 }
 
 fn integer(kind: u64, body: &[u8]) -> Option<i64> {
@@ -113,7 +125,8 @@ mod tests {
             let set = "UPDATE meta SET commit_seq = ?1, reconcile_reason = ?2";
             connection.execute(set, rusqlite::params![commits, reason]).unwrap();
             let found = read(&file, place, &mut buffer).unwrap().unwrap();
-            assert_eq!(found, InFile { store_id: store_id.clone(), commits });
+            let cookie = connection.query_row("PRAGMA schema_version", [], |row| row.get(0)).unwrap();
+            assert_eq!(found, InFile { store_id: store_id.clone(), commits, cookie });
         }
     }
 

@@ -126,6 +126,17 @@ async fn m13_a_file_that_is_not_the_store_any_more_is_noticed_before_the_next_an
 }
 
 #[tokio::test]
+async fn m13_a_backup_written_over_a_store_that_has_moved_nothing_yet_is_noticed() {
+    // It has more commits than the file under the log, and fewer than the store: only how it is laid out tells.
+    let (fixture, path) = in_a_folder(&unwatched());
+    fixture.driven("ref-1").await;
+    Store::back_up(&path, &beside(&path, ".backup"), t(9)).unwrap();
+    fixture.driven("ref-2").await;
+    copy_over(&path, &fs::read(beside(&path, ".backup")).unwrap());
+    assert_lost(&fixture.store.accept(vec![new_job("ref-3")]).await.unwrap_err());
+}
+
+#[tokio::test]
 async fn m13_what_comes_again_is_not_acknowledged_either() {
     let (fixture, path) = in_a_folder(&unwatched());
     fixture.driven("ref-1").await;

@@ -32,6 +32,7 @@ mod reconcile;
 mod record;
 mod recover;
 mod replay;
+mod restoring;
 mod scale;
 mod shrink;
 mod tried_again;
