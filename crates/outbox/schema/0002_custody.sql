@@ -1,2 +1,8 @@
 -- Custody: whose store this is at the broker, to whom an attempt was sent, by which clock. A file of version 1 is brought here
 -- when it is opened.
+
+-- By which clock times are noted (M17): the boot, how far the clock is ahead of the time since boot, and since when, by
+-- itself, ages are vouched for. NULL: not noted yet.
+ALTER TABLE meta ADD COLUMN clock_boot TEXT;
+ALTER TABLE meta ADD COLUMN clock_offset_ms INTEGER;
+ALTER TABLE meta ADD COLUMN clock_known_since INTEGER;

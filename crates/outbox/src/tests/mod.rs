@@ -15,6 +15,7 @@ mod accept;
 mod audit;
 mod broken_disk;
 mod claim;
+mod clock;
 mod dead_letters;
 mod full_disk;
 mod group_commit;

@@ -3,8 +3,10 @@
 mod read;
 mod supposed;
 
+use std::time::Duration;
+
 use outbox::StoredJob;
-use snap_client::{Payload, Reply, Token, TokenFailure};
+use snap_client::{Answered, Payload, Reply, Token, TokenFailure};
 use snap_core::{ExternalId, LaneFault, Service, Timestamp, TopUpDetails};
 
 pub use read::{Expected, Reading, reading};
@@ -100,6 +102,26 @@ pub fn note_token_calls(driver: &Driver, lane: &Lane) {
         let class =
             if exchange.granted { "success" } else { exchange_class(lane, exchange.http_status, exchange.code) };
         driver.metrics.provider_request(&lane.name, Service::AccessToken, class, exchange.elapsed);
+        if let Some(date) = exchange.date {
+            clock_heard(driver, lane, date, exchange.started.plus(exchange.elapsed), exchange.elapsed);
+        }
+    }
+}
+
+/// M17: what the `Date` of an answer that came at `wall` says of our clock.
+fn clock_heard(driver: &Driver, lane: &Lane, date: Timestamp, wall: Timestamp, elapsed: Duration) {
+    let change = lane.witness.heard(date, wall, elapsed);
+    if let Some(ahead) = change.offset {
+        driver.metrics.clock_offset(&lane.name, ahead);
+    }
+    match change.doubted {
+        Some(true) => tracing::warn!(
+            provider = %lane.name,
+            ahead_s = lane.witness.doubt().map(|(_, ahead)| ahead),
+            "the provider's clock says that ours is wrong: jobs with notAfter wait, and \"not found\" proves nothing, until they agree"
+        ),
+        Some(false) => tracing::info!(provider = %lane.name, "our clock and the provider's agree again"),
+        None => {}
     }
 }
 
@@ -129,6 +151,9 @@ fn ended(
     reply: &Reply,
 ) -> Called {
     driver.metrics.provider_request(&lane.name, service, reading.class.as_str(), reply.elapsed());
+    if let Reply::Answered(Answered { date: Some(date), elapsed, .. }) = reply {
+        clock_heard(driver, lane, *date, driver.clock.wall(), *elapsed);
+    }
     tracing::debug!(
         provider = %lane.name,
         service = service.code(),
