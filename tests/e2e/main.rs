@@ -12,6 +12,7 @@ mod harness;
 mod blows;
 mod broker_lost;
 mod check;
+mod clocks;
 mod commands;
 mod crash_points;
 mod crash_random;

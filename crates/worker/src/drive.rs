@@ -127,7 +127,7 @@ impl<'a> Driving<'a> {
             let stepped = match step {
                 Step::Rest => return Stop::LetGo,
                 Step::WaitUntil(at) => return self.let_go(at).await,
-                Step::Expire => self.happened_and_recorded(Event::Expired, now).await,
+                Step::Expire => self.expire(now).await,
                 Step::Inquire | Step::Send | Step::CheckStatus => self.call(step).await,
             };
             match stepped {
@@ -135,6 +135,15 @@ impl<'a> Driving<'a> {
                 Err(stop) => return stop,
             }
         }
+    }
+
+    /// Too late by our clock, which the provider's may contradict (M17).
+    async fn expire(&mut self, now: Timestamp) -> Result<(), Stop> {
+        provider::hear_clock(self.driver, self.lane).await;
+        if next_step(&self.job.job, &self.lane.policy, self.noticed(now)) != Step::Expire {
+            return Ok(());
+        }
+        self.happened_and_recorded(Event::Expired, now).await
     }
 
     /// One provider call, with everything that has to stand before it.

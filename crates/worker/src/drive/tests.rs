@@ -155,7 +155,8 @@ async fn what_has_expired_is_not_asked_for_nor_sent() {
     let job = stage.accepted_until("PART-1", Carried::default(), Some(stage.now())).await;
     tokio::time::advance(Duration::from_millis(1)).await;
     assert_eq!(stage.driven(vec![job]).await.first().map(state), Some("rejected"));
-    assert!(stage.provider.asked().is_empty());
+    let asked: Vec<_> = stage.provider.asked().into_iter().map(|(service, _)| service).collect();
+    assert_eq!(asked, [Service::AccessToken], "its clock is heard once");
 }
 
 /// It expires between its inquiry and its top-up.
@@ -312,4 +313,24 @@ async fn m17_what_came_due_while_the_machine_slept_is_due_when_it_wakes() {
     stage.clocks.sleep(due.since(stage.now()));
     let claimed = stage.driver.store.claim_due("finpay", stage.now(), 9).await.unwrap();
     assert_eq!(claimed.len(), 1);
+}
+
+/// A clock that is three days ahead from the start on: what it would reject cannot be taken back, so the provider's is heard first.
+#[tokio::test(start_paused = true)]
+async fn m17_the_first_decision_of_a_start_is_not_made_by_a_clock_that_the_provider_contradicts() {
+    let stage = Stage::new(2);
+    stage.provider.dates_its_answers(stage.clocks);
+    let in_an_hour = stage.driver.clock.wall().plus(Duration::from_secs(3600));
+    stage.clocks.set(THREE_DAYS, true);
+    let mut jobs = Vec::new();
+    for number in 1..=3 {
+        jobs.push(stage.accepted_until(&format!("PART-{number}"), Carried::default(), Some(in_an_hour)).await);
+    }
+    let waiting = stage.driven(jobs).await;
+    assert!(waiting.iter().all(|job| state(job) == "ready"), "{waiting:?}");
+    assert_eq!(stage.provider.times(Service::AccessToken), 1, "it is asked once");
+    stage.clocks.set(THREE_DAYS, false);
+    let fine = stage.accepted("PART-4").await;
+    stage.driven(vec![fine]).await;
+    assert_eq!(stage.driven(waiting).await.iter().filter(|job| state(job) == "succeeded").count(), 3);
 }

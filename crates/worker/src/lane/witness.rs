@@ -4,20 +4,29 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use snap_core::Timestamp;
+use tokio::sync::OnceCell;
 
 /// By more than this our clock is wrong, where the provider's is right. `Date` has whole seconds.
 const TOO_FAR: Duration = Duration::from_secs(60);
-/// So many answers in a row have to say so.
+/// So many answers in a row have to say so, once the clocks have agreed.
 const ANSWERS: u32 = 3;
+/// A `Date` that does not go on for so long is a copy out of some cache.
+const FROZEN: Duration = Duration::from_secs(5);
 
 /// What is known of our clock from one provider's answers.
 #[derive(Debug, Default)]
-pub struct Witness(Mutex<Heard>);
+pub struct Witness {
+    heard: Mutex<Heard>,
+    /// It was asked for, where a decision came before the first answer.
+    pub(crate) first: OnceCell<()>,
+}
 
 #[derive(Debug, Default)]
 struct Heard {
-    /// The last `Date`: one that does not go on is a copy out of some cache, and no witness.
-    date: Option<Timestamp>,
+    /// The last `Date`, and when it was first heard.
+    date: Option<(Timestamp, Timestamp)>,
+    /// The clocks have agreed before: one answer is no reason to doubt ours.
+    has_agreed: bool,
     offset: Option<Offset>,
     /// Answers in a row by which our clock is wrong in one direction.
     wrong: u32,
@@ -42,10 +51,17 @@ impl Witness {
         let mut heard = self.locked();
         let offset = offset(date, wall, elapsed);
         let is_too_far = offset.unsigned_abs() > TOO_FAR.as_secs();
-        let goes_on = heard.date.is_none_or(|last| date > last);
-        heard.date = Some(heard.date.map_or(date, |last| last.max(date)));
-        if is_too_far && !goes_on {
-            return Change::default();
+        match heard.date {
+            Some((last, since)) if is_too_far && date <= last => {
+                // Within one second it is the same; for longer it is no witness.
+                let is_frozen = wall.since(since) > FROZEN;
+                if is_frozen {
+                    heard.wrong = 0;
+                }
+                let ends = is_frozen && heard.doubted_since.take().is_some();
+                return Change { offset: None, doubted: ends.then_some(false) };
+            }
+            _ => heard.date = Some((date, wall)),
         }
         heard.wrong = match is_too_far {
             true if heard.wrong > 0 && heard.offset.map(Offset::signum) == Some(offset.signum()) => {
@@ -56,18 +72,24 @@ impl Witness {
         };
         let changed = heard.offset != Some(offset);
         heard.offset = Some(offset);
+        heard.has_agreed |= !is_too_far;
+        let enough = if heard.has_agreed { ANSWERS } else { 1 };
         let doubted = match (heard.doubted_since, heard.wrong) {
-            (None, ANSWERS..) => Some(true),
+            (None, wrong) if wrong >= enough => Some(true),
             (Some(_), 0) => Some(false),
             _ => None,
         };
         match doubted {
             Some(true) => heard.doubted_since = Some(wall),
-            // A clock that was put right may be behind what was heard before.
-            Some(false) => (heard.doubted_since, heard.date) = (None, Some(date)),
+            Some(false) => heard.doubted_since = None,
             None => {}
         }
         Change { offset: changed.then_some(offset), doubted }
+    }
+
+    /// Whether an answer has told its time.
+    pub fn has_heard(&self) -> bool {
+        self.locked().date.is_some()
     }
 
     /// Whether the provider says that our wall clock is wrong.
@@ -82,7 +104,7 @@ impl Witness {
     }
 
     fn locked(&self) -> std::sync::MutexGuard<'_, Heard> {
-        self.0.lock().expect("nothing panics while it holds what was heard")
+        self.heard.lock().expect("nothing panics while it holds what was heard")
     }
 }
 
@@ -111,20 +133,23 @@ mod tests {
         Timestamp::from_millis(1_795_316_400_000 + millis)
     }
 
-    /// Answers of a provider whose clock is ahead by this, a second apart.
+    /// Answers a second apart, while our clock is ahead by this.
     fn hear(witness: &Witness, ahead: i64, seconds: std::ops::Range<i64>) -> Vec<Change> {
-        seconds.map(|second| witness.heard(at(second * 1000 + ahead), at(second * 1000), CALL)).collect()
+        seconds.map(|second| witness.heard(at(second * 1000), at(second * 1000 + ahead), CALL)).collect()
     }
 
     #[test]
     fn m17_three_answers_in_a_row_doubt_the_clock_and_one_that_agrees_ends_it() {
         for ahead in [2 * MINUTE, -2 * MINUTE] {
             let witness = Witness::default();
-            let changes = hear(&witness, ahead, 0..3);
-            assert_eq!(changes.map_doubted(), [None, None, Some(true)]);
-            assert_eq!(witness.doubt().map(|(_, offset)| offset.signum()), Some(-ahead.signum()));
-            assert_eq!(hear(&witness, 0, 3..4).map_doubted(), [Some(false)]);
-            assert!(!witness.is_doubted());
+            hear(&witness, 0, 0..1);
+            assert_eq!(hear(&witness, ahead, 1..4).map_doubted(), [None, None, Some(true)]);
+            assert_eq!(witness.doubt().map(|(_, offset)| offset.signum()), Some(ahead.signum()));
+            assert_eq!(hear(&witness, 0, 4..5).map_doubted(), [Some(false)]);
+            // Of a clock that has never agreed one answer is enough: what it would decide cannot be taken back.
+            let at_the_start = Witness::default();
+            assert_eq!(hear(&at_the_start, ahead, 0..3).map_doubted(), [Some(true), None, None]);
+            assert_eq!(hear(&at_the_start, 0, 3..4).map_doubted(), [Some(false)]);
         }
     }
 
@@ -145,13 +170,11 @@ mod tests {
     #[test]
     fn m17_a_date_that_does_not_go_on_and_one_among_others_are_no_witness() {
         let witness = Witness::default();
-        for second in 0..9 {
-            witness.heard(at(-5 * MINUTE), at(second * 1000), CALL);
-        }
-        assert!(!witness.is_doubted());
+        let frozen = |second: i64| witness.heard(at(-5 * MINUTE), at(second * 1000), CALL).doubted;
+        assert_eq!([0, 1, 5, 6, 7].map(frozen), [Some(true), None, None, Some(false), None]);
         for round in 0..9 {
-            hear(&witness, 5 * MINUTE, round * 10..round * 10 + 2);
-            hear(&witness, 0, round * 10 + 2..round * 10 + 3);
+            hear(&witness, 0, round * 10..round * 10 + 1);
+            hear(&witness, 5 * MINUTE, round * 10 + 1..round * 10 + 3);
             assert!(!witness.is_doubted());
         }
     }
@@ -162,7 +185,7 @@ mod tests {
         let witness = Witness::default();
         let three_days = 3 * 24 * 60 * MINUTE;
         let wrong = |second: i64| witness.heard(at(second * 1000), at(second * 1000 + three_days), CALL);
-        assert_eq!((0..3).map(wrong).collect::<Vec<_>>().map_doubted(), [None, None, Some(true)]);
+        assert_eq!((0..3).map(wrong).collect::<Vec<_>>().map_doubted(), [Some(true), None, None]);
         assert_eq!(hear(&witness, 0, 3..4).map_doubted(), [Some(false)]);
     }
 

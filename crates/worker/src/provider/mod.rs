@@ -108,6 +108,19 @@ pub fn note_token_calls(driver: &Driver, lane: &Lane) {
     }
 }
 
+/// M17: before a decision that cannot be taken back the provider's clock is heard, once, where nothing was heard of it yet.
+pub async fn hear_clock(driver: &Driver, lane: &Lane) {
+    if lane.witness.has_heard() || lane.is_paused() {
+        return;
+    }
+    let ask = || async {
+        // Refused or not, its answer tells the time; where there is none, our clock is all there is.
+        drop(lane.client.token(driver.clock.wall()).await);
+        note_token_calls(driver, lane);
+    };
+    lane.witness.first.get_or_init(ask).await;
+}
+
 /// M17: what the `Date` of an answer that came at `wall` says of our clock.
 fn clock_heard(driver: &Driver, lane: &Lane, date: Timestamp, wall: Timestamp, elapsed: Duration) {
     let change = lane.witness.heard(date, wall, elapsed);
