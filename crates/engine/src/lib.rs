@@ -5,13 +5,15 @@
 //! the jitter come in as numbers.
 
 mod apply;
+mod clock;
 mod event;
 mod policy;
 mod reason;
 mod state;
 mod step;
 
-pub use apply::{Noticed, apply};
+pub use apply::apply;
+pub use clock::{Correction, Noticed};
 pub use event::{Answer, Event, IllegalEvent, Retry, StatusAnswer};
 pub use policy::{Backoff, Jitter, Policy};
 pub use reason::{DeadReason, MoneyState, RejectReason};

@@ -1,5 +1,6 @@
 //! The money rules, the whole table, and random lives against a fake provider.
 
+mod clocks;
 mod edges;
 mod lives;
 mod money_rules;

@@ -16,6 +16,7 @@ mod audit;
 mod broken_disk;
 mod claim;
 mod custody;
+mod clock;
 mod dead_letters;
 mod full_disk;
 mod group_commit;
