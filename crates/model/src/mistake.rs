@@ -76,11 +76,17 @@ pub enum Mistake {
     RestoreKeepsTheRow,
     /// A key that a copy does not know counts as a new one from its arrival on.
     TakesUnknownForNew,
+    /// Whichever account is configured is asked about a doubt, and its "not found" believed.
+    AsksTheWrongAccount,
+    /// An intent leaves however old it is.
+    IntentWithoutFuse,
+    /// What comes back to a drive that was fenced off is dropped.
+    DropsWhatComesLate,
 }
 
 impl Mistake {
     /// All of them.
-    pub const ALL: [Self; 32] = [
+    pub const ALL: [Self; 35] = [
         Self::ResendsOnDoubt,
         Self::ResendsAfterRestart,
         Self::BelievesNotFoundAtOnce,
@@ -113,6 +119,9 @@ impl Mistake {
         Self::ForgetsTheReplay,
         Self::RestoreKeepsTheRow,
         Self::TakesUnknownForNew,
+        Self::AsksTheWrongAccount,
+        Self::IntentWithoutFuse,
+        Self::DropsWhatComesLate,
     ];
 
     /// The rules with the mistake.

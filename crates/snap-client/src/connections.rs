@@ -17,7 +17,7 @@ use tower_service::Service as _;
 use crate::connection::{Connection, Heard, Outgoing, Unheard};
 use crate::reply::{Answered, NotSentReason, Reply, Silence};
 use crate::trouble::{detail, not_sent_reason};
-use crate::{ClientConfig, headers};
+use crate::{ClientConfig, Fuse, headers};
 
 /// Below the idle limits met in the field (5 s for Node, 60–75 s for load balancers) only where that costs nothing:
 /// a closed connection is noticed before it is used again, so this bounds silent drops by firewalls.
@@ -61,8 +61,9 @@ impl Connections {
         }
     }
 
-    /// Sends the request once and reads the answer; `now` is only used to read a `Retry-After` date.
-    pub(crate) async fn send(&self, request: Outgoing, now: Timestamp) -> Reply {
+    /// Sends the request once, unless the fuse says why not, and reads the answer; `now` is only used to read a `Retry-After`
+    /// date.
+    pub(crate) async fn send(&self, request: Outgoing, now: Timestamp, fuse: Fuse<'_>) -> Reply {
         let started = Instant::now();
         let mut request = request;
         loop {
@@ -73,6 +74,10 @@ impl Connections {
                     Err((why, detail)) => return Reply::NotSent { why, detail, elapsed: started.elapsed() },
                 },
             };
+            if let Some(detail) = fuse() {
+                self.put_back(connection);
+                return Reply::NotSent { why: NotSentReason::Stale, detail, elapsed: started.elapsed() };
+            }
             let mut http_status = None;
             let exchange = connection.exchange(request, &mut http_status);
             match tokio::time::timeout_at(started + self.request_timeout, exchange).await {

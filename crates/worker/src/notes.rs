@@ -25,6 +25,10 @@ pub struct Notes {
     in_flight: bool,
     /// What stands here was there before the intent was noted.
     before_intent: (usize, usize),
+    /// What a dead letter says instead of what its reason says by itself.
+    why: Option<String>,
+    /// The job's open dead letter, which it stays.
+    letter: Option<DeadLetterId>,
     /// Made once per record, so that a repeated write is the same.
     ended: Option<Ended>,
 }
@@ -36,6 +40,21 @@ struct Ended {
 }
 
 impl Notes {
+    /// Notes of what came late; `known`: the request stands among the job's already.
+    pub(crate) fn late(known: bool) -> Self {
+        Self { in_flight: known, ..Self::default() }
+    }
+
+    /// What its dead letter says, and which one that is where there is one.
+    pub(crate) fn dies_of(&mut self, why: Option<String>, letter: Option<DeadLetterId>) {
+        (self.why, self.letter) = (why, letter);
+    }
+
+    /// What was answered says nothing about how the job ended.
+    pub(crate) fn forget_answer(&mut self) {
+        self.answer = AnswerFields::default();
+    }
+
     /// An event happened.
     pub fn event(&mut self, event: &Event, at: Timestamp) {
         let detail = self.history_detail();
@@ -149,7 +168,7 @@ impl Notes {
             State::Dead { reason } => {
                 let response_code = self.answer.response_code.clone().or_else(|| job.response_code.clone());
                 let dead_letter = NewDeadLetter {
-                    id: DeadLetterId::new(clock.ulid()),
+                    id: self.letter.clone().unwrap_or_else(|| DeadLetterId::new(clock.ulid())),
                     reason: *reason,
                     detail: self.dead_detail(*reason, job),
                     money_state: job.job.evidence.money,
@@ -166,6 +185,9 @@ impl Notes {
     }
 
     fn dead_detail(&self, reason: DeadReason, job: &StoredJob) -> String {
+        if let Some(why) = &self.why {
+            return why.clone();
+        }
         let what = match reason {
             DeadReason::RequestRefused => "the provider refuses this request as wrong",
             DeadReason::RetriesExhausted => "the budget for safe retries is used up",
@@ -178,6 +200,8 @@ impl Notes {
             DeadReason::Unresolved => "the status budget is used up; the money may have moved",
             DeadReason::InconsistentAnswer => "an answer names another amount or reference",
             DeadReason::Refunded => "the provider reports the top-up as refunded",
+            DeadReason::OtherAccount => "it may have been paid by an account that is not configured any more",
+            DeadReason::DoubleCreditSuspected => "two attempts of this job look paid",
             _ => "it cannot go on",
         };
         let told = self.answer.response_message.as_deref().or(self.detail.as_deref());

@@ -32,6 +32,7 @@ const READ_MORE: &[(&str, &str)] = &[
     ),
     ("FROM dead_letters INDEXED BY dead_letters_open", "the gauge adds up what is open"),
     ("FROM lanes", "one row a provider"),
+    ("FROM accounts", "one row an account"),
     ("FROM sqlite_schema", "whether a file is empty"),
 ];
 

@@ -28,6 +28,8 @@ pub struct Lane {
     pub profile: Arc<Profile>,
     /// Its rules for decisions.
     pub policy: Policy,
+    /// For how long an intent is good.
+    pub send_within: std::time::Duration,
     /// Its connections.
     pub client: SnapClient,
     /// Jobs driven at a time: those that call and those that wait for the disk before and after it.
@@ -83,6 +85,8 @@ pub struct LaneParts {
     pub profile: Arc<Profile>,
     /// Its rules for decisions.
     pub policy: Policy,
+    /// For how long an intent is good.
+    pub send_within: std::time::Duration,
     /// Its connections.
     pub client: SnapClient,
     /// Jobs that may have a request under way at a time.
@@ -101,11 +105,12 @@ fn driven(max_in_flight: usize) -> usize {
 impl Lane {
     /// A lane at rest. `room` is told whenever a slot becomes free in any lane.
     pub fn new(parts: LaneParts, room: Arc<Notify>) -> Self {
-        let LaneParts { name, profile, policy, client, max_in_flight, rate_limit, gate } = parts;
+        let LaneParts { name, profile, policy, send_within, client, max_in_flight, rate_limit, gate } = parts;
         Self {
             name,
             profile,
             policy,
+            send_within,
             client,
             slots: Arc::new(Semaphore::new(driven(max_in_flight))),
             callers: Semaphore::new(max_in_flight),

@@ -134,6 +134,11 @@ impl Reading {
         Self::new(Event::InquiryWrong, Signal::Nothing, Class::ConfigError).detail(why)
     }
 
+    /// It was held back: no byte of it left (M16).
+    pub(super) fn held_back(why: &str) -> Self {
+        Self::new(Event::TopUp(Answer::NotSent), Signal::Nothing, Class::RetrySafe).detail(why)
+    }
+
     fn new(event: Event, signal: Signal, class: Class) -> Self {
         Self { event, signal, token_refused: None, class, http_status: None, code: None, detail: None, fields: None }
     }
