@@ -9,6 +9,7 @@
 
 mod harness;
 
+mod answers;
 mod blows;
 mod broker_lost;
 mod check;
@@ -24,8 +25,10 @@ mod faults_by_call;
 mod happy_path;
 mod harness_self_test;
 mod hostile_input;
+mod install;
 mod lanes;
 mod memory;
+mod moved_on;
 mod placed;
 mod power_loss;
 mod provider_faults;
@@ -36,5 +39,6 @@ mod second_worker;
 mod secrecy;
 mod startup;
 mod stopping;
+mod store_custody;
 mod store_full;
 mod storms;

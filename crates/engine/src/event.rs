@@ -41,6 +41,14 @@ pub enum Event {
     Late(LateAnswer),
     /// It is to be asked about, at an account that the configuration does not name any more (M14).
     OtherAccount,
+    /// An operator asked about a dead letter. Of a job that is not dead any more it is refused: that is the worker's to ask.
+    AskedByOperator {
+        /// What it told.
+        answer: StatusAnswer,
+    },
+    /// An answer that came back when the job had moved on shows that the provider has the top-up: it is asked about, and
+    /// never sent again.
+    KnownToProvider,
     /// The process restarted and found the job like this.
     Restarted,
     /// `notAfter` passed before the top-up was started.
@@ -82,7 +90,7 @@ impl Event {
                 Answer::Duplicate => "top_up_duplicate",
                 Answer::Inconsistent => "top_up_inconsistent",
             },
-            Self::Checked { answer, .. } => match answer {
+            Self::Checked { answer, .. } | Self::AskedByOperator { answer } => match answer {
                 StatusAnswer::Paid { .. } => "status_paid",
                 StatusAnswer::Pending => "status_pending",
                 StatusAnswer::Refunded => "status_refunded",
@@ -94,6 +102,7 @@ impl Event {
             },
             Self::Late(late) => late.name(),
             Self::OtherAccount => "other_account",
+            Self::KnownToProvider => "known_to_provider",
             Self::Restarted => "restarted",
             Self::Expired => "expired",
             Self::StoreRestored => "store_restored",

@@ -88,7 +88,7 @@ impl System {
                     self.write_as(world, known, Writer::Operator, None, broken);
                 }
             }
-            Move::Ask(said) => world.operator = Some(Asked { said, at: Moment::PRESENT, fresh: true }),
+            Move::Ask(said) => world.operator = Some(Asked { said, fresh: true }),
             Move::Note => self.note(world, broken),
             Move::Copy => world.backup = Some(Box::new(world.store.clone())),
             Move::PutBack => {
@@ -259,7 +259,7 @@ impl System {
             // The version fence: somebody else was there meanwhile.
             return;
         }
-        if let Ok(known) = self.apply(&row.known, &asked.said.event(asked.at), world.account) {
+        if let Ok(known) = self.apply(&row.known, &asked.said.to_operator(), world.account) {
             self.write_as(world, known, Writer::Operator, None, broken);
         }
     }

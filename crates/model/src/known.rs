@@ -99,17 +99,27 @@ impl Facts {
                         self.doubt &= !self.proof();
                     }
                 }
-                // Says nothing at all: the lane's fault.
-                StatusAnswer::Nothing(engine::Retry::Free) => {}
-                StatusAnswer::Nothing(engine::Retry::Counted(_)) => (self.row, self.late) = (0, false),
-                _ => {
-                    // It has something, whatever was proven.
-                    (self.row, self.late, self.doubt) = (0, false, true);
-                    self.told |= *answer == StatusAnswer::Pending;
-                    self.mismatch |= *answer == StatusAnswer::Inconsistent;
-                }
+                answer => self.told_otherwise(*answer),
             },
+            // An operator's "not found" is no part of a proof.
+            Event::AskedByOperator { answer: StatusAnswer::NotFound } => {}
+            Event::AskedByOperator { answer } => self.told_otherwise(*answer),
             _ => {}
+        }
+    }
+
+    /// An answer that is not "not found".
+    fn told_otherwise(&mut self, answer: StatusAnswer) {
+        match answer {
+            // Says nothing at all: the lane's fault.
+            StatusAnswer::Nothing(engine::Retry::Free) => {}
+            StatusAnswer::Nothing(engine::Retry::Counted(_)) => (self.row, self.late) = (0, false),
+            answer => {
+                // It has something, whatever was proven.
+                (self.row, self.late, self.doubt) = (0, false, true);
+                self.told |= answer == StatusAnswer::Pending;
+                self.mismatch |= answer == StatusAnswer::Inconsistent;
+            }
         }
     }
 }

@@ -227,7 +227,7 @@ impl Mistake {
                 before.state = State::Dead { reason: engine::DeadReason::RequestRefused };
                 Some(right(&before, event))
             }
-            (Self::OperatorsNotFoundIsProof, Event::Checked { answer: StatusAnswer::NotFound, .. })
+            (Self::OperatorsNotFoundIsProof, Event::AskedByOperator { answer: StatusAnswer::NotFound })
                 if matches!(before.state, State::Dead { .. }) =>
             {
                 before.evidence.money = MoneyState::ProvenUnpaid;

@@ -326,7 +326,7 @@ impl System {
     }
 
     fn may_be_asked(&self, known: &Known, account: Owner) -> bool {
-        let asked = Told::Nothing.event(crate::known::Moment::PRESENT);
+        let asked = Told::Nothing.to_operator();
         matches!(known.job.state, State::Dead { .. }) && self.apply(known, &asked, account).is_ok()
     }
 

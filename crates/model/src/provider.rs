@@ -176,6 +176,14 @@ impl Told {
         };
         Event::Checked { asked_at: asked.0, answer }
     }
+
+    /// As the engine is told by an operator.
+    pub fn to_operator(self) -> Event {
+        match self.event(Moment::PRESENT) {
+            Event::Checked { answer, .. } => Event::AskedByOperator { answer },
+            other => other,
+        }
+    }
 }
 
 impl Provider {

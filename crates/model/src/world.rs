@@ -170,8 +170,6 @@ pub enum Phase {
 pub struct Asked {
     /// What the provider said.
     pub said: crate::provider::Told,
-    /// When it was asked.
-    pub at: Moment,
     /// See [`Drive::fresh`].
     pub fresh: bool,
 }
@@ -384,9 +382,6 @@ impl World {
                     Phase::Deciding | Phase::Leaving(_) | Phase::Recording => {}
                 }
             }
-        }
-        if let Some(asked) = &mut self.operator {
-            asked.at.tick(long);
         }
         self.provider.tick(scene);
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::json;
-use snap_client::{Answered, BoxFuture, Bytes, Fuse, NotSentReason, Reply, Request, Silence, Wire};
+use snap_client::{Answered, BoxFuture, Bytes, Fuse, NotSentReason, Reply, Request, Silence, UsedConnection, Wire};
 use snap_core::{PartnerReferenceNo, Service, Timestamp};
 use tokio::time::Instant;
 
@@ -53,7 +53,7 @@ impl Wire for Line {
         request: Request<Bytes>,
         _now: Timestamp,
         fuse: Fuse<'a>,
-    ) -> BoxFuture<'a, Reply> {
+    ) -> BoxFuture<'a, (Reply, UsedConnection)> {
         let external_id = request.headers().get("x-external-id").and_then(|id| id.to_str().ok()).unwrap_or_default();
         let (provider, external_id) = (self.provider.to_owned(), external_id.to_owned());
         let mut order = Order { provider, service, external_id, body: request.into_body().to_vec() };
@@ -62,7 +62,7 @@ impl Wire for Line {
             Mistake::AnotherBody => order.body.push(b' '),
             _ => {}
         }
-        Box::pin(self.transact(order, fuse))
+        Box::pin(async move { (self.transact(order, fuse).await, UsedConnection::none()) })
     }
 
     fn token(&self, _request: Request<Bytes>, _now: Timestamp) -> BoxFuture<'_, (Reply, Option<Timestamp>)> {
@@ -277,5 +277,6 @@ fn silent(why: Silence, started: Instant) -> Reply {
 
 fn answered((http_status, body): Said, started: Instant) -> Reply {
     let body = Bytes::from(body.to_string());
-    Reply::Answered(Answered { http_status, body, retry_after: None, date: None, elapsed: started.elapsed() })
+    let (surplus, retry_after, date, elapsed) = (false, None, None, started.elapsed());
+    Reply::Answered(Answered { http_status, body, surplus, retry_after, date, elapsed })
 }

@@ -127,17 +127,8 @@ struct Driving<'a> {
 
 impl<'a> Driving<'a> {
     fn new(driver: &'a Driver, lane: &'a Arc<Lane>, job: StoredJob, purpose: Purpose) -> Self {
-        Self {
-            driver,
-            lane,
-            job,
-            purpose,
-            notes: Notes::default(),
-            refreshed: false,
-            asked: false,
-            unrecorded: None,
-            caller: None,
-        }
+        let notes = Notes::of(&job.job.state);
+        Self { driver, lane, job, purpose, notes, refreshed: false, asked: false, unrecorded: None, caller: None }
     }
 
     async fn run(&mut self) -> Stop {
@@ -241,7 +232,7 @@ impl<'a> Driving<'a> {
         };
         let (theirs, ours) = (words(self.job.job.evidence.account), words(self.lane.policy.account));
         let why = format!("it may have been paid by {theirs}; section {} names {ours} now", self.lane.name);
-        self.notes.dies_of(Some(why), None);
+        self.notes.dies_of(Some(why));
         self.happened_and_recorded(Event::OtherAccount, now).await
     }
 

@@ -66,27 +66,22 @@ fn prepare(driver: &Driver, lane: &Lane, timeline: &Timeline, job: &StoredJob, c
         return None;
     }
     let changed = next.state != job.job.state;
-    let mut notes = Notes::late(own.is_some());
+    let mut notes = Notes::late(&job.job.state, own.is_some());
     notes.answered(called);
     notes.event(&event, now);
     if let State::Dead { reason } = next.state {
-        notes.dies_of(why(reason, job, called), open_letter(timeline));
+        notes.dies_of(why(reason, job, called));
     }
     let double = next.state == State::Dead { reason: DeadReason::DoubleCreditSuspected };
     if !changed || double {
         // What is told of the job stays what it was.
         notes.forget_answer();
     }
-    let moved = next.evidence.money != job.job.evidence.money;
     let due = if matches!(next.state, State::Sending { .. }) { None } else { next.due_at() };
     let after = StoredJob { job: next, ..job.clone() };
-    let mut record = notes.record(&after, due, now, &driver.clock);
-    if !changed {
-        record.outcomes.clear();
-        // A dead letter says what is known of the money.
-        record.dead_letter = record.dead_letter.filter(|_| moved);
-    }
-    Some(record)
+    // A dead letter says what is known of the money.
+    let letter = timeline.dead_letters.iter().find(|letter| letter.closed.is_none());
+    Some(notes.record_by(&after, due, now, &driver.clock, (letter, None)))
 }
 
 fn late(timeline: &Timeline, own: Option<usize>, job: &StoredJob, called: &Called) -> Option<LateAnswer> {
@@ -106,10 +101,6 @@ fn late(timeline: &Timeline, own: Option<usize>, job: &StoredJob, called: &Calle
     let number = called.reading.fields.as_ref().and_then(|fields| fields.reference_no.as_ref());
     let same_number = number.is_some() && number == job.reference_no.as_ref();
     Some(LateAnswer { said, later, same_number })
-}
-
-fn open_letter(timeline: &Timeline) -> Option<outbox::DeadLetterId> {
-    timeline.dead_letters.iter().find(|letter| letter.closed.is_none()).map(|letter| letter.id.clone())
 }
 
 /// What stands in the dead letter, where it is not what its reason says by itself.

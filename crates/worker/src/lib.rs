@@ -32,5 +32,6 @@ pub mod telemetry {
     pub mod metrics;
 }
 pub mod text;
+pub mod transition;
 pub mod ulid;
 pub mod wake;

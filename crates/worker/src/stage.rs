@@ -8,7 +8,7 @@ use std::time::Duration;
 use outbox::{Accepted, Between, Carried, DeadLetter, DeadLetterFilter, OpenOptions, Passage, Passing};
 use outbox::{JobRequest, Store, StoreError, StoredJob};
 use serde_json::{Value, json};
-use snap_client::{Answered, BoxFuture, Bytes, Fuse, NotSentReason, Reply, Request, SnapClient, Wire};
+use snap_client::{Answered, BoxFuture, Bytes, Fuse, NotSentReason, Reply, Request, SnapClient, UsedConnection, Wire};
 use snap_core::{Service, Timestamp};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -212,12 +212,12 @@ impl Wire for Provider {
         request: Request<Bytes>,
         _now: Timestamp,
         fuse: Fuse<'a>,
-    ) -> BoxFuture<'a, Reply> {
+    ) -> BoxFuture<'a, (Reply, UsedConnection)> {
         if let Some(detail) = fuse() {
             let reply = Reply::NotSent { why: NotSentReason::Stale, detail, elapsed: Duration::ZERO };
-            return Box::pin(async { reply });
+            return Box::pin(async { (reply, UsedConnection::none()) });
         }
-        Box::pin(self.answer(service, request.into_body()))
+        Box::pin(async move { (self.answer(service, request.into_body()).await, UsedConnection::none()) })
     }
 
     fn token(&self, request: Request<Bytes>, _now: Timestamp) -> BoxFuture<'_, (Reply, Option<Timestamp>)> {
@@ -238,7 +238,10 @@ fn yes(service: Service, asked: &Value) -> Value {
         Service::AccountInquiry => {
             (answer["customerName"], answer["feeAmount"]) = (json!("bu** sa****o"), idr("250.00"));
         }
-        Service::TopUp => answer["referenceNo"] = json!("38000000000000000001"),
+        Service::TopUp => {
+            answer["partnerReferenceNo"] = asked["partnerReferenceNo"].clone();
+            answer["referenceNo"] = json!("38000000000000000001");
+        }
         Service::TopUpStatus | Service::TransferStatus => {
             answer["originalPartnerReferenceNo"] = asked["originalPartnerReferenceNo"].clone();
             answer["latestTransactionStatus"] = json!("00");
@@ -255,7 +258,7 @@ pub(crate) fn idr(value: &str) -> Value {
 /// An answer of the provider.
 pub(crate) fn answered(http_status: u16, body: &Value) -> Reply {
     let body = Bytes::from(body.to_string());
-    Reply::Answered(Answered { http_status, body, retry_after: None, date: None, elapsed: WAY })
+    Reply::Answered(Answered { http_status, body, surplus: false, retry_after: None, date: None, elapsed: WAY })
 }
 
 /// A refusal in SNAP's words.

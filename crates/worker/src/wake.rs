@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use engine::{Event, State, apply};
+use engine::{Event, State};
 use outbox::{LanePause, PauseCause, Reconcile, Resume, StoreError, StoredJob};
 use snap_core::Timestamp;
 use tokio_util::task::TaskTracker;
@@ -12,8 +12,8 @@ use tracing::{error, info, warn};
 use crate::drive::{Driver, Purpose};
 use crate::full::{until_written, wait_for_room};
 use crate::lane::{Cause, Change, Gate, Lane};
-use crate::notes::Notes;
 use crate::restored::{Restored, as_it_may_stand};
+use crate::transition::Transition;
 
 /// Changes by other processes are noticed within this time.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -174,11 +174,10 @@ impl Wake {
     async fn ask_first(&self, job: StoredJob, mark: &Reconcile) -> Result<(), StoreError> {
         let now = self.driver.clock.now();
         let event = Event::StoreRestored;
-        let stands = as_it_may_stand(&job, mark);
-        let Ok(next) = apply(&stands, &self.lane.policy, &event, now, self.driver.clock.jitter()) else {
+        let job = StoredJob { job: as_it_may_stand(&job, mark), ..job };
+        let Ok(record) = Transition::of(&job, &self.lane.policy, now).record(&event, &self.driver.clock) else {
             return Ok(());
         };
-        let record = Notes::of_event(&job, next, &event, now, &self.driver.clock);
         if let Some(at) = record.due_at {
             self.lane.due(at);
         }

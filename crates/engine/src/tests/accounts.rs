@@ -55,7 +55,7 @@ fn m14_no_answer_of_another_account_settles_a_doubt() {
         let job = under(B, &doubt_at_a(), &[checked(700, answer)]);
         assert_eq!(job.state, State::Dead { reason: DeadReason::OtherAccount }, "{answer:?}");
         assert_eq!(job.evidence.money, MoneyState::MaybeSent);
-        assert!(refuses(B, &job, &checked(800, answer).1), "an operator asks the wrong account: {answer:?}");
+        assert!(refuses(B, &job, &asked(800, answer).1), "an operator asks the wrong account: {answer:?}");
     }
     // One "not found" of the right account, one of the wrong one.
     let once = under(A, &doubt_at_a(), &[checked(700, StatusAnswer::NotFound)]);
@@ -73,8 +73,8 @@ fn m14_a_replay_asks_only_where_the_old_account_is_configured_again() {
     let paid = under(A, &replayed, &[checked(5001, StatusAnswer::Paid { amount_seen: true })]);
     assert_eq!(name(&paid), "succeeded");
     // An operator who asks that account by hand.
-    let asked = under(A, &dead, &[checked(5001, StatusAnswer::Paid { amount_seen: true })]);
-    assert_eq!(name(&asked), "succeeded");
+    let settled = under(A, &dead, &[asked(5001, StatusAnswer::Paid { amount_seen: true })]);
+    assert_eq!(name(&settled), "succeeded");
     // Any other dead letter in doubt is bound to its account as well.
     let mut unresolved = doubt_at_a();
     unresolved.state = State::Dead { reason: DeadReason::Unresolved };

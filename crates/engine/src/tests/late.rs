@@ -188,7 +188,7 @@ fn m16_a_suspected_double_credit_is_neither_replayed_nor_closed_by_an_answer() {
     assert!(refused(&Event::StoreRestored));
     assert!(refused(&Event::Amended { not_after: None, has_customer_name: true }));
     for answer in STATUS {
-        assert_eq!(after(&job, &[checked(700, answer)]), job, "{answer:?}");
+        assert_eq!(after(&job, &[asked(700, answer)]), job, "{answer:?}");
     }
     for said in every() {
         assert_eq!(after(&job, &[(700, late(said, true))]), job, "{said:?}");

@@ -65,6 +65,11 @@ pub(super) fn checked(secs: i64, answer: StatusAnswer) -> (i64, Event) {
     (secs, Event::Checked { asked_at: at(secs), answer })
 }
 
+/// By an operator.
+pub(super) fn asked(secs: i64, answer: StatusAnswer) -> (i64, Event) {
+    (secs, Event::AskedByOperator { answer })
+}
+
 pub(super) const COUNTED: Retry = Retry::Counted(None);
 
 pub(super) fn name(job: &Job) -> &'static str {

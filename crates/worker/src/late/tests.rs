@@ -12,6 +12,7 @@ use tokio_util::task::TaskTracker;
 use super::*;
 use crate::drive::Purpose;
 use crate::stage::{Stage, answered, refused};
+use crate::transition::Transition;
 
 const REFERENCE: &str = "PART-1";
 /// Within the way to the provider and back.
@@ -34,8 +35,7 @@ impl Other<'_> {
             Event::Checked { answer, .. } => Event::Checked { asked_at: self.at, answer },
             other => other,
         };
-        let next = apply(&job.job, &self.stage.lane().policy, &event, self.at, clock.jitter()).unwrap();
-        let mut record = Notes::of_event(&job, next, &event, self.at, clock);
+        let mut record = Transition::of(&job, &self.stage.lane().policy, self.at).record(&event, clock).unwrap();
         record.due_at = record.due_at.filter(|_| event != Event::SendStarted);
         if event == Event::SendStarted {
             self.sent += 1;

@@ -10,6 +10,7 @@ mod message;
 mod next;
 mod plans;
 mod replay;
+mod shown;
 #[cfg(test)]
 mod tests;
 

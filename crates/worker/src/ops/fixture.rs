@@ -13,7 +13,7 @@ use snap_core::{Amount, CustomerNumber, ExternalId, PartnerReferenceNo, Private,
 
 use super::Desk;
 use crate::cli::ActArgs;
-use crate::clock::Clock;
+use crate::clock::{Clock, Source};
 use crate::config::{Config, Environment};
 use crate::output::Output;
 
@@ -68,11 +68,42 @@ pub(crate) fn config_with(private_key: &str, more: impl Fn(&str) -> String) -> C
     Config::parse(&text, Path::new("worker.toml"), &Environment::default()).unwrap()
 }
 
+/// A wall clock that shows this, whatever the machine's says; it goes on with the runtime's time.
+#[derive(Debug)]
+struct Fixed(Timestamp);
+
+impl Source for Fixed {
+    fn wall(&self) -> Timestamp {
+        self.0
+    }
+
+    fn boottime(&self) -> Duration {
+        Duration::from_secs(3600)
+    }
+
+    fn random(&self) -> u64 {
+        Clock::start().random()
+    }
+}
+
+/// A clock of the fixture's own: the store's rows have fixed dates, and beside the machine's clock they would be as old as
+/// the source is.
+pub(crate) fn clock() -> Clock {
+    const FIXED: &Fixed = &Fixed(NOW);
+    Clock::of(FIXED)
+}
+
 /// A desk with `filled` on it, where it is [`NOW`].
 pub(super) async fn at_desk<T>(filled: &Filled, output: &Output, work: impl AsyncFnOnce(&Desk<'_>) -> T) -> T {
-    let (config, clock, environment) = (config(), Clock::start(), Environment::from_iter([("USER", "sari")]));
+    let (config, clock, environment) = (config(), clock(), Environment::from_iter([("USER", "sari")]));
     work(&Desk { store: &filled.store, config: &config, clock: &clock, now: NOW, environment: &environment, output })
         .await
+}
+
+/// The clock of a machine that is a year ahead of the fixture.
+pub(super) fn a_year_ahead() -> Clock {
+    const AHEAD: &Fixed = &Fixed(Timestamp::from_millis(NOW.as_millis() + 365 * 86_400_000));
+    Clock::of(AHEAD)
 }
 
 /// `--reason`, `--by` and `--yes`.

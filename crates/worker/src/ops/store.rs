@@ -1,14 +1,15 @@
-//! `worker store`: entering and leaving the mode in which every job is asked about first (M12).
+//! `worker store`: what is in its file, and entering and leaving the mode in which every job is asked about first (M12).
 
+pub mod backup;
+mod info;
+pub mod restore;
 #[cfg(test)]
 mod tests;
 
-use engine::{Event, State, apply};
-use outbox::{
-    DeadLetter, HistoryEntry, JobFilter, KnownJob, NewDeadLetter, Reconcile, Record, StoreError, StoredJob, Total,
-};
+use engine::{Event, State};
+use outbox::{JobFilter, KnownJob, Reconcile, StoreError, StoredJob, Total};
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::json;
 use snap_core::Timestamp;
 
 use super::act::{Actor, ask};
@@ -16,9 +17,9 @@ use super::jobs::Rupiah;
 use super::{Desk, stdout};
 use crate::cli::{ActArgs, StoreCommand, StoreRestoredArgs};
 use crate::exit::{CommandError, Exit};
-use crate::notes::Notes;
 use crate::output::{age, counted, moment, rupiah};
 use crate::restored::as_it_may_stand;
+use crate::transition::Transition;
 use crate::wake::must_ask_first;
 
 /// Jobs read at a time.
@@ -32,6 +33,9 @@ const ROUNDS: usize = 5;
 /// [`CommandError::Refused`] where jobs cannot be marked, [`CommandError::Declined`], or any failure of the store.
 pub async fn run(command: &StoreCommand, desk: &Desk<'_>) -> Result<Exit, CommandError> {
     match command {
+        StoreCommand::Info => info::show(desk).await?,
+        // These open no store: see `backup` and `restore`.
+        StoreCommand::Backup(_) | StoreCommand::Restore(_) => {}
         StoreCommand::Restored(args) => restored(args, desk).await?,
         StoreCommand::Reconciled(act) => reconciled(act, desk).await?,
     }
@@ -78,6 +82,7 @@ async fn restored(args: &StoreRestoredArgs, desk: &Desk<'_>) -> Result<(), Comma
     tell(Some(&mark), &unasked, Some(BEGUN), act, desk)
 }
 
+/// What an operator is shown before the store counts as put back.
 fn preview_of_restored(known_until: Option<Timestamp>, unasked: &[StoredJob], desk: &Desk<'_>) -> String {
     let mut text = format!(
         "{}, {}, dead letters among them, are asked about before anything is sent\n",
@@ -129,6 +134,10 @@ async fn reconciled(act: &ActArgs, desk: &Desk<'_>) -> Result<(), CommandError> 
         if left.is_empty() {
             break;
         }
+    }
+    // What was shown is what is ended: a copy that was put back meanwhile is another matter.
+    if desk.store.reconcile().await?.map(|now| now.since) != Some(mark.since) {
+        return Err(CommandError::MovedOn { what: "the asking has ended, or has begun anew".to_owned() });
     }
     if !left.is_empty() {
         let what = format!("{} change faster than they can be marked", counted(left.len() as u64, "job"));
@@ -188,34 +197,22 @@ fn may_be_replayed(job: &StoredJob, since: Timestamp) -> bool {
 async fn mark_one(job: &StoredJob, mark: &Reconcile, desk: &Desk<'_>) -> Result<(), CommandError> {
     let event = Event::StoreRestored;
     let Some(provider) = desk.config.providers.get(&job.request.provider) else { return Ok(()) };
-    let stands = as_it_may_stand(job, mark);
-    let Ok(next) = apply(&stands, &provider.policy(), &event, desk.now, desk.clock.jitter()) else { return Ok(()) };
-    let record = if matches!(next.state, State::Dead { .. } | State::Discarded { .. }) {
-        let Some(timeline) = desk.store.timeline(&job.request.partner_reference_no).await? else { return Ok(()) };
-        let open = timeline.dead_letters.into_iter().find(|letter| letter.closed.is_none());
-        marked(job, next, open, desk.now)
-    } else {
-        Notes::of_event(job, next, &event, desk.now, desk.clock)
+    let letter = match job.job.state {
+        // It stays before a person, who is told that nobody knows any more whether it was sent; a discarded one stays closed.
+        State::Dead { .. } => {
+            let Some(timeline) = desk.store.timeline(&job.request.partner_reference_no).await? else { return Ok(()) };
+            timeline.dead_letters.into_iter().find(|letter| letter.closed.is_none())
+        }
+        _ => None,
     };
+    let stands = StoredJob { job: as_it_may_stand(job, mark), ..job.clone() };
+    let policy = provider.policy();
+    let marking = Transition { letter: letter.as_ref(), ..Transition::of(&stands, &policy, desk.now) };
+    let Ok(record) = marking.record(&event, desk.clock) else { return Ok(()) };
     match desk.store.record(record).await {
         Ok(_) | Err(StoreError::Fenced { .. }) => Ok(()),
         Err(error) => Err(error.into()),
     }
-}
-
-/// It stays before a person, who is told that nobody knows any more whether it was sent; a discarded one stays closed.
-fn marked(job: &StoredJob, next: engine::Job, letter: Option<DeadLetter>, now: Timestamp) -> Record {
-    let money_state = next.evidence.money;
-    let mut record = Record::new(job.id, job.version, next, now);
-    record.history.push(HistoryEntry { at: now, event: Event::StoreRestored.name().into(), detail: Value::Null });
-    record.dead_letter = letter.map(|letter| NewDeadLetter {
-        id: letter.id,
-        reason: letter.reason,
-        detail: letter.detail,
-        money_state,
-        response_code: letter.response_code,
-    });
-    record
 }
 
 fn sum(jobs: &[StoredJob]) -> Total {

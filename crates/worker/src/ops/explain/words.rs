@@ -22,7 +22,7 @@ const LOOK_AT_THE_JOB: &str = "wait; `worker jobs show REF` tells when the provi
 pub(super) fn of_event(event: &Event) -> Words {
     match event {
         Event::TopUp(answer) => of_top_up(*answer),
-        Event::Checked { answer, .. } => of_status(*answer),
+        Event::Checked { answer, .. } | Event::AskedByOperator { answer } => of_status(*answer),
         Event::Inquired { .. } => words(
             "goes on to the top-up with the name and fee it was given",
             "the account is there; limits that exclude the amount end the job as rejected (amount_out_of_range)",

@@ -2,6 +2,8 @@ use engine::MoneyState;
 use insta::assert_snapshot;
 use outbox::{DeadLetterId, NewAudit};
 
+use serde_json::Value;
+
 use super::*;
 use crate::cli::{Format, When};
 use crate::ops::fixture::{self, Filled, NOW, UNRESOLVED, acting};
