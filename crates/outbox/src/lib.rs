@@ -14,6 +14,7 @@
 //! This crate must not know HTTP, AMQP, or what an event body looks like; the state machine it knows only as a value.
 
 mod accept;
+mod accounts;
 mod amend;
 mod audit;
 mod audit_queries;
@@ -57,12 +58,13 @@ mod types;
 mod writer;
 
 pub use accept::{Accepted, Duplicate, NewJob, OnConflict};
+pub use accounts::{AccountName, OpenDoubt};
 pub use amend::Amendment;
 pub use audit::{AuditFault, AuditHead, AuditRow, NewAudit};
 pub use audit_queries::AuditFilter;
 pub use claim::{RecoverScope, RecoveryReport};
-pub use custody::system::FileSystem;
 pub use clock::StoredClock;
+pub use custody::system::FileSystem;
 pub use dead_letter_queries::{DeadLetterFace, DeadLetterFilter, DeadLetterGroup};
 pub use dead_letters::{CloseDeadLetter, ClosedAs, DeadLetter, Delivered, NewDeadLetter, Refusal};
 pub use error::{OpenError, StoreError};
