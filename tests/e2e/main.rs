@@ -9,6 +9,7 @@
 
 mod harness;
 
+mod answers;
 mod blows;
 mod broker_lost;
 mod check;
@@ -25,6 +26,7 @@ mod faults_by_call;
 mod happy_path;
 mod harness_self_test;
 mod hostile_input;
+mod install;
 mod lanes;
 mod memory;
 mod moved_on;
@@ -38,5 +40,6 @@ mod second_worker;
 mod secrecy;
 mod startup;
 mod stopping;
+mod store_custody;
 mod store_full;
 mod storms;

@@ -76,11 +76,15 @@ pub enum Mistake {
     RestoreKeepsTheRow,
     /// A key that a copy does not know counts as a new one from its arrival on.
     TakesUnknownForNew,
+    /// An answer counts for whatever request it is heard by.
+    BelievesAnothersAnswer,
+    /// What shows that the provider knows the top-up, and does not settle it, is not remembered.
+    ForgetsWhatTheProviderKnows,
 }
 
 impl Mistake {
     /// All of them.
-    pub const ALL: [Self; 32] = [
+    pub const ALL: [Self; 34] = [
         Self::ResendsOnDoubt,
         Self::ResendsAfterRestart,
         Self::BelievesNotFoundAtOnce,
@@ -113,6 +117,8 @@ impl Mistake {
         Self::ForgetsTheReplay,
         Self::RestoreKeepsTheRow,
         Self::TakesUnknownForNew,
+        Self::BelievesAnothersAnswer,
+        Self::ForgetsWhatTheProviderKnows,
     ];
 
     /// The rules with the mistake.
@@ -204,6 +210,10 @@ impl Mistake {
             }
             (Self::PendingIsFailed, Event::Checked { asked_at, answer: StatusAnswer::Pending }) => {
                 Some(right(job, &Event::Checked { asked_at: *asked_at, answer: StatusAnswer::Failed }))
+            }
+            (Self::ForgetsWhatTheProviderKnows, Event::Checked { asked_at, answer: StatusAnswer::Pending }) => {
+                let answer = StatusAnswer::Nothing(Retry::Counted(None));
+                Some(right(job, &Event::Checked { asked_at: *asked_at, answer }))
             }
             (Self::ReplaySkipsTheQuestion, Event::Replayed) if before.evidence.money == MoneyState::MaybeSent => {
                 before.evidence.money = MoneyState::ProvenUnpaid;

@@ -78,6 +78,9 @@ pub struct Scene {
     pub edges: bool,
     /// Copies of the job's message that the producer publishes besides.
     pub copies: u8,
+    /// Answers go astray: what a request hears is another's; and a status inquiry may show no more than that the top-up is
+    /// known.
+    pub astray: bool,
 }
 
 impl Scene {
@@ -107,6 +110,7 @@ impl Scene {
         died: false,
         edges: false,
         copies: 0,
+        astray: false,
     };
 
     /// The copy does not know the key, which was paid and comes again from the broker, which was not told that it had

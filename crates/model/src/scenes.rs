@@ -77,6 +77,13 @@ pub fn default() -> Vec<(Scene, Limits)> {
             window: 2,
             ..instant
         }),
+        whole(Scene {
+            name: "astray",
+            about: "answers that are another request's, and a provider that shows to know a top-up and denies it later",
+            astray: true,
+            denies: true,
+            ..small
+        }),
     ]
 }
 
@@ -93,6 +100,7 @@ pub fn long() -> Vec<Scene> {
         "two" => Scene { quiet: 2, timeout: 1, ..scene },
         "edges" => Scene { copies: 2, pauses: true, odd_answers: true, ..scene },
         "restored" => Scene { faults: None, window: 4, ..scene },
+        "astray" => Scene { quiet: 3, give_up: 4, odd_answers: true, inquiry: true, ..scene },
         _ => Scene { faults: Some(5), ..scene },
     };
     let mut all: Vec<Scene> = default().into_iter().map(|(scene, _)| rename(scene)).collect();

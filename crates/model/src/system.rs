@@ -5,6 +5,7 @@ use engine::{Event, IllegalEvent, Jitter, Policy, apply};
 use crate::known::{Facts, Known};
 use crate::mistake::Mistake;
 use crate::moves::Act;
+use crate::provider::Heard;
 use crate::scene::Scene;
 use crate::time::NOW;
 use crate::world::{Drive, World};
@@ -86,6 +87,16 @@ impl System {
     /// A planted mistake: a key that a copy does not know counts as a new one from its arrival on.
     pub fn takes_unknown_for_new(&self) -> bool {
         self.makes(Mistake::TakesUnknownForNew)
+    }
+
+    /// A planted mistake: an answer counts for whatever request it is heard by.
+    pub fn believes_anothers(&self) -> bool {
+        self.makes(Mistake::BelievesAnothersAnswer)
+    }
+
+    /// What an answer to a top-up is taken for.
+    pub fn reads(&self, heard: Heard) -> engine::Answer {
+        if self.believes_anothers() { heard.believed() } else { heard.answer() }
     }
 
     /// What is recorded of what the provider has said.

@@ -49,4 +49,5 @@ scenes! {
     m12_from_the_broker_to_the_broker: "edges",
     m12_a_store_that_is_put_back: "restored",
     m12_a_store_that_is_put_back_and_replayed: "restored and replayed",
+    m15_answers_that_are_anothers: "astray",
 }

@@ -69,6 +69,14 @@ pub(crate) fn configure(connection: &Connection, path: &Path, role: Role, cache_
     Ok(())
 }
 
+/// Lets the close of this connection, were it the last one, neither move the `-wal` into the file nor remove it: what is there
+/// under the store's names may not be the store.
+pub(crate) fn leave_the_log(connection: &Connection) {
+    if let Err(error) = connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true) {
+        tracing::error!(error = describe(&error), "failed to keep the store's log");
+    }
+}
+
 fn setting(
     connection: &Connection,
     path: &Path,

@@ -6,6 +6,14 @@ use snap_core::{PartnerReferenceNo, Timestamp};
 
 use crate::{DeadLetterId, JobId, PlanId};
 
+/// How [`StoreError::Failed`] begins where the file at the store's path is not the store any more (M13).
+const NOT_THE_STORE: &str = "the file is not the store any more";
+
+/// [`StoreError::Failed`] for a store whose file is gone, or another's.
+pub(crate) fn not_the_store(what: &str) -> String {
+    format!("{NOT_THE_STORE}: {what}")
+}
+
 /// Why a command was not carried out.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
@@ -75,6 +83,14 @@ pub enum StoreError {
     Closed,
 }
 
+impl StoreError {
+    /// Whether the file at the store's path is not the store any more (M13): to start again does not mend it.
+    #[must_use]
+    pub fn is_of_a_lost_file(&self) -> bool {
+        matches!(self, Self::Failed(detail) if detail.starts_with(NOT_THE_STORE))
+    }
+}
+
 /// Why a store was not opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
@@ -91,6 +107,39 @@ pub enum OpenError {
     /// There is no file, and none may be made.
     #[error("there is no store at {}", .0.display())]
     Missing(PathBuf),
+    /// The file has no schema: it is empty, or a copy whose `-wal` was left behind. It is never taken for a new store.
+    #[error("{} has no schema of this program: it is empty, or a copy without its -wal", .0.display())]
+    NoSchema(PathBuf),
+    /// There is no file, but the `-wal` of one.
+    #[error("there is no {}, and {} is there: the store was removed or moved", path.display(), log.display())]
+    Orphan {
+        /// The store.
+        path: PathBuf,
+        /// Its `-wal`.
+        log: PathBuf,
+    },
+    /// A file is there that must not be written over, or is the store itself.
+    #[error("{} is there already", .0.display())]
+    InTheWay(PathBuf),
+    /// A command has the store open.
+    #[error("{} is open in another process", .0.display())]
+    InUse(PathBuf),
+    /// The file was moved or replaced while it was opened.
+    #[error("{} changed while it was opened: {what}", path.display())]
+    Moved {
+        /// The store.
+        path: PathBuf,
+        /// What happened to it.
+        what: String,
+    },
+    /// The file is on a file system that several machines can have.
+    #[error("{} is on a network file system ({system}), where a lock of one machine does not hold on another", path.display())]
+    Network {
+        /// The store.
+        path: PathBuf,
+        /// What it is on.
+        system: &'static str,
+    },
     /// The file is not one of ours.
     #[error("{} is not a store of this program", .0.display())]
     Foreign(PathBuf),

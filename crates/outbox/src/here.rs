@@ -15,7 +15,7 @@ use snap_core::Timestamp;
 use crate::{
     OpenError, OpenOptions, Opened, Store, StoreError,
     health::HealthState,
-    lock::SideFile,
+    open::Ground,
     readers::Readers,
     store::Writing,
     task::{Command, Room, Work},
@@ -143,22 +143,17 @@ impl Store {
         options: &OpenOptions,
         between: Arc<dyn Between>,
     ) -> Result<Opened, OpenError> {
-        crate::open::with(path, now, options, |path, connection, side, store_id| {
-            Ok(Self::without_threads(path, connection, side, store_id, options, between))
-        })
+        crate::open::with(path, now, options, |ground| Ok(Self::without_threads(ground, options, between)))
     }
 
-    fn without_threads(
-        path: &Path,
-        connection: Connection,
-        side: SideFile,
-        store_id: String,
-        options: &OpenOptions,
-        between: Arc<dyn Between>,
-    ) -> Self {
+    fn without_threads(ground: Ground, options: &OpenOptions, between: Arc<dyn Between>) -> Self {
+        let Ground { connection, look, file, hold, side, path, store_id } = ground;
         let health = Arc::new(HealthState::new());
         let writer = Writer {
+            look: Arc::clone(&look),
+            hold,
             side,
+            store: path.clone(),
             store_id,
             health: Arc::clone(&health),
             reserve: None,
@@ -169,7 +164,7 @@ impl Store {
             frames_told: 0,
             side_failed: false,
         };
-        let readers = Readers::new(path.to_owned(), options.cache_kib / 4, options.readers, Arc::clone(&health));
+        let readers = Readers::new(path, file, Some(look), options, Arc::clone(&health));
         Self::from_parts(
             Writing::Here(Box::new(Here::new(connection, writer, between))),
             Arc::new(readers),

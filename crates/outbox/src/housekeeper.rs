@@ -2,8 +2,7 @@
 
 use std::{
     convert::Infallible,
-    fs::{self, File},
-    mem::ManuallyDrop,
+    fs,
     path::PathBuf,
     sync::{
         Arc,
@@ -16,7 +15,15 @@ use std::{
 use rusqlite::Connection;
 use tokio::sync::mpsc;
 
-use crate::{error::describe, health::HealthState, reserve::free_bytes, rows, writer::Message};
+use crate::{
+    connection,
+    custody::{inode::StoreFile, look::Look},
+    error::{describe, not_the_store},
+    health::HealthState,
+    reserve::free_bytes,
+    rows,
+    writer::Message,
+};
 
 /// The most frames that are left to the writer, where a few more rounds get there.
 const LEFT_TO_WRITER: usize = 128;
@@ -27,8 +34,9 @@ const ROUNDS: usize = 4;
 
 pub(crate) struct Housekeeper {
     pub(crate) connection: Connection,
-    /// The store's file, to sync it. Never closed: that would drop every lock this process has on it.
-    pub(crate) file: ManuallyDrop<File>,
+    /// The store's file, to sync it.
+    pub(crate) file: StoreFile,
+    pub(crate) look: Arc<Look>,
     pub(crate) store: PathBuf,
     pub(crate) health: Arc<HealthState>,
     pub(crate) writer: mpsc::WeakSender<Message>,
@@ -52,6 +60,7 @@ impl Housekeeper {
         let mut look_at = Instant::now();
         loop {
             if Instant::now() >= look_at {
+                self.look_at_files();
                 self.look_for_room();
                 drop(looked.take());
                 look_at = Instant::now() + self.every;
@@ -59,9 +68,21 @@ impl Housekeeper {
             match wake.recv_timeout(look_at.saturating_duration_since(Instant::now())) {
                 Ok(()) => moved = self.shorten_wal(moved),
                 Err(std_mpsc::RecvTimeoutError::Timeout) => {}
-                Err(std_mpsc::RecvTimeoutError::Disconnected) => return,
+                Err(std_mpsc::RecvTimeoutError::Disconnected) => break,
             }
         }
+        if self.health.refusal(false).is_some() {
+            connection::leave_the_log(&self.connection);
+        }
+    }
+
+    /// Whether they are still the store's; a store that is not written to notices it here. Whether they are.
+    fn look_at_files(&self) -> bool {
+        let found = self.look.again(&self.connection);
+        if let Err(what) = &found {
+            self.health.fail(&not_the_store(what));
+        }
+        found.is_ok()
     }
 
     /// Moves the WAL into the file; answers how many of its frames have been moved.
@@ -92,12 +113,17 @@ impl Housekeeper {
     /// Moves what it can beside the writer, and syncs it: SQLite syncs the file only when all of the WAL was moved, which
     /// would leave the whole flush to the writer. Answers how many frames have been moved; `None`: it failed.
     fn checkpoint(&self) -> Option<usize> {
+        // Into no other file than the store's.
+        if !self.look_at_files() {
+            return None;
+        }
         let moved = self.connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| row.get::<_, i64>(2));
-        if let Err(error) = self.file.sync_data() {
+        if let Err(error) = self.file.as_file().sync_data() {
             // What was moved may be lost, and no later sync would tell (M12).
             self.health.fail(&format!("failed to sync the file: {error}"));
             return None;
         }
+        self.look_at_files();
         match moved {
             Ok(moved) => Some(usize::try_from(moved).unwrap_or(0)),
             Err(error) => {
@@ -164,12 +190,17 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let store = dir.path().join("s.db");
         let connection = Connection::open(&store).unwrap();
-        let rows = "CREATE TABLE t (a); INSERT INTO t VALUES (zeroblob(200000)); DELETE FROM t";
+        let rows = "CREATE TABLE meta (id INTEGER PRIMARY KEY, store_id TEXT, commit_seq INTEGER); \
+                    INSERT INTO meta VALUES (1, 's', 0); \
+                    CREATE TABLE t (a); INSERT INTO t VALUES (zeroblob(200000)); DELETE FROM t";
         connection.execute_batch(&format!("PRAGMA journal_mode = WAL; PRAGMA wal_autocheckpoint = 0; {rows}")).unwrap();
+        let file = StoreFile::open(&store).unwrap();
+        let look = Arc::new(Look::first(&store, file.clone(), &connection, "s").unwrap());
         let (writer, heard) = mpsc::channel(8);
         let keeper = Housekeeper {
             connection,
-            file: ManuallyDrop::new(File::open(&store).unwrap()),
+            file,
+            look,
             store,
             health: Arc::new(HealthState::new()),
             writer: writer.downgrade(),

@@ -1,8 +1,10 @@
 //! The side file `<store>.lock`: who holds the store, and how far it had come.
 //!
-//! Two lines of 64 bytes, each overwritten in place, so that neither needs room on a full disk:
-//! the holder, under an advisory lock that dies with its process; and the store's id with the number of its last commit.
-//! That number is written after each commit and never synced, so after a crash it can only be too small. A store whose own
+//! Lines of 64 bytes, each overwritten in place, so that none needs room on a full disk: the holder, under an advisory lock
+//! that dies with its process; the store's id with the number of its last commit; and whether the store is being made.
+//! What keeps a second worker out is the lock on the store's own inode (`custody/inode.rs`): this file can be removed. Its own
+//! lock is taken as well, for workers that know no other, and while a store is made.
+//! The number is written after each commit and never synced, so after a crash it can only be too small. A store whose own
 //! number is *smaller* has lost commits: it is an older copy, or its `-wal` was taken from it.
 
 use std::{
@@ -10,7 +12,6 @@ use std::{
     io,
     os::unix::fs::{FileExt, OpenOptionsExt},
     path::{Path, PathBuf},
-    time::Duration,
 };
 
 use rustix::{
@@ -19,17 +20,23 @@ use rustix::{
 };
 use snap_core::Timestamp;
 
-use crate::OpenError;
+use crate::{
+    OpenError,
+    custody::inode::{A_LOOK, FileId, LOOKS},
+};
 
 const LINE: usize = 64;
-/// How long it takes to look whether the lock is held, and how often somebody may do so while it is taken.
-const A_LOOK: Duration = Duration::from_millis(10);
-const LOOKS: u32 = 5;
+/// Looks that a command waits for another process that makes the store: five seconds.
+const LOOKS_WHILE_MADE: u32 = 500;
+
+const MAKING: &str = "making";
+const MADE: &str = "made";
 
 /// The open side file. The lock, where taken, is held until it is dropped.
 #[derive(Debug)]
 pub(crate) struct SideFile {
     file: File,
+    path: PathBuf,
 }
 
 /// What the side file says about the store.
@@ -62,13 +69,13 @@ impl SideFile {
         let path = beside(store, "lock");
         let file = fs::OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path);
         match file {
-            Ok(file) => Ok(Self { file }),
+            Ok(file) => Ok(Self { file, path }),
             Err(source) => Err(OpenError::Io { what: "open", path, source }),
         }
     }
 
-    /// Whether another process has the lock. To know it the lock is taken for a moment, shared: [`SideFile::hold`] waits
-    /// that long.
+    /// Whether another process has this file's lock. To know it the lock is taken for a moment, shared: [`SideFile::hold`]
+    /// waits that long.
     pub(crate) fn is_held(store: &Path) -> bool {
         let Ok(file) = File::open(beside(store, "lock")) else { return false };
         match flock(&file, FlockOperation::NonBlockingLockShared) {
@@ -77,11 +84,24 @@ impl SideFile {
         }
     }
 
-    /// Takes the lock for this process and says so in the file.
-    pub(crate) fn hold(&self, store: &Path, now: Timestamp) -> Result<(), OpenError> {
-        let io = |what| move |source| OpenError::Io { what, path: beside(store, "lock"), source };
+    /// Takes the lock for this process.
+    pub(crate) fn hold(&self, store: &Path) -> Result<(), OpenError> {
+        self.lock(store, LOOKS)
+    }
+
+    /// Takes the lock while the store is made, by a command too; [`SideFile::unlock`] ends it.
+    pub(crate) fn hold_to_make(&self, store: &Path) -> Result<(), OpenError> {
+        self.lock(store, LOOKS_WHILE_MADE)
+    }
+
+    /// Gives the lock up.
+    pub(crate) fn unlock(&self) -> io::Result<()> {
+        Ok(flock(&self.file, FlockOperation::Unlock)?)
+    }
+
+    fn lock(&self, store: &Path, looks: u32) -> Result<(), OpenError> {
         let mut taken = flock(&self.file, FlockOperation::NonBlockingLockExclusive);
-        for _ in 0..LOOKS {
+        for _ in 0..looks {
             if taken != Err(Errno::WOULDBLOCK) {
                 break;
             }
@@ -90,15 +110,58 @@ impl SideFile {
             taken = flock(&self.file, FlockOperation::NonBlockingLockExclusive);
         }
         match taken {
-            Ok(()) => {}
+            Ok(()) => Ok(()),
             Err(Errno::WOULDBLOCK) => {
                 let (pid, since) = self.holder();
-                return Err(OpenError::Locked { path: store.to_owned(), pid, since });
+                Err(OpenError::Locked { path: store.to_owned(), pid, since })
             }
-            Err(errno) => return Err(io("lock")(errno.into())),
+            Err(errno) => Err(OpenError::Io { what: "lock", path: self.path.clone(), source: errno.into() }),
         }
+    }
+
+    /// Says in the file that this process holds the store.
+    pub(crate) fn say_who(&self, now: Timestamp) -> Result<(), OpenError> {
         let line = format!("pid {} since {}", std::process::id(), now.as_millis());
-        self.write_line(0, &line).map_err(io("write"))
+        self.write_line(0, &line).map_err(|source| OpenError::Io { what: "write", path: self.path.clone(), source })
+    }
+
+    /// Whether it is still what its name leads to.
+    fn is_in_place(&self) -> bool {
+        let id = |found: io::Result<fs::Metadata>| found.ok().map(|found| FileId::of(&found));
+        id(self.file.metadata()) == id(fs::metadata(&self.path))
+    }
+
+    /// Leaves word, where this file was removed, of which store was here and how far it had come: what is opened there next
+    /// is then known to be another one, or behind.
+    pub(crate) fn leave_word(&self, store: &Path, store_id: &str, commits: i64) {
+        if self.is_in_place() {
+            return;
+        }
+        let left = Self::open(store).and_then(|side| {
+            let io = |source| OpenError::Io { what: "write", path: self.path.clone(), source };
+            if side.state() == SideState::Fresh {
+                side.note(store_id, commits).and_then(|()| side.sync()).map_err(io)?;
+            }
+            Ok(())
+        });
+        if let Err(error) = left {
+            tracing::warn!(%error, "failed to leave word of the store");
+        }
+    }
+
+    /// Whether a store is being made here, and has no schema yet.
+    pub(crate) fn says_making(&self) -> bool {
+        self.read_line(2).is_ok_and(|line| line == MAKING)
+    }
+
+    /// Whether the store here was made under the eyes of this file, which is not a copy's.
+    pub(crate) fn says_made(&self) -> bool {
+        self.read_line(2).is_ok_and(|line| line == MADE)
+    }
+
+    /// Says whether one is being made.
+    pub(crate) fn note_making(&self, making: bool) -> io::Result<()> {
+        self.write_line(2, if making { MAKING } else { MADE })
     }
 
     /// What it says about the store.
@@ -126,7 +189,8 @@ impl SideFile {
         self.file.sync_all()
     }
 
-    fn holder(&self) -> (Option<u32>, Option<Timestamp>) {
+    /// Who holds the store, as far as it says.
+    pub(crate) fn holder(&self) -> (Option<u32>, Option<Timestamp>) {
         let line = self.read_line(0).unwrap_or_default();
         let mut words = line.split_ascii_whitespace();
         let pid = words.nth(1).and_then(|word| word.parse().ok());
@@ -169,16 +233,33 @@ mod tests {
     fn the_lock_goes_to_one_and_names_it_to_the_other() {
         let (_dir, store) = side();
         let first = SideFile::open(&store).unwrap();
-        first.hold(&store, Timestamp::from_millis(5)).unwrap();
+        first.hold(&store).unwrap();
+        first.say_who(Timestamp::from_millis(5)).unwrap();
         let second = SideFile::open(&store).unwrap();
         let begun = std::time::Instant::now();
-        let error = second.hold(&store, Timestamp::from_millis(6)).unwrap_err();
+        let error = second.hold(&store).unwrap_err();
         assert!(begun.elapsed() >= A_LOOK * LOOKS, "somebody might only have been looking");
         let OpenError::Locked { pid, since, .. } = &error else { panic!("{error}") };
         assert_eq!((*pid, *since), (Some(std::process::id()), Some(Timestamp::from_millis(5))));
         assert!(error.to_string().ends_with(&format!("is held by process {}", std::process::id())));
         drop(first);
-        second.hold(&store, Timestamp::from_millis(7)).unwrap();
+        second.hold(&store).unwrap();
+    }
+
+    #[test]
+    fn m13_word_of_a_store_is_left_where_its_side_file_was_removed_and_nowhere_else() {
+        let (_dir, store) = side();
+        let name = beside(&store, "lock");
+        let side = SideFile::open(&store).unwrap();
+        side.note("00ff", 7).unwrap();
+        side.leave_word(&store, "00ff", 9);
+        let known = |commits| SideState::Known { store_id: "00ff".to_owned(), commits };
+        assert_eq!(SideFile::open(&store).unwrap().state(), known(7), "it is there");
+        fs::remove_file(&name).unwrap();
+        side.leave_word(&store, "00ff", 9);
+        assert_eq!(SideFile::open(&store).unwrap().state(), known(9));
+        side.leave_word(&store, "00ee", 3);
+        assert_eq!(SideFile::open(&store).unwrap().state(), known(9), "that is another's");
     }
 
     #[test]

@@ -1,9 +1,7 @@
-//! Opening a store: lock, file mode, settings, check, migrations, and the comparison with the side file.
+//! Opening a store: lock, file mode, settings, check, migrations, the comparison with the side file, and the first look.
 
 use std::{
     fs, io,
-    mem::ManuallyDrop,
-    os::unix::fs::{OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
     sync::{Arc, atomic::AtomicUsize, atomic::Ordering, mpsc as std_mpsc},
     time::Duration,
@@ -16,6 +14,12 @@ use tokio::sync::mpsc;
 use crate::{
     OpenError, Reconcile, Store,
     connection::{self, Role, sqlite},
+    custody::{
+        inode::{self, Hold, StoreFile},
+        look::Look,
+        make,
+        system::FileSystem,
+    },
     health::HealthState,
     housekeeper::Housekeeper,
     lock::SideFile,
@@ -111,8 +115,20 @@ impl Store {
         if options.read_only {
             return open_for_reading(&full_path(path)?, options);
         }
-        with(path, now, options, |path, connection, side, store_id| start(path, connection, side, store_id, options))
+        with(path, now, options, |ground| start(ground, options))
     }
+}
+
+/// An opened file of a store, on its way to a handle.
+pub(crate) struct Ground {
+    pub(crate) connection: Connection,
+    pub(crate) look: Arc<Look>,
+    pub(crate) file: StoreFile,
+    /// The lock of an exclusive store.
+    pub(crate) hold: Option<Hold>,
+    pub(crate) side: SideFile,
+    pub(crate) path: PathBuf,
+    pub(crate) store_id: String,
 }
 
 /// Opens a store for writing; `start` makes its handle.
@@ -120,20 +136,35 @@ pub(crate) fn with(
     path: &Path,
     now: Timestamp,
     options: &OpenOptions,
-    start: impl FnOnce(&Path, Connection, SideFile, String) -> Result<Store, OpenError>,
+    start: impl FnOnce(Ground) -> Result<Store, OpenError>,
 ) -> Result<Opened, OpenError> {
     let path = full_path(path)?;
     if !options.create && !path.exists() {
         return Err(OpenError::Missing(path));
     }
+    if options.exclusive
+        && let Some(FileSystem::Network(system)) = FileSystem::at(path.parent().unwrap_or(Path::new("/")))
+    {
+        return Err(OpenError::Network { path, system });
+    }
     let side = SideFile::open(&path)?;
     if options.exclusive {
-        side.hold(&path, now)?;
+        side.hold(&path)?;
     }
-    let created = make_private(&path)?;
+    let created = make_if_missing(&path, &side, options)?;
+    // Before SQLite opens the file, and after that until its last connection is closed.
+    let (file, hold) = own_file(&path, options)?;
+    // A worker that runs knows what it has: nothing is compared beside it.
+    let beside_worker = hold.is_none() && inode::is_held(&path);
+    if hold.is_some() {
+        side.say_who(now)?;
+    }
+    make::make_private(&path)?;
     let role = if options.exclusive { Role::Worker } else { Role::Command };
     let mut connection = connection::open(&path, role)?;
-    migrate::identify(&connection, &path)?;
+    if migrate::identify(&connection, &path)? == Kind::Empty {
+        return Err(OpenError::NoSchema(path));
+    }
     connection::configure(&connection, &path, role, options.cache_kib)?;
     if options.exclusive {
         check(&connection, &path)?;
@@ -141,29 +172,71 @@ pub(crate) fn with(
     if migrate::migrate(&mut connection, &path)? > 0 {
         migrate::must_match(&connection, &path)?;
     }
-    let (store_id, reconcile) = reconcile::compare(&mut connection, &path, &side, now)?;
+    let (store_id, reconcile) = if beside_worker {
+        reconcile::as_marked(&connection, &path)?
+    } else {
+        reconcile::compare(&mut connection, &path, &side, created, now)?
+    };
     side.sync().map_err(|source| OpenError::Io { what: "sync the side file of", path: path.clone(), source })?;
     let newest = reconcile::newest(&connection).map_err(sqlite(&path))?;
-    let store = start(&path, connection, side, store_id)?;
+    let look = Arc::new(Look::first(&path, file.clone(), &connection, &store_id)?);
+    let store = start(Ground { connection, look, file, hold, side, path, store_id })?;
     Ok(Opened { store, reconcile, created, newest })
+}
+
+fn make_if_missing(path: &Path, side: &SideFile, options: &OpenOptions) -> Result<bool, OpenError> {
+    if options.exclusive {
+        return make::make(path, side);
+    }
+    if !options.create || (path.exists() && !side.says_making()) {
+        return Ok(false);
+    }
+    side.hold_to_make(path)?;
+    let made = make::make(path, side);
+    side.unlock().map_err(|source| OpenError::Io { what: "unlock the side file of", path: path.to_owned(), source })?;
+    made
+}
+
+/// The file at `path`, with its lock where the store is exclusive.
+fn own_file(path: &Path, options: &OpenOptions) -> Result<(StoreFile, Option<Hold>), OpenError> {
+    let io = |source| OpenError::Io { what: "open", path: path.to_owned(), source };
+    let file = StoreFile::open(path).map_err(io)?;
+    if !options.exclusive {
+        return Ok((file, None));
+    }
+    let hold = match file.hold() {
+        Ok(hold) => hold,
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+            return Err(OpenError::Locked { path: path.to_owned(), pid: inode::holder(path), since: None });
+        }
+        Err(error) => return Err(io(error)),
+    };
+    if !file.stands_at(path) {
+        return Err(OpenError::Moved { path: path.to_owned(), what: "another file came to its place".to_owned() });
+    }
+    Ok((file, Some(hold)))
 }
 
 fn open_for_reading(path: &Path, options: &OpenOptions) -> Result<Opened, OpenError> {
     if !path.exists() {
         return Err(OpenError::Missing(path.to_owned()));
     }
+    let io = |source| OpenError::Io { what: "open", path: path.to_owned(), source };
+    let file = StoreFile::open(path).map_err(io)?;
     let connection = connection::open(path, Role::Reader)?;
     match migrate::identify(&connection, path)? {
         Kind::Ours(found) if found == migrate::known() => migrate::must_match(&connection, path)?,
         Kind::Ours(found) => {
             return Err(OpenError::TooOld { path: path.to_owned(), found, known: migrate::known() });
         }
-        Kind::Empty => return Err(OpenError::Missing(path.to_owned())),
+        Kind::Empty => return Err(OpenError::NoSchema(path.to_owned())),
     }
     let health = Arc::new(HealthState::new());
-    let readers = Readers::new(path.to_owned(), options.cache_kib / 4, options.readers, Arc::clone(&health));
+    let readers = Readers::new(path.to_owned(), file, None, options, Arc::clone(&health));
     let reconcile = reconcile::read(&connection).map_err(sqlite(path))?;
     let newest = reconcile::newest(&connection).map_err(sqlite(path))?;
+    // Before the last handle of the file is.
+    drop(connection);
     Ok(Opened {
         store: Store::from_parts(Writing::No, Arc::new(readers), health, Vec::new()),
         reconcile,
@@ -173,13 +246,9 @@ fn open_for_reading(path: &Path, options: &OpenOptions) -> Result<Opened, OpenEr
 }
 
 /// Starts the threads behind the handle.
-fn start(
-    path: &Path,
-    mut connection: Connection,
-    side: SideFile,
-    store_id: String,
-    options: &OpenOptions,
-) -> Result<Store, OpenError> {
+fn start(ground: Ground, options: &OpenOptions) -> Result<Store, OpenError> {
+    let Ground { mut connection, look, file, hold, side, path, store_id } = ground;
+    let path = path.as_path();
     let health = Arc::new(HealthState::new());
     let (sender, messages) = mpsc::channel(writer::QUEUE);
     let wal_frames = Arc::new(AtomicUsize::new(0));
@@ -204,11 +273,8 @@ fn start(
         wake = Some(wake_sender);
         let housekeeper = Housekeeper {
             connection: checkpointer(path)?,
-            file: ManuallyDrop::new(fs::File::open(path).map_err(|source| OpenError::Io {
-                what: "open",
-                path: path.to_owned(),
-                source,
-            })?),
+            file: file.clone(),
+            look: Arc::clone(&look),
             store: path.to_owned(),
             health: Arc::clone(&health),
             writer: sender.downgrade(),
@@ -226,7 +292,10 @@ fn start(
         }
     }
     let writer = Writer {
+        look: Arc::clone(&look),
+        hold,
         side,
+        store: path.to_owned(),
         store_id,
         health: Arc::clone(&health),
         reserve,
@@ -238,7 +307,7 @@ fn start(
         side_failed: false,
     };
     threads.push(spawn("outbox-writer", path, move || writer.run(connection, messages))?);
-    let readers = Readers::new(path.to_owned(), options.cache_kib / 4, options.readers, Arc::clone(&health));
+    let readers = Readers::new(path.to_owned(), file, Some(look), options, Arc::clone(&health));
     Ok(Store::from_parts(Writing::Thread(sender), Arc::new(readers), health, threads))
 }
 
@@ -261,7 +330,7 @@ fn spawn(
 }
 
 /// One spelling for one file, so that the lock beside it is one as well.
-fn full_path(path: &Path) -> Result<PathBuf, OpenError> {
+pub(crate) fn full_path(path: &Path) -> Result<PathBuf, OpenError> {
     let io = |source| OpenError::Io { what: "find", path: path.to_owned(), source };
     match fs::canonicalize(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -270,29 +339,6 @@ fn full_path(path: &Path) -> Result<PathBuf, OpenError> {
     let name = path.file_name().ok_or_else(|| io(io::ErrorKind::InvalidInput.into()))?;
     let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
     Ok(fs::canonicalize(dir).map_err(io)?.join(name))
-}
-
-/// Makes the file, for its owner's eyes only, before SQLite does; `-wal` and `-shm` copy its mode. Whether it was made.
-fn make_private(path: &Path) -> Result<bool, OpenError> {
-    let io = |what| move |source| OpenError::Io { what, path: path.to_owned(), source };
-    match fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
-        Ok(file) => {
-            file.sync_all().map_err(io("sync"))?;
-            let dir = path.parent().unwrap_or(Path::new("/"));
-            fs::File::open(dir).and_then(|dir| dir.sync_all()).map_err(io("sync the directory of"))?;
-            Ok(true)
-        }
-        // It must not be opened beside SQLite: to close any descriptor of a file drops the process's locks on it.
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            let mode = fs::metadata(path).map_err(io("read the mode of"))?.permissions().mode();
-            if mode & 0o077 != 0 {
-                tracing::warn!(mode = format!("{:o}", mode & 0o777), "the store was readable by others");
-                fs::set_permissions(path, fs::Permissions::from_mode(0o600)).map_err(io("set the mode of"))?;
-            }
-            Ok(false)
-        }
-        Err(error) => Err(io("make")(error)),
-    }
 }
 
 fn check(connection: &Connection, path: &Path) -> Result<(), OpenError> {

@@ -9,9 +9,10 @@ use rusqlite::Connection;
 use tokio::sync::Semaphore;
 
 use crate::{
-    StoreError,
+    OpenOptions, StoreError,
     connection::{self, Role},
-    error::Rejected,
+    custody::{inode::StoreFile, look::Look},
+    error::{Rejected, not_the_store},
     health::HealthState,
 };
 
@@ -21,11 +22,23 @@ pub(crate) struct Readers {
     permits: Arc<Semaphore>,
     idle: Mutex<Vec<Connection>>,
     health: Arc<HealthState>,
+    /// Of a store that is written to: a connection that is opened later is to the same file.
+    look: Option<Arc<Look>>,
+    /// For longer than any connection.
+    _file: StoreFile,
 }
 
 impl Readers {
-    pub(crate) fn new(path: PathBuf, cache_kib: u32, count: usize, health: Arc<HealthState>) -> Self {
-        Self { path, cache_kib, permits: Arc::new(Semaphore::new(count.max(1))), idle: Mutex::default(), health }
+    pub(crate) fn new(
+        path: PathBuf,
+        file: StoreFile,
+        look: Option<Arc<Look>>,
+        options: &OpenOptions,
+        health: Arc<HealthState>,
+    ) -> Self {
+        let permits = Arc::new(Semaphore::new(options.readers.max(1)));
+        let cache_kib = options.cache_kib / 4;
+        Self { path, cache_kib, permits, idle: Mutex::default(), health, look, _file: file }
     }
 
     /// Runs `read` on a connection of its own; it sees one state of the store throughout.
@@ -55,15 +68,20 @@ impl Readers {
         let idle = self.idle().pop();
         let connection = match idle {
             Some(connection) => connection,
-            None => self.open()?,
+            None => self.open().inspect_err(|error| self.fails(error))?,
         };
         let result = in_snapshot(&connection, read).map_err(Rejected::into_store_error);
-        if let Err(StoreError::Failed(detail)) = &result {
-            self.health.fail(detail);
-        } else {
-            self.idle().push(connection);
+        match &result {
+            Err(error @ StoreError::Failed(_)) => self.fails(error),
+            _ => self.idle().push(connection),
         }
         result
+    }
+
+    fn fails(&self, error: &StoreError) {
+        if let StoreError::Failed(detail) = error {
+            self.health.fail(detail);
+        }
     }
 
     fn open(&self) -> Result<Connection, StoreError> {
@@ -72,7 +90,11 @@ impl Readers {
             connection::configure(&connection, &self.path, Role::Reader, self.cache_kib)?;
             Ok(connection)
         };
-        open().map_err(|error: crate::OpenError| StoreError::Failed(error.to_string()))
+        let connection = open().map_err(|error: crate::OpenError| StoreError::Failed(error.to_string()))?;
+        if let Some(look) = &self.look {
+            look.names().map_err(|what| StoreError::Failed(not_the_store(&what)))?;
+        }
+        Ok(connection)
     }
 
     /// Lets no more reads begin and closes what is idle.

@@ -44,6 +44,7 @@ pub(crate) fn compare(
     connection: &mut Connection,
     path: &Path,
     side: &SideFile,
+    created: bool,
     now: Timestamp,
 ) -> Result<(String, Option<Reconcile>), OpenError> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(sqlite(path))?;
@@ -52,15 +53,23 @@ pub(crate) fn compare(
     let (store_id, mut commits): (String, i64) = transaction
         .query_row("SELECT store_id, commit_seq FROM meta WHERE id = 1", [], |row| Ok((row.get(0)?, row.get(1)?)))
         .map_err(sqlite(path))?;
-    let forgotten = forgotten(&noted, &store_id, commits);
+    // Made just now, or by a process that came no further.
+    let copied_at: Option<Timestamp> = transaction
+        .query_row("SELECT copied_at FROM meta WHERE id = 1", [], |row| row.get(0))
+        .map(|at: Option<i64>| at.map(Timestamp::from_millis))
+        .map_err(sqlite(path))?;
+    let is_new = commits == 0 && (created || (noted == SideState::Fresh && side.says_made()));
+    let forgotten = if is_new { of_new(&noted) } else { forgotten(&noted, &store_id, commits) };
+    let forgotten = forgotten.or_else(|| copied_at.map(|at| of_backup(at, &noted)));
     if let Some(Forgotten { reason, beyond, another }) = &forgotten {
         tracing::error!(reason, "the store may not know everything that was done");
         // Another store knows nothing of what was sent here.
-        let known = if *another { None } else { newest(&transaction).map_err(sqlite(path))? };
+        let known = if *another { None } else { known_by_copy(&transaction, copied_at).map_err(sqlite(path))? };
         mark(&Transaction::passing(&transaction), now, reason, known).map_err(sqlite(path))?;
         // Beyond both, so that the newer file would be noticed as well if it were put back.
         commits = commits.max(*beyond).saturating_add(1);
-        transaction.execute("UPDATE meta SET commit_seq = ?1 WHERE id = 1", [commits]).map_err(sqlite(path))?;
+        let set = "UPDATE meta SET commit_seq = ?1, copied_at = NULL WHERE id = 1";
+        transaction.execute(set, [commits]).map_err(sqlite(path))?;
     }
     let mark = read(&transaction).map_err(sqlite(path))?;
     transaction.commit().map_err(sqlite(path))?;
@@ -74,6 +83,13 @@ pub(crate) fn compare(
     Ok((store_id, mark))
 }
 
+/// The store's id and the mark as it is, where a worker runs: it has compared them, and looks at its files itself.
+pub(crate) fn as_marked(connection: &Connection, path: &Path) -> Result<(String, Option<Reconcile>), OpenError> {
+    let id =
+        connection.query_row("SELECT store_id FROM meta WHERE id = 1", [], |row| row.get(0)).map_err(sqlite(path))?;
+    Ok((id, read(connection).map_err(sqlite(path))?))
+}
+
 /// That the store may have forgotten something.
 struct Forgotten {
     /// What was found.
@@ -84,18 +100,32 @@ struct Forgotten {
     another: bool,
 }
 
+/// A new store knows nothing of one that was here and was used.
+fn of_new(noted: &SideState) -> Option<Forgotten> {
+    match noted {
+        SideState::Fresh | SideState::Known { commits: 0, .. } => None,
+        SideState::Known { commits, .. } => Some(another(*commits)),
+        SideState::Unreadable => forgotten(noted, "", 0),
+    }
+}
+
+/// A backup that was put where it is by hand, whatever stands beside it.
+fn of_backup(copied_at: Timestamp, noted: &SideState) -> Forgotten {
+    let beyond = if let SideState::Known { commits, .. } = noted { *commits } else { 0 };
+    Forgotten { reason: format!("it is a backup of {}", copied_at.to_rfc3339()), beyond, another: false }
+}
+
+fn another(noted: i64) -> Forgotten {
+    Forgotten { reason: format!("another store stood here, with {noted} commits"), beyond: noted, another: true }
+}
+
+/// A file that has no commit, and was not made here, may be a copy whose commits are in a `-wal` that was left behind.
 fn forgotten(noted: &SideState, store_id: &str, commits: i64) -> Option<Forgotten> {
     let here = |reason: &str, beyond| Some(Forgotten { reason: reason.to_owned(), beyond, another: false });
     match noted {
-        SideState::Fresh if commits == 0 => None,
         SideState::Fresh => here("its side file is missing", 0),
         SideState::Unreadable => here("its side file cannot be read", 0),
-        SideState::Known { commits: 0, .. } if commits == 0 => None,
-        SideState::Known { store_id: other, commits: noted } if other != store_id => Some(Forgotten {
-            reason: format!("another store stood here, with {noted} commits"),
-            beyond: *noted,
-            another: true,
-        }),
+        SideState::Known { store_id: other, commits: noted } if other != store_id => Some(another(*noted)),
         SideState::Known { commits: noted, .. } if *noted > commits => {
             let reason = format!("it has {commits} commits of {noted}: an older copy, or its -wal file was lost");
             here(&reason, *noted)
@@ -129,6 +159,15 @@ fn mark(
     )?;
     pause_all_restored(transaction, now)?;
     Ok(Reconcile { since: now, reason: reason.to_owned(), known_until })
+}
+
+/// Marks a copy that is put in a store's place: it knows what it knew when it was made.
+pub(crate) fn mark_copy(transaction: &Transaction<'_>, now: Timestamp, reason: &str) -> rusqlite::Result<Reconcile> {
+    let copied_at: Option<i64> =
+        transaction.query_row("SELECT copied_at FROM meta WHERE id = 1", [], |row| row.get(0))?;
+    let known = known_by_copy(transaction, copied_at.map(Timestamp::from_millis))?;
+    transaction.execute("UPDATE meta SET copied_at = NULL WHERE id = 1", [])?;
+    mark(transaction, now, reason, known)
 }
 
 /// What an earlier restore did not know is unknown still, until an operator ends the asking. `None` is the least.

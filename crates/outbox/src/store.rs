@@ -12,6 +12,7 @@ use tokio::sync::mpsc;
 
 use crate::{
     Health, StoreError,
+    custody::inode,
     error::Rejected,
     health::HealthState,
     here::Here,
@@ -122,7 +123,14 @@ impl Store {
     /// Whether a worker has the store at `path`: it is told of what changes within a second, and works it off.
     #[must_use]
     pub fn is_held(path: &Path) -> bool {
-        SideFile::is_held(path)
+        // A worker of before the lock on the file itself has only the other one.
+        inode::is_held(path) || SideFile::is_held(path)
+    }
+
+    /// The process that has the store at `path` as its worker, where that can be told.
+    #[must_use]
+    pub fn holder(path: &Path) -> Option<u32> {
+        inode::holder(path)
     }
 
     /// Whether it can be written.

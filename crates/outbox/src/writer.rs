@@ -2,6 +2,7 @@
 
 use std::{
     convert::Infallible,
+    path::PathBuf,
     sync::{Arc, atomic::AtomicUsize, atomic::Ordering, mpsc as std_mpsc},
     time::Instant,
 };
@@ -10,8 +11,9 @@ use rusqlite::Connection;
 use tokio::sync::mpsc;
 
 use crate::{
-    CommitObserver, CommitSample, StoreError,
-    error::{Rejected, classify, describe},
+    CommitObserver, CommitSample, StoreError, connection,
+    custody::{inode::Hold, look::Look},
+    error::{Rejected, classify, describe, not_the_store},
     health::HealthState,
     lock::SideFile,
     reserve::Reserve,
@@ -39,7 +41,12 @@ pub(crate) enum Message {
 }
 
 pub(crate) struct Writer {
+    /// Whether the files are still the store's.
+    pub(crate) look: Arc<Look>,
+    /// The lock, of the one worker.
+    pub(crate) hold: Option<Hold>,
     pub(crate) side: SideFile,
+    pub(crate) store: PathBuf,
     pub(crate) store_id: String,
     pub(crate) health: Arc<HealthState>,
     /// Kept by the one worker only.
@@ -121,15 +128,16 @@ impl Writer {
         self.refuse(tasks);
         let mut folded = false;
         while !tasks.is_empty() {
-            let failure = match self.try_group(transaction, tasks) {
-                Ok(verdicts) => {
-                    for (task, verdict) in tasks.drain(..).zip(verdicts) {
-                        task.answer(verdict);
+            let failure =
+                match self.try_group(transaction, tasks).and_then(|done| self.look(transaction).map(|()| done)) {
+                    Ok(verdicts) => {
+                        for (task, verdict) in tasks.drain(..).zip(verdicts) {
+                            task.answer(verdict);
+                        }
+                        return;
                     }
-                    return;
-                }
-                Err(failure) => failure,
-            };
+                    Err(failure) => failure,
+                };
             if failure == StoreError::Full && self.is_worker() {
                 self.health.hit_the_end();
                 let released = self.reserve.as_mut().is_some_and(Reserve::release);
@@ -148,6 +156,18 @@ impl Writer {
                 task.answer(Some(failure.clone()));
             }
         }
+    }
+
+    /// Whether what was committed is in the store, and not in a file that has lost its name: before anybody is told (M13).
+    fn look(&self, connection: &Connection) -> Result<(), StoreError> {
+        self.look.after_group(self.wal_frames.load(Ordering::Relaxed), connection).map_err(|what| {
+            self.leave_word();
+            StoreError::Failed(not_the_store(&what))
+        })
+    }
+
+    fn leave_word(&self) {
+        self.side.leave_word(&self.store, &self.store_id, self.look.newest());
     }
 
     /// Answers at once what the store's health does not allow.
@@ -215,6 +235,7 @@ impl Writer {
     }
 
     fn committed(&mut self, commits: i64, sample: CommitSample) {
+        self.look.came_to(commits);
         if let Err(error) = self.side.note(&self.store_id, commits)
             && !std::mem::replace(&mut self.side_failed, true)
         {
@@ -257,6 +278,7 @@ impl Writer {
         match write {
             Ok(commits) => {
                 drop(self.side.note(&self.store_id, commits));
+                self.look.came_to(commits);
                 self.health.found_room();
             }
             Err(GroupFailure::Store(StoreError::Failed(detail))) => self.health.fail(&detail),
@@ -266,26 +288,52 @@ impl Writer {
 
     /// Moves all of the WAL into the file, so that the next commit starts it over; whether that was done.
     pub(crate) fn fold(&self, connection: &Connection) -> bool {
+        // Into no other file than the store's.
+        if !self.is_still_ours(connection) {
+            return false;
+        }
+        let newest = self.look.newest();
         let result = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| {
             let (busy, frames, moved): (i64, i64, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
             Ok(busy == 0 && frames > 0 && frames == moved)
         });
-        result.unwrap_or_else(|error| {
-            match classify(&error) {
-                // What the file did not take is unknown (M12).
-                StoreError::Failed(detail) => self.health.fail(&detail),
-                _ => tracing::warn!(error = describe(&error), "failed to checkpoint the store"),
+        match result {
+            Ok(all) => {
+                if all {
+                    self.look.moved(newest);
+                }
+                self.is_still_ours(connection) && all
             }
-            false
-        })
+            Err(error) => {
+                match classify(&error) {
+                    // What the file did not take is unknown (M12).
+                    StoreError::Failed(detail) => self.health.fail(&detail),
+                    _ => tracing::warn!(error = describe(&error), "failed to checkpoint the store"),
+                }
+                false
+            }
+        }
+    }
+
+    fn is_still_ours(&self, connection: &Connection) -> bool {
+        let found = self.look.again(connection);
+        if let Err(what) = &found {
+            self.health.fail(&not_the_store(what));
+        }
+        found.is_ok()
     }
 
     pub(crate) fn finish(self, connection: Connection) {
         if self.is_worker() && self.health.refusal(false).is_none() {
             self.fold(&connection);
         }
+        if self.health.refusal(false).is_some() {
+            connection::leave_the_log(&connection);
+        }
+        self.leave_word();
         // The connection goes before the lock.
         drop(connection);
+        drop(self.hold);
         drop(self.side);
     }
 }

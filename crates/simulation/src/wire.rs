@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::json;
-use snap_client::{Answered, BoxFuture, Bytes, NotSentReason, Reply, Request, Silence, Wire};
+use snap_client::{Answered, BoxFuture, Bytes, NotSentReason, Reply, Request, Silence, UsedConnection, Wire};
 use snap_core::{PartnerReferenceNo, Service, Timestamp};
 use tokio::time::Instant;
 
@@ -45,7 +45,12 @@ enum There {
 }
 
 impl Wire for Line {
-    fn transaction(&self, service: Service, request: Request<Bytes>, _now: Timestamp) -> BoxFuture<'_, Reply> {
+    fn transaction(
+        &self,
+        service: Service,
+        request: Request<Bytes>,
+        _now: Timestamp,
+    ) -> BoxFuture<'_, (Reply, UsedConnection)> {
         let external_id = request.headers().get("x-external-id").and_then(|id| id.to_str().ok()).unwrap_or_default();
         let (provider, external_id) = (self.provider.to_owned(), external_id.to_owned());
         let mut order = Order { provider, service, external_id, body: request.into_body().to_vec() };
@@ -54,7 +59,7 @@ impl Wire for Line {
             Mistake::AnotherBody => order.body.push(b' '),
             _ => {}
         }
-        Box::pin(self.transact(order))
+        Box::pin(async move { (self.transact(order).await, UsedConnection::none()) })
     }
 
     fn token(&self, _request: Request<Bytes>, _now: Timestamp) -> BoxFuture<'_, (Reply, Option<Timestamp>)> {
@@ -218,7 +223,7 @@ impl Line {
         }
         let Some(kind) = struck.error else { return answered(said, started) };
         let (http, mut body) = said;
-        match kind % 9 {
+        match kind % 11 {
             0 => silent(Silence::Reset, started),
             1 => self.runs_out(started).await,
             2 => answered((200, json!("<html>busy</html>")), started),
@@ -236,7 +241,8 @@ impl Line {
                 // The line says otherwise.
                 answered((if http == 200 { 500 } else { 200 }, body), started)
             }
-            _ => answered(refusal(409, service.code(), 1), started),
+            8 => answered(refusal(409, service.code(), 1), started),
+            kind => answered(astray(service, kind, (http, body)), started),
         }
     }
 
@@ -245,6 +251,25 @@ impl Line {
         tokio::time::sleep_until(started + REQUEST_TIMEOUT).await;
         self.world.alive().await;
         silent(Silence::Timeout, started)
+    }
+}
+
+/// What another request was answered, or what shows no more than that the top-up is known (M15, M2).
+fn astray(service: Service, kind: u8, said: Said) -> Said {
+    let anothers = |(http, mut body): Said| {
+        for name in ["partnerReferenceNo", "originalPartnerReferenceNo"] {
+            body[name] = json!("another-top-up");
+        }
+        (http, body)
+    };
+    let is_known = said.0 == 200 && matches!(said.1["latestTransactionStatus"].as_str(), Some("00" | "03" | "06"));
+    match (service, kind) {
+        (Service::TopUp, 9) => anothers(refusal(404, 38, 11)),
+        (Service::TopUp, _) => anothers(refusal(429, 38, 0)),
+        (Service::TopUpStatus | Service::TransferStatus, 9) => anothers(refusal(404, service.code(), 1)),
+        (Service::TopUpStatus | Service::TransferStatus, _) if is_known => refusal(202, service.code(), 0),
+        // An inquiry need not name its reference: a proxy's page.
+        _ => (200, json!("<html>busy</html>")),
     }
 }
 
@@ -258,5 +283,6 @@ fn silent(why: Silence, started: Instant) -> Reply {
 
 fn answered((http_status, body): Said, started: Instant) -> Reply {
     let body = Bytes::from(body.to_string());
-    Reply::Answered(Answered { http_status, body, retry_after: None, date: None, elapsed: started.elapsed() })
+    let (surplus, retry_after, date, elapsed) = (false, None, None, started.elapsed());
+    Reply::Answered(Answered { http_status, body, surplus, retry_after, date, elapsed })
 }

@@ -39,6 +39,8 @@ pub struct Answered {
     pub http_status: u16,
     /// The whole body, at most 64 KiB, undecoded.
     pub body: Bytes,
+    /// More bytes came right behind it, so which of them answers the request is not sure.
+    pub surplus: bool,
     /// `Retry-After`, from seconds or a date; not bounded here.
     pub retry_after: Option<Duration>,
     /// The provider's clock by its `Date` header (whole seconds), to watch the skew with.
@@ -131,6 +133,7 @@ impl std::fmt::Debug for Answered {
         f.debug_struct("Answered")
             .field("http_status", &self.http_status)
             .field("body_bytes", &self.body.len())
+            .field("surplus", &self.surplus)
             .field("retry_after", &self.retry_after)
             .field("date", &self.date)
             .field("elapsed", &self.elapsed)

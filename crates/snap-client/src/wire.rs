@@ -10,14 +10,20 @@ use snap_core::{Service, Timestamp};
 use crate::connections::Connections;
 use crate::endpoint::BaseUrl;
 use crate::transport::Transport;
-use crate::{ClientConfig, ConfigError, Reply};
+use crate::{ClientConfig, ConfigError, Reply, UsedConnection};
 
 /// Carries requests to one provider, each at most once.
 ///
 /// What it answers is a claim about money: [`Reply::NotSent`] only where no byte of the request can have left.
 pub trait Wire: Send + Sync + 'static {
-    /// Sends a transaction and reads the answer; `now` is only used to read a `Retry-After` date.
-    fn transaction(&self, service: Service, request: Request<Bytes>, now: Timestamp) -> BoxFuture<'_, Reply>;
+    /// Sends a transaction and reads the answer, with the connection that it came by; `now` is only used to read a
+    /// `Retry-After` date.
+    fn transaction(
+        &self,
+        service: Service,
+        request: Request<Bytes>,
+        now: Timestamp,
+    ) -> BoxFuture<'_, (Reply, UsedConnection)>;
 
     /// Sends a token request and reads the answer, with the `X-TIMESTAMP` that came with it.
     fn token(&self, request: Request<Bytes>, now: Timestamp) -> BoxFuture<'_, (Reply, Option<Timestamp>)>;
@@ -45,8 +51,13 @@ impl Network {
 }
 
 impl Wire for Network {
-    fn transaction(&self, _service: Service, request: Request<Bytes>, now: Timestamp) -> BoxFuture<'_, Reply> {
-        Box::pin(self.connections.send(request.map(Full::new), now))
+    fn transaction(
+        &self,
+        service: Service,
+        request: Request<Bytes>,
+        now: Timestamp,
+    ) -> BoxFuture<'_, (Reply, UsedConnection)> {
+        Box::pin(self.connections.send(service, request.map(Full::new), now))
     }
 
     fn token(&self, request: Request<Bytes>, now: Timestamp) -> BoxFuture<'_, (Reply, Option<Timestamp>)> {

@@ -58,6 +58,12 @@ pub enum AppError {
         #[source]
         source: std::io::Error,
     },
+    /// The file at the store's path is not the store any more: it was removed, moved or replaced (M13).
+    #[error("the store was lost while running: {detail}")]
+    Lost {
+        /// What happened to which file.
+        detail: String,
+    },
     /// The store failed while running; the process has to end.
     #[error("the store failed while running; what is on disk decides at the next start")]
     Fatal,
@@ -247,7 +253,7 @@ impl App {
         let failed = failed || has_failed(&self.driver);
         self.driver.store.close().await;
         if failed {
-            return Err(AppError::Fatal);
+            return Err(ended_by(self.driver.store.health()));
         }
         info!("stopped");
         Ok(())
@@ -305,6 +311,16 @@ impl App {
 }
 
 struct FatalOnPanic(CancellationToken);
+
+/// Why a store that failed ends the service.
+fn ended_by(health: Health) -> AppError {
+    match health {
+        Health::Failed { detail } if StoreError::Failed(detail.clone()).is_of_a_lost_file() => {
+            AppError::Lost { detail }
+        }
+        _ => AppError::Fatal,
+    }
+}
 
 impl Drop for FatalOnPanic {
     fn drop(&mut self) {

@@ -356,6 +356,27 @@ mod tests {
         assert_eq!(clock.source.boot(), again.source.boot());
     }
 
+    /// How far the wall clock that a process sees is ahead of the kernel's, in days.
+    #[cfg(target_os = "linux")]
+    fn days_ahead() -> i64 {
+        let stat = std::fs::read_to_string("/proc/stat").unwrap();
+        let booted = stat.lines().find_map(|line| line.strip_prefix("btime ")).unwrap();
+        let kernel = booted.trim().parse::<i64>().unwrap() + i64::try_from(boottime().as_secs()).unwrap();
+        (wall().as_millis() / 1000 - kernel + 43_200).div_euclid(86_400)
+    }
+
+    /// `tests/run` runs every suite twice; a second run with the same clock would show nothing.
+    #[cfg(target_os = "linux")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "what tests/run says of the clock reaches a test by its environment alone"
+    )]
+    #[test]
+    fn the_wall_clock_is_as_far_ahead_as_the_run_says() {
+        let said = std::env::var("CLOCK_AHEAD_DAYS").map_or(0, |days| days.parse().unwrap());
+        assert_eq!(days_ahead(), said);
+    }
+
     #[test]
     fn no_number_comes_twice_over_several_pages_of_randomness_and_threads() {
         let draw = || (0..1000).map(|_| Clock::start().random()).collect::<Vec<_>>();

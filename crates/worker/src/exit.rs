@@ -178,6 +178,8 @@ impl CommandError {
             Self::Service(AppError::Listen { .. }) => Exit::Usage,
             Self::Open(error) => exit_of_open(error),
             Self::Store(StoreError::PastRetention(_)) => Exit::Refused,
+            // Started again by itself, it would take what is there now for the store.
+            Self::Service(AppError::Lost { .. }) => Exit::Refused,
             Self::BrokenOff { confirmed: 1.., .. } => Exit::SomeFailed,
             Self::Service(_)
             | Self::Store(_)
@@ -202,6 +204,7 @@ impl CommandError {
                 Some(format!("see who listens there with `ss -ltnp 'sport = :{}'`, or set http.listen", address.port()))
             }
             Self::Store(error) => hint_of_store(error),
+            Self::Service(AppError::Lost { .. }) => Some(LOST.to_owned()),
             Self::Service(_) => {
                 Some("start it again: what is on disk decides; `worker check` reads the whole store".to_owned())
             }
@@ -253,6 +256,10 @@ const fn exit_of_open(error: &OpenError) -> Exit {
     match error {
         OpenError::Locked { .. }
         | OpenError::Missing(_)
+        | OpenError::NoSchema(_)
+        | OpenError::Orphan { .. }
+        | OpenError::Network { .. }
+        | OpenError::InTheWay(_)
         | OpenError::Foreign(_)
         | OpenError::TooOld { .. }
         | OpenError::Unreleased { .. } => Exit::Usage,
@@ -267,6 +274,23 @@ fn hint_of_open(error: &OpenError) -> String {
         }
         OpenError::Locked { pid: None, .. } => "one worker a store: stop the other one, or set store.url".to_owned(),
         OpenError::Missing(_) => "`worker run` and `worker submit` make it; look at store.url and at -c".to_owned(),
+        OpenError::NoSchema(_) => {
+            "it is not used as a new store: put the whole store here, its -wal too; `worker store restore \
+                                   FILE` puts a backup back. Where there never was one, remove the empty file"
+                .to_owned()
+        }
+        OpenError::Orphan { log, .. } => format!(
+            "put the file back beside its {}; where it is lost, move that away and say `worker store restore FILE`",
+            log.display()
+        ),
+        OpenError::InTheWay(_) => "name another file: nothing is written over".to_owned(),
+        OpenError::InUse(_) => "let the other command end, and say it again".to_owned(),
+        OpenError::Moved { .. } => {
+            "look at what moves or replaces the store; `worker store info` says what is there now".to_owned()
+        }
+        OpenError::Network { .. } => {
+            "put the store on a local disk of this machine, and set store.url to it".to_owned()
+        }
         OpenError::Foreign(_) => "store.url names another file than it should".to_owned(),
         OpenError::TooNew { .. } => "use the version of this program that wrote it, or a newer one".to_owned(),
         OpenError::Unreleased { .. } => {
@@ -285,9 +309,14 @@ fn hint_of_open(error: &OpenError) -> String {
     }
 }
 
+/// What to do where the file is not the store any more.
+const LOST: &str = "nothing was acknowledged or sent since then; keep what is there, put the store's own files back, or say \
+                    `worker store restore FILE` with the last backup (docs/runbook.md)";
+
 fn hint_of_store(error: &StoreError) -> Option<String> {
     match error {
         StoreError::Full => Some("make room on the disk; nothing was written".to_owned()),
+        error if error.is_of_a_lost_file() => Some(LOST.to_owned()),
         StoreError::Busy => Some("try again; nothing was written".to_owned()),
         StoreError::Unreadable { .. } => Some("`worker check` reads the whole store".to_owned()),
         StoreError::PastRetention(key) => Some(format!("`worker jobs show {key}` says what is still known of it")),
@@ -337,6 +366,17 @@ mod tests {
             "error: failed to open the store: worker.db was made by an unreleased version of this program: job_states is \
              another\nhint: keep the file, let the version that made it work off its jobs, and set store.url to a new one\n"
         );
+    }
+
+    #[test]
+    fn m13_a_store_that_was_lost_ends_with_five_and_says_what_happened_and_what_to_do() {
+        let detail = "the file is not the store any more: /var/lib/worker.db was removed or moved away".to_owned();
+        let error = CommandError::from(AppError::Lost { detail: detail.clone() });
+        assert_eq!(error.exit(), Exit::Refused);
+        let report = error.report(false);
+        assert!(report.starts_with(&format!("error: the store was lost while running: {detail}\nhint: ")), "{report}");
+        let command = CommandError::Store(StoreError::Failed(detail));
+        assert!(command.report(false).contains("worker store restore FILE"), "a command that meets it says the same");
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::time::Duration;
 use outbox::{Accepted, Between, Carried, DeadLetter, DeadLetterFilter, OpenOptions, Passage, Passing};
 use outbox::{JobRequest, Store, StoreError, StoredJob};
 use serde_json::{Value, json};
-use snap_client::{Answered, BoxFuture, Bytes, NotSentReason, Reply, Request, SnapClient, Wire};
+use snap_client::{Answered, BoxFuture, Bytes, NotSentReason, Reply, Request, SnapClient, UsedConnection, Wire};
 use snap_core::{Service, Timestamp};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -288,8 +288,13 @@ impl Provider {
 }
 
 impl Wire for Provider {
-    fn transaction(&self, service: Service, request: Request<Bytes>, _now: Timestamp) -> BoxFuture<'_, Reply> {
-        Box::pin(self.answer(service, request.into_body()))
+    fn transaction(
+        &self,
+        service: Service,
+        request: Request<Bytes>,
+        _now: Timestamp,
+    ) -> BoxFuture<'_, (Reply, UsedConnection)> {
+        Box::pin(async move { (self.answer(service, request.into_body()).await, UsedConnection::none()) })
     }
 
     fn token(&self, request: Request<Bytes>, _now: Timestamp) -> BoxFuture<'_, (Reply, Option<Timestamp>)> {
@@ -310,7 +315,10 @@ fn yes(service: Service, asked: &Value) -> Value {
         Service::AccountInquiry => {
             (answer["customerName"], answer["feeAmount"]) = (json!("bu** sa****o"), idr("250.00"));
         }
-        Service::TopUp => answer["referenceNo"] = json!("38000000000000000001"),
+        Service::TopUp => {
+            answer["partnerReferenceNo"] = asked["partnerReferenceNo"].clone();
+            answer["referenceNo"] = json!("38000000000000000001");
+        }
         Service::TopUpStatus | Service::TransferStatus => {
             answer["originalPartnerReferenceNo"] = asked["originalPartnerReferenceNo"].clone();
             answer["latestTransactionStatus"] = json!("00");
@@ -326,7 +334,7 @@ pub(crate) fn idr(value: &str) -> Value {
 
 fn answered(http_status: u16, body: &Value) -> Reply {
     let body = Bytes::from(body.to_string());
-    Reply::Answered(Answered { http_status, body, retry_after: None, date: None, elapsed: WAY })
+    Reply::Answered(Answered { http_status, body, surplus: false, retry_after: None, date: None, elapsed: WAY })
 }
 
 /// A refusal in SNAP's words.

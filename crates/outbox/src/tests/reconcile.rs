@@ -288,7 +288,7 @@ async fn m12_a_side_file_that_lagged_behind_is_brought_up_so_that_an_older_copy_
 }
 
 #[tokio::test]
-async fn m12_a_copy_put_where_an_empty_store_stood_is_noticed_and_an_empty_one_in_its_place_is_none() {
+async fn m12_a_copy_put_where_an_empty_store_stood_is_noticed_though_it_looks_empty_too() {
     let (empty, used, fresh) = (Fixture::new(), Fixture::new(), Fixture::new());
     used.driven("ref-1").await;
     for fixture in [&empty, &used, &fresh] {
@@ -296,7 +296,7 @@ async fn m12_a_copy_put_where_an_empty_store_stood_is_noticed_and_an_empty_one_i
     }
     fs::copy(fresh.path(), empty.path()).unwrap();
     let opened = Store::open(&empty.path(), t(1), &options()).unwrap();
-    assert!(opened.reconcile.is_none(), "neither was ever written to");
+    assert!(opened.reconcile.is_some(), "its commits may be in a log that was left behind");
     opened.store.close().await;
     fs::copy(used.path(), fresh.path()).unwrap();
     let mark = Store::open(&fresh.path(), t(1), &options()).unwrap().reconcile.unwrap();

@@ -1,6 +1,8 @@
 //! The client against a server of raw bytes.
 
 #[cfg(test)]
+mod answers;
+#[cfg(test)]
 mod replies;
 #[cfg(test)]
 mod support;

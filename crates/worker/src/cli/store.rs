@@ -1,5 +1,7 @@
 //! `worker store …`
 
+use std::path::PathBuf;
+
 use clap::{Args, Subcommand};
 
 use super::{ActArgs, When};
@@ -7,14 +9,40 @@ use super::{ActArgs, When};
 /// What to do with the store itself.
 #[derive(Debug, Subcommand)]
 pub enum StoreCommand {
-    /// Say that the store was put back from a copy: every job is asked about before anything is sent
+    /// What is in the store's file, who holds it, and whether it asks first
+    Info,
+    /// Copy the store to a file: one moment of it, verified, beside a running worker or without one
+    #[command(after_help = "\
+Examples:
+  worker store backup /var/backups/topup/worker-0200.db
+
+The copy is one file, readable by its owner only. It has its name only when all of it is written, synced and read once more;
+a file that is there already is never written over. Copy it off this machine.
+
+Never copy the store's own file with cp, rsync or the like: its newest commits are in the -wal beside it.")]
+    Backup(StoreBackupArgs),
+    /// Put a copy in the place of the store; every job is asked about before anything is sent
+    #[command(after_help = "\
+Examples:
+  worker store restore /var/backups/topup/worker-0200.db --dry-run
+  worker store restore /var/backups/topup/worker-0200.db --reason 'disk lost, INC-130'
+
+The worker has to be stopped: beside a running one it is refused (exit 5), whatever was removed. The copy is read to its last
+page first, and refused where it is not a whole store of this program. The present file is kept under another name, which is
+told; nothing is deleted. Broken off at any moment, there is the old store or the new one: say it again.
+
+The store then knows every key up to its newest record. A key that it does not know, and that comes while it asks first, counts
+as perhaps sent since then: \"not found\" proves nothing once that is longer ago than the provider's uniqueness window, and the
+job ends as unresolved, before a person. `worker store reconciled` ends it.")]
+    Restore(StoreRestoreArgs),
+    /// Say that the store came back by other ways, as with a machine's snapshot: every job is asked about first
     #[command(after_help = "\
 Examples:
   worker store restored --dry-run
   worker store restored --reason 'copy of 02:00 put back, INC-130'
   worker store restored --copied-at 2026-11-22T02:00:00+07:00 --reason 'machine set back to its snapshot, INC-131'
 
-A store that is older than its side file says is noticed without a word. One that came back together with its side file, as
+`worker store restore FILE` says it by itself. A store that is older than its side file says is noticed without a word. One that came back together with its side file, as
 with the snapshot of a disk or a machine, is not: say it here, before the first start. To say it once more, or where it was
 noticed, does no harm.
 
@@ -41,6 +69,25 @@ is paid again. Two bring them: producers that publish again what they published 
 whatever was not acknowledged. So let the worker take in all that waits in the queue of jobs first, `<namespace>.jobs`, and
 make sure of the producers.")]
     Reconciled(ActArgs),
+}
+
+/// Arguments of `worker store backup`.
+#[derive(Clone, Debug, Args)]
+pub struct StoreBackupArgs {
+    /// The file to make
+    #[arg(value_name = "FILE")]
+    pub to: PathBuf,
+}
+
+/// Arguments of `worker store restore`.
+#[derive(Clone, Debug, Args)]
+pub struct StoreRestoreArgs {
+    /// The copy to put back: of `worker store backup`, or the file of a worker that was stopped
+    #[arg(value_name = "FILE")]
+    pub from: PathBuf,
+    /// Who and why.
+    #[command(flatten)]
+    pub act: ActArgs,
 }
 
 /// Arguments of `worker store restored`.

@@ -169,6 +169,8 @@ pub(super) struct Provider {
     pub(super) inquiry: Option<InquiryMode>,
     /// Whether 200 to a top-up means credited; else the status inquiry has to confirm it.
     pub(super) ok_is_final: Option<bool>,
+    /// Whether a success answer to a top-up names our `partnerReferenceNo`; without it the answer is in doubt then.
+    pub(super) echoes_reference: Option<bool>,
     /// The exact body of the token request.
     pub(super) token_body: Option<String>,
     /// The service that tells the status of a top-up.

@@ -140,8 +140,20 @@ fn command_in_runtime(command: &Command, world: &World) -> Result<Exit, CommandE
             };
             at_desk(world, &clock, Access::to_act(acts), async |desk| provider::run(command, desk).await)
         }
+        Command::Store(StoreCommand::Backup(args)) => {
+            store::backup::run(args, &world.config()?, &clock, output)?;
+            Ok(Exit::Done)
+        }
+        Command::Store(StoreCommand::Restore(args)) => {
+            let config = world.config()?;
+            in_runtime(Threads::One, async {
+                store::restore::run(args, &config, &clock, &world.environment, output).await?;
+                Ok(Exit::Done)
+            })
+        }
         Command::Store(command) => {
             let access = match command {
+                StoreCommand::Info | StoreCommand::Backup(_) | StoreCommand::Restore(_) => Access::Reading,
                 StoreCommand::Restored(args) if args.act.dry_run => Access::Reading,
                 StoreCommand::Restored(_) => Access::Alone,
                 StoreCommand::Reconciled(act) => Access::to_act(!act.dry_run),
@@ -221,14 +233,18 @@ fn open(config: &Config, clock: &Clock, access: Access) -> Result<Store, Command
     };
     match Store::open(&config.store.path, clock.now(), &options) {
         Ok(Opened { store, .. }) => Ok(store),
-        Err(OpenError::Locked { pid, .. }) if exclusive => Err(CommandError::Refused {
-            what: match pid {
-                Some(pid) => format!("process {pid} runs on this store"),
-                None => "a worker runs on this store".to_owned(),
-            },
-            hint: "stop the worker, say it again, then start it".to_owned(),
-        }),
+        Err(OpenError::Locked { pid, .. }) if exclusive => Err(runs_on(pid)),
         Err(error) => Err(error.into()),
+    }
+}
+
+fn runs_on(pid: Option<u32>) -> CommandError {
+    CommandError::Refused {
+        what: match pid {
+            Some(pid) => format!("process {pid} runs on this store"),
+            None => "a worker runs on this store".to_owned(),
+        },
+        hint: "stop the worker, say it again, then start it".to_owned(),
     }
 }
 

@@ -1,5 +1,8 @@
-//! `worker store`: entering and leaving the mode in which every job is asked about first (M12).
+//! `worker store`: what is in its file, and entering and leaving the mode in which every job is asked about first (M12).
 
+pub mod backup;
+mod info;
+pub mod restore;
 #[cfg(test)]
 mod tests;
 
@@ -30,6 +33,9 @@ const ROUNDS: usize = 5;
 /// [`CommandError::Refused`] where jobs cannot be marked, [`CommandError::Declined`], or any failure of the store.
 pub async fn run(command: &StoreCommand, desk: &Desk<'_>) -> Result<Exit, CommandError> {
     match command {
+        StoreCommand::Info => info::show(desk).await?,
+        // These open no store: see `backup` and `restore`.
+        StoreCommand::Backup(_) | StoreCommand::Restore(_) => {}
         StoreCommand::Restored(args) => restored(args, desk).await?,
         StoreCommand::Reconciled(act) => reconciled(act, desk).await?,
     }
@@ -76,6 +82,7 @@ async fn restored(args: &StoreRestoredArgs, desk: &Desk<'_>) -> Result<(), Comma
     tell(Some(&mark), &unasked, Some(BEGUN), act, desk)
 }
 
+/// What an operator is shown before the store counts as put back.
 fn preview_of_restored(known_until: Option<Timestamp>, unasked: &[StoredJob], desk: &Desk<'_>) -> String {
     let mut text = format!(
         "{}, {}, dead letters among them, are asked about before anything is sent\n",

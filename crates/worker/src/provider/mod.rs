@@ -6,9 +6,10 @@ mod supposed;
 use std::time::Duration;
 
 use outbox::StoredJob;
-use snap_client::{Answered, Payload, Reply, Token, TokenFailure};
+use snap_client::{Answered, Payload, Reply, Token, TokenFailure, UsedConnection};
 use snap_core::{ExternalId, LaneFault, Service, Timestamp, TopUpDetails};
 
+pub(crate) use read::without_effect;
 pub use read::{Expected, Reading, reading};
 pub(crate) use supposed::supposed;
 
@@ -52,8 +53,9 @@ pub fn top_up_request(driver: &Driver, lane: &Lane, job: &StoredJob) -> Result<R
 pub async fn send(driver: &Driver, lane: &Lane, token: &Token, job: &StoredJob, request: Request) -> Called {
     let Request { external_id, payload } = request;
     let started_at = driver.clock.now();
-    let reply = call(driver, lane, token, Service::TopUp, &external_id, payload).await;
+    let (reply, used) = call(driver, lane, token, Service::TopUp, &external_id, payload).await;
     let reading = read::top_up(&lane.profile, expected(job), &reply);
+    reading.keep(used);
     ended(driver, lane, Service::TopUp, external_id, started_at, reading, &reply)
 }
 
@@ -64,8 +66,9 @@ pub async fn inquire(driver: &Driver, lane: &Lane, token: &Token, job: &StoredJo
     let service = Service::AccountInquiry;
     match lane.profile.account_inquiry_request(&details(job)) {
         Ok(request) => {
-            let reply = call(driver, lane, token, service, &external_id, Payload::new(request.to_body())).await;
+            let (reply, used) = call(driver, lane, token, service, &external_id, Payload::new(request.to_body())).await;
             let reading = read::inquiry(&lane.profile, expected(job), &reply);
+            reading.keep(used);
             ended(driver, lane, service, external_id, started_at, reading, &reply)
         }
         Err(error) => {
@@ -81,8 +84,9 @@ pub async fn check(driver: &Driver, lane: &Lane, token: &Token, job: &StoredJob)
     let external_id = driver.clock.external_id();
     let started_at = driver.clock.now();
     let request = lane.profile.status_request(&job.request.partner_reference_no, job.reference_no.as_deref());
-    let reply = call(driver, lane, token, service, &external_id, Payload::new(request.to_body())).await;
+    let (reply, used) = call(driver, lane, token, service, &external_id, Payload::new(request.to_body())).await;
     let reading = read::status(&lane.profile, expected(job), started_at, &reply);
+    reading.keep(used);
     ended(driver, lane, service, external_id, started_at, reading, &reply)
 }
 
@@ -150,7 +154,7 @@ async fn call(
     service: Service,
     external_id: &ExternalId,
     payload: Payload,
-) -> Reply {
+) -> (Reply, UsedConnection) {
     lane.client.call(token, service, external_id, payload, driver.clock.wall()).await
 }
 

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use futures_util::future::join;
-use outbox::{OpenError, OpenOptions, Opened, Reconcile, Store, StoreError};
+use outbox::{FileSystem, OpenError, OpenOptions, Opened, Reconcile, Store, StoreError};
 
 use super::{Finding, waiting};
 use crate::clock::Clock;
@@ -49,6 +49,7 @@ pub(super) async fn look(config: &Config, clock: &Clock, findings: &mut Vec<Find
         store.close().await;
     }
     findings.extend(room(path).await);
+    findings.extend(file_system(path));
     findings.push(memory(config));
 }
 
@@ -98,8 +99,7 @@ fn as_opened(
     from_future: bool,
 ) -> Finding {
     let name = path.display();
-    let keep =
-        "stop the worker, keep a copy of the file and of its -wal, and restore the last good one (docs/runbook.md)";
+    let keep = "stop the worker, and put the last good copy back: `worker store restore FILE` keeps what is there (docs/runbook.md)";
     match damage {
         Err(error) => Finding::error(STORE, format!("{name} cannot be read: {}", chain(&error)), keep),
         Ok(damage) if !damage.is_empty() => {
@@ -133,7 +133,7 @@ fn not_read_to_its_end(path: &Path) -> Finding {
         path.display(),
         READ_LIMIT.as_secs()
     );
-    Finding::warning(STORE, detail, "`sqlite3 COPY 'PRAGMA quick_check'` on a copy reads all of it, in its own time")
+    Finding::warning(STORE, detail, "`worker store backup FILE` reads all of it, in its own time, and stops at damage")
 }
 
 fn from_open(error: OpenError) -> Finding {
@@ -141,8 +141,35 @@ fn from_open(error: OpenError) -> Finding {
     Finding::error(STORE, chain(&error), error.hint().unwrap_or_default())
 }
 
+/// What the store stands on, where something speaks against it.
+fn file_system(path: &Path) -> Option<Finding> {
+    let found = FileSystem::at(folder_of(path))?;
+    of_file_system(path, found)
+}
+
+fn of_file_system(path: &Path, found: FileSystem) -> Option<Finding> {
+    let name = path.display();
+    match found {
+        FileSystem::Local => None,
+        FileSystem::Network(system) => Some(Finding::error(
+            "file system",
+            format!("{name} is on a network file system ({system}): `worker run` refuses it"),
+            "put the store on a local disk of this machine: a lock there does not hold on another machine",
+        )),
+        FileSystem::Unknown(system) => Some(Finding::warning(
+            "file system",
+            format!("{name} is on {system}, and nothing tells whether another machine has it too"),
+            "make sure that it is this machine's alone, and that what is synced there outlives a power loss",
+        )),
+    }
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
 fn not_there_yet(path: &Path) -> Finding {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = folder_of(path);
     match rustix::fs::access(folder, rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK) {
         Ok(()) => Finding::ok(STORE, format!("{} is not there yet; `worker run` makes it", path.display())),
         Err(error) => {
@@ -153,7 +180,7 @@ fn not_there_yet(path: &Path) -> Finding {
 }
 
 async fn room(path: &Path) -> Option<Finding> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned();
+    let folder = folder_of(path).to_owned();
     // A disk can hang.
     let looking = tokio::task::spawn_blocking(move || rustix::fs::statvfs(&folder));
     let Ok(Ok(system)) = tokio::time::timeout(OPEN_LIMIT, looking).await else {

@@ -1,0 +1,108 @@
+//! `worker store info`: what is in the store's file, who holds it, and whether it asks first.
+
+use std::fs;
+use std::path::Path;
+
+use outbox::{Reconcile, Store};
+use serde::Serialize;
+use snap_core::Timestamp;
+
+use crate::exit::CommandError;
+use crate::ops::{Desk, stdout};
+use crate::output::moment;
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Info {
+    path: String,
+    store_id: String,
+    schema: i64,
+    commits: i64,
+    jobs: u64,
+    dead_letters: u64,
+    audit_rows: u64,
+    newest: Option<String>,
+    bytes: u64,
+    wal_bytes: u64,
+    /// A worker runs on it.
+    held: bool,
+    /// Its process, where that can be told.
+    pid: Option<u32>,
+    /// Null where the store knows everything that was done.
+    asking: Option<Asking>,
+    /// It is a backup, and was made then.
+    copied_at: Option<String>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Asking {
+    since: String,
+    cause: String,
+    known_until: Option<String>,
+}
+
+impl From<Reconcile> for Asking {
+    fn from(mark: Reconcile) -> Self {
+        Self {
+            since: mark.since.to_rfc3339(),
+            cause: mark.reason,
+            known_until: mark.known_until.map(Timestamp::to_rfc3339),
+        }
+    }
+}
+
+/// Shows it.
+///
+/// # Errors
+/// Any failure of the store.
+pub(super) async fn show(desk: &Desk<'_>) -> Result<(), CommandError> {
+    let path = &desk.config.store.path;
+    let (facts, mark) = (desk.store.facts().await?, desk.store.reconcile().await?);
+    let bytes = |suffix: &str| {
+        let name = format!("{}{suffix}", path.display());
+        fs::metadata(name).map_or(0, |file| file.len())
+    };
+    let asks_since = mark.as_ref().map(|mark| (mark.since, mark.reason.clone()));
+    let info = Info {
+        path: path.display().to_string(),
+        store_id: facts.store_id,
+        schema: facts.schema,
+        commits: facts.commits,
+        jobs: facts.jobs,
+        dead_letters: facts.dead_letters,
+        audit_rows: facts.audit_rows,
+        newest: facts.newest.map(Timestamp::to_rfc3339),
+        bytes: bytes(""),
+        wal_bytes: bytes("-wal"),
+        held: Store::is_held(path),
+        pid: Store::holder(path),
+        asking: mark.map(Asking::from),
+        copied_at: facts.copied_at.map(Timestamp::to_rfc3339),
+    };
+    desk.output.object(&info, || text(&info, path, facts.newest, asks_since)).map_err(stdout)
+}
+
+fn text(info: &Info, path: &Path, newest: Option<Timestamp>, asks: Option<(Timestamp, String)>) -> String {
+    let worker = match (info.held, info.pid) {
+        (true, Some(pid)) => format!("process {pid}"),
+        (true, None) => "runs".to_owned(),
+        (false, _) => "does not run".to_owned(),
+    };
+    let asks = asks.map_or_else(
+        || "no: it knows everything that was done".to_owned(),
+        |(since, cause)| format!("since {} ({cause})", moment(since)),
+    );
+    let newest = newest.map_or_else(|| "nothing yet".to_owned(), moment);
+    let lines = [
+        ("file", path.display().to_string()),
+        ("store", format!("{}, schema {}", info.store_id, info.schema)),
+        ("size", format!("{} KiB, and {} KiB of log", info.bytes >> 10, info.wal_bytes >> 10)),
+        ("has", format!("{} jobs, {} dead letters, {} audit rows", info.jobs, info.dead_letters, info.audit_rows)),
+        ("newest", newest),
+        ("commits", info.commits.to_string()),
+        ("worker", worker),
+        ("asks first", asks),
+    ];
+    lines.iter().map(|(name, value)| format!("{name:<12}{value}\n")).collect()
+}
