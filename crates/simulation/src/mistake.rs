@@ -17,6 +17,8 @@ pub enum Mistake {
     ConfirmIsALie,
     /// The disk says "synced", and a crash takes the last commit back (M1).
     SyncIsALie,
+    /// What counts the time since boot runs a hundred times too fast (M17).
+    BoottimeRuns,
     /// Another number leaves than was recorded (M1).
     AnotherNumber,
     /// Another body leaves than was recorded.

@@ -176,7 +176,7 @@ impl Op {
     /// The column of the matrix that this is in.
     pub(crate) fn column(self, what: What, when: When) -> Option<Column> {
         Some(match what {
-            What::Crash | What::CrashInFlight | What::Restore => Column::Kill,
+            What::Crash | What::CrashInFlight | What::Boot | What::Restore => Column::Kill,
             What::Stop => Column::Stop,
             What::Freeze(_) => Column::Zombie,
             What::ClockSet(_) | What::Sleep(_) => Column::ClockJump,

@@ -222,6 +222,10 @@ impl World {
         while let Some(fault) = self.take(call, when) {
             match fault.what {
                 What::Crash => self.die().await,
+                What::Boot => {
+                    self.state().boot += 1;
+                    self.die().await;
+                }
                 What::Copy => self.state().copy_wanted = true,
                 What::Restore => {
                     self.state().restore_wanted = true;

@@ -139,6 +139,20 @@ fn m4_a_machine_that_sleeps_past_the_uniqueness_window_pays_once() {
     assert_sound(&pairs(&named("answers-lost"), (What::Crash, When::After), (What::Sleep(SLEPT), When::Before), 11));
 }
 
+/// The wall clock is set and the process restarted, or the machine boots: no quiet period is cut short, and nothing waits on.
+#[test]
+fn m17_a_clock_that_is_wrong_over_a_restart_or_a_boot_pays_once() {
+    const DAY: i64 = 86_400_000;
+    for by in [DAY, -DAY] {
+        for ends in [What::Crash, What::Boot, What::Stop] {
+            let set = (What::ClockSet(by), When::Before);
+            assert_sound(&pairs(&named("answers-lost"), set, (ends, When::Before), 61));
+        }
+    }
+    let slept = What::Sleep(Duration::from_secs(7 * 3600));
+    assert_sound(&pairs(&named("requests-lost"), (What::ClockSet(-DAY), When::Before), (slept, When::After), 61));
+}
+
 /// Found by a random plan: the event of a refused message, alone in its store, waited for hours.
 #[test]
 fn an_event_noted_before_the_clock_was_set_back_is_published() {
@@ -306,6 +320,11 @@ fn m16_a_wire_that_lets_an_intent_leave_however_old_it_is_is_found() {
         assert_found(&found(Mistake::NoFuse, waits, When::Before), "after its intent");
         assert_eq!(found(Mistake::None, waits, When::Before), [""; 0], "and does not happen");
     }
+}
+
+#[test]
+fn m17_a_clock_that_runs_ahead_of_what_has_passed_is_found() {
+    assert_found(&found(Mistake::BoottimeRuns, What::Error(2), When::Before), "was paid 2 times");
 }
 
 #[test]

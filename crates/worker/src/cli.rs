@@ -30,7 +30,7 @@ pub use jobs::{
 };
 pub use provider::{ProviderActArgs, ProviderCommand};
 pub use sim::{Faults, Personality, Repeat, SimArgs};
-pub use store::{StoreBackupArgs, StoreCommand, StoreRestoreArgs, StoreRestoredArgs};
+pub use store::{StoreBackupArgs, StoreClockArgs, StoreCommand, StoreRestoreArgs, StoreRestoredArgs};
 pub use when::{When, WhenError};
 
 use crate::config::Environment;

@@ -69,6 +69,20 @@ is paid again. Two bring them: producers that publish again what they published 
 whatever was not acknowledged. So let the worker take in all that waits in the queue of jobs first, `<namespace>.jobs`, and
 make sure of the producers.")]
     Reconciled(ActArgs),
+    /// The machine's clock was wrong and is right now: put right what was noted by it
+    #[command(after_help = "\
+Examples:
+  worker store clock-corrected --wrong-since 3d --dry-run
+  worker store clock-corrected --wrong-since 2026-11-22T02:00:00+07:00 --reason 'time server was off by a day, INC-136'
+
+A start notices a clock that was set back by itself, and puts right what was noted ahead of it. What it cannot notice is a
+clock that was ahead before the machine booted, by less than has passed since: say it here. Whatever a job has noted since
+that time is of an unknown age then. What waits is looked at now, quiet periods begin anew, and a top-up that was first sent
+in that time and is not found ends before a person instead of being sent again.
+
+What was rejected as expired by the wrong clock was told to its producer and stays; it is counted. The worker has to be
+stopped, and a running one is refused (exit 5).")]
+    ClockCorrected(StoreClockArgs),
 }
 
 /// Arguments of `worker store backup`.
@@ -85,6 +99,17 @@ pub struct StoreRestoreArgs {
     /// The copy to put back: of `worker store backup`, or the file of a worker that was stopped
     #[arg(value_name = "FILE")]
     pub from: PathBuf,
+    /// Who and why.
+    #[command(flatten)]
+    pub act: ActArgs,
+}
+
+/// Arguments of `worker store clock-corrected`.
+#[derive(Clone, Debug, Args)]
+pub struct StoreClockArgs {
+    /// Since when the clock was wrong, or before: a time, or how long ago
+    #[arg(long, value_name = "TIME")]
+    pub wrong_since: When,
     /// Who and why.
     #[command(flatten)]
     pub act: ActArgs,

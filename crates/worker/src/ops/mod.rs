@@ -157,6 +157,8 @@ fn command_in_runtime(command: &Command, world: &World) -> Result<Exit, CommandE
                 StoreCommand::Restored(args) if args.act.dry_run => Access::Reading,
                 StoreCommand::Restored(_) => Access::Alone,
                 StoreCommand::Reconciled(act) => Access::to_act(!act.dry_run),
+                StoreCommand::ClockCorrected(args) if args.act.dry_run => Access::Reading,
+                StoreCommand::ClockCorrected(_) => Access::Alone,
             };
             at_desk(world, &clock, access, async |desk| store::run(command, desk).await)
         }

@@ -1,6 +1,7 @@
 //! `worker store`: what is in its file, and entering and leaving the mode in which every job is asked about first (M12).
 
 pub mod backup;
+mod clock;
 mod info;
 pub mod restore;
 #[cfg(test)]
@@ -38,6 +39,7 @@ pub async fn run(command: &StoreCommand, desk: &Desk<'_>) -> Result<Exit, Comman
         StoreCommand::Backup(_) | StoreCommand::Restore(_) => {}
         StoreCommand::Restored(args) => restored(args, desk).await?,
         StoreCommand::Reconciled(act) => reconciled(act, desk).await?,
+        StoreCommand::ClockCorrected(args) => clock::corrected(args, desk).await?,
     }
     Ok(Exit::Done)
 }
