@@ -14,6 +14,7 @@ mod answers;
 mod blows;
 mod broker_lost;
 mod check;
+mod clocks;
 mod commands;
 mod crash_points;
 mod crash_random;

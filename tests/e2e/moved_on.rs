@@ -130,9 +130,11 @@ async fn c13_a_check_whose_answer_is_pending_publishes_nothing_about_a_job_that_
 async fn c13_a_check_beside_a_discard_and_beside_a_second_check_says_that_it_has_moved_on() {
     let (stage, jobs) = in_doubt("c13-discard", 3, Fault::Rst, None).await;
     let (letter, job) = last(&stage, &jobs);
+    let before = asked(&stage);
     let check = begin(&stage, &["dlq", "check", "--all"]);
-    tokio::time::sleep(Duration::from_millis(500)).await;
     let second = begin(&stage, &["dlq", "check", "--all"]);
+    // Each has read its list by the time of its first question.
+    eventually(LIMIT, "both have begun to ask", async || (asked(&stage) >= before + 2).then_some(())).await;
     let (code, told) = ended(begin(&stage, &["dlq", "discard", &letter]));
     assert_eq!(code, Some(0), "{told}");
     let (first, second) = (ended(check), ended(second));
@@ -142,6 +144,12 @@ async fn c13_a_check_beside_a_discard_and_beside_a_second_check_says_that_it_has
     stage.outcomes.wait_for("topup.discarded", &job.reference).await;
     let kinds: Vec<_> = stage.outcomes.about(&job.reference).iter().map(|event| event.kind().to_owned()).collect();
     assert_eq!(kinds, ["topup.dead_lettered", "topup.discarded"]);
+}
+
+/// How many status inquiries have arrived.
+fn asked(stage: &Stage) -> usize {
+    let requests = stage.sim.running().requests();
+    requests.iter().filter(|request| request.service == 39).count()
 }
 
 /// The one that was replayed, once it is told of.

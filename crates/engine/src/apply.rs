@@ -3,25 +3,9 @@
 use snap_core::Timestamp;
 
 use crate::{
-    Answer, Budget, DeadReason, Event, Evidence, IllegalEvent, Jitter, Job, MoneyState, Policy, Refusal, RejectReason,
-    Retry, State, StatusAnswer, Taken,
+    Answer, Budget, DeadReason, Event, Evidence, IllegalEvent, Jitter, Job, MoneyState, Noticed, Policy, Refusal,
+    RejectReason, Retry, State, StatusAnswer, Taken,
 };
-
-/// When something was noticed, by the clocks of the machine. A [`Timestamp`] is both.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Noticed {
-    /// By the clock that never jumps: what waits, waits by it.
-    pub at: Timestamp,
-    /// The later of that and the wall clock. The first stands while a machine sleeps: by it what is long ago would pass for
-    /// recent, and "not found" by a provider that has forgotten for proof (M4).
-    pub latest: Timestamp,
-}
-
-impl From<Timestamp> for Noticed {
-    fn from(at: Timestamp) -> Self {
-        Self { at, latest: at }
-    }
-}
 
 /// What is known of `job` after `event`, which was `noticed` then.
 ///
@@ -34,8 +18,9 @@ pub fn apply(
     noticed: impl Into<Noticed>,
     jitter: Jitter,
 ) -> Result<Job, IllegalEvent> {
-    let Noticed { at, latest } = noticed.into();
-    let mut next = Next { job: job.clone(), policy, at, latest, jitter };
+    let noticed = noticed.into();
+    let at = noticed.at;
+    let mut next = Next { job: job.clone(), policy, at, noticed, jitter };
     let legal = match (&job.state, event) {
         (State::Sending { before }, Event::TopUp(answer)) => next.attempt_ended(*before, *answer),
         (State::Sending { .. }, Event::Restarted) => {
@@ -83,7 +68,7 @@ pub(crate) struct Next<'a> {
     pub(crate) job: Job,
     pub(crate) policy: &'a Policy,
     pub(crate) at: Timestamp,
-    latest: Timestamp,
+    noticed: Noticed,
     jitter: Jitter,
 }
 
@@ -113,7 +98,7 @@ impl Next<'_> {
             Event::InquiryWrong => self.refuse(Refusal::Request),
             Event::SendStarted => return self.send_started(),
             Event::Expired => {
-                if !self.job.is_expired(self.at) {
+                if !self.noticed.is_too_late(&self.job) {
                     return false;
                 }
                 self.refuse(Refusal::Reject(RejectReason::Expired));
@@ -144,7 +129,8 @@ impl Next<'_> {
 
     fn send_started(&mut self) -> bool {
         let inquiry_missing = matches!(self.job.state, State::Ready { .. }) && self.policy.wants_inquiry(&self.job);
-        if inquiry_missing || self.job.budget.attempts == 0 || self.job.is_expired(self.at) {
+        let too_late = self.noticed.is_too_late(&self.job) || self.noticed.is_undecided(&self.job);
+        if inquiry_missing || self.job.budget.attempts == 0 || too_late {
             return false;
         }
         self.job.budget.attempts -= 1;
@@ -237,7 +223,9 @@ impl Next<'_> {
         }
         let asked = self.policy.checks().saturating_sub(self.job.budget.checks);
         self.job.budget.checks = self.job.budget.checks.saturating_sub(1);
-        let quiet_end = self.job.evidence.last_ended_at.unwrap_or(self.at).plus(self.policy.quiet_period);
+        // M17: what was recorded before ages are vouched for may have ended at any time up to then.
+        let ended = self.job.evidence.last_ended_at.map(|ended| self.noticed.ended(ended));
+        let quiet_end = ended.unwrap_or(self.at).plus(self.policy.quiet_period);
         let not_found = match answer {
             StatusAnswer::Paid { amount_seen } if amount_seen || !self.job.evidence.mismatch => {
                 return self.succeeded();
@@ -253,9 +241,7 @@ impl Next<'_> {
             }
             StatusAnswer::Cancelled => return self.settled_unpaid(RejectReason::Cancelled),
             StatusAnswer::Failed => return self.settled_unpaid(RejectReason::Business),
-            StatusAnswer::NotFound if self.job.evidence.last_ended_at.is_some_and(|ended| asked_at < ended) => {
-                not_found
-            }
+            StatusAnswer::NotFound if ended.is_some_and(|ended| asked_at < ended) => not_found,
             StatusAnswer::NotFound => not_found.saturating_add(1),
             StatusAnswer::Pending => {
                 self.job.evidence.accepted = true;
@@ -264,7 +250,7 @@ impl Next<'_> {
             // An unanswered question breaks the row: "two in a row" stays the strict reading.
             StatusAnswer::Nothing(_) => 0,
         };
-        if answer == StatusAnswer::NotFound && not_found >= 2 && asked_at >= quiet_end {
+        if answer == StatusAnswer::NotFound && not_found >= 2 && asked_at >= quiet_end && !self.noticed.is_doubted {
             return self.not_found_is_proof(refusal);
         }
         if self.job.budget.checks == 0 {
@@ -278,14 +264,16 @@ impl Next<'_> {
     fn not_found_is_proof(&mut self, refusal: Option<Refusal>) {
         let evidence = &self.job.evidence;
         let window = self.policy.uniqueness_window;
-        let too_old = evidence.first_sent_at.is_none_or(|first| self.latest.since(first) > window);
+        let latest = self.noticed.latest();
+        // What began after now was noted by a clock that was wrong: its age is not known.
+        let too_old = evidence.first_sent_at.is_none_or(|first| first > latest || latest.since(first) > window);
         if evidence.accepted || too_old {
             return self.unresolved();
         }
         self.job.evidence.money = MoneyState::ProvenUnpaid;
         if let Some(refusal) = refusal {
             self.conclude(refusal);
-        } else if self.job.is_expired(self.at) {
+        } else if self.noticed.is_too_late(&self.job) {
             self.conclude(Refusal::Reject(RejectReason::Expired));
         } else if self.job.budget.attempts == 0 {
             self.dead(DeadReason::RetriesExhausted);

@@ -6,6 +6,7 @@
 
 mod account;
 mod apply;
+mod clock;
 mod event;
 mod late;
 mod policy;
@@ -14,7 +15,8 @@ mod state;
 mod step;
 
 pub use account::Account;
-pub use apply::{Noticed, apply};
+pub use apply::apply;
+pub use clock::{Correction, Noticed};
 pub use event::{Answer, Event, IllegalEvent, Retry, StatusAnswer};
 pub use late::{Late, LateAnswer};
 pub use policy::{Backoff, Jitter, Policy};

@@ -1,8 +1,10 @@
 //! What to do about what is known.
 
+use std::time::Duration;
+
 use snap_core::Timestamp;
 
-use crate::{Job, Policy, State};
+use crate::{Job, Noticed, Policy, State};
 
 /// What to do next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,10 +25,19 @@ pub enum Step {
     Rest,
 }
 
+/// While nobody can say whether a job's `notAfter` has passed it is looked at again after this.
+const UNDECIDED: Duration = Duration::from_secs(10);
+
 /// What to do about `job` at `now`.
-pub fn next_step(job: &Job, policy: &Policy, now: Timestamp) -> Step {
+pub fn next_step(job: &Job, policy: &Policy, now: impl Into<Noticed>) -> Step {
+    let noticed = now.into();
+    let now = noticed.at;
     match &job.state {
-        State::Ready { .. } | State::Inquired { .. } if job.is_expired(now) => Step::Expire,
+        State::Ready { .. } | State::Inquired { .. } if noticed.is_too_late(job) => Step::Expire,
+        // M17: neither expired nor sent by a wall clock that the provider says is wrong.
+        State::Ready { .. } | State::Inquired { .. } if noticed.is_undecided(job) => {
+            Step::WaitUntil(now.plus(UNDECIDED))
+        }
         State::Ready { at } | State::Unconfirmed { at, .. } if now < *at => Step::WaitUntil(*at),
         State::Ready { .. } if policy.wants_inquiry(job) => Step::Inquire,
         // Wall clocks jump: an inquiry from the future is as stale as an old one.

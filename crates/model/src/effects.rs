@@ -59,7 +59,7 @@ impl System {
                 let wire = world.provider.wires.remove(usize::from(place));
                 world.provider.arrive(wire, effect, &self.scene);
                 if let Some(side) = wire.caller {
-                    self.heard(world, side, &Event::TopUp(heard.answer()), heard.is_free(), broken);
+                    self.heard(world, side, &Event::TopUp(self.reads(heard)), heard.is_free(), broken);
                 }
             }
             Move::GiveUp(side) => {
@@ -71,6 +71,7 @@ impl System {
                 let Some(Phase::Asking(asked, _)) = world.process(side).drive.as_ref().map(|drive| drive.phase) else {
                     return;
                 };
+                let told = if told == Told::Anothers && self.believes_anothers() { Told::NotFound } else { told };
                 self.heard(world, side, &told.event(asked), told == Told::OurFault, broken);
             }
             Move::Pause => world.paused = true,

@@ -76,6 +76,10 @@ pub enum Mistake {
     RestoreKeepsTheRow,
     /// A key that a copy does not know counts as a new one from its arrival on.
     TakesUnknownForNew,
+    /// An answer counts for whatever request it is heard by.
+    BelievesAnothersAnswer,
+    /// What shows that the provider knows the top-up, and does not settle it, is not remembered.
+    ForgetsWhatTheProviderKnows,
     /// Whichever account is configured is asked about a doubt, and its "not found" believed.
     AsksTheWrongAccount,
     /// An intent leaves however old it is.
@@ -86,7 +90,7 @@ pub enum Mistake {
 
 impl Mistake {
     /// All of them.
-    pub const ALL: [Self; 35] = [
+    pub const ALL: [Self; 37] = [
         Self::ResendsOnDoubt,
         Self::ResendsAfterRestart,
         Self::BelievesNotFoundAtOnce,
@@ -119,6 +123,8 @@ impl Mistake {
         Self::ForgetsTheReplay,
         Self::RestoreKeepsTheRow,
         Self::TakesUnknownForNew,
+        Self::BelievesAnothersAnswer,
+        Self::ForgetsWhatTheProviderKnows,
         Self::AsksTheWrongAccount,
         Self::IntentWithoutFuse,
         Self::DropsWhatComesLate,
@@ -213,6 +219,10 @@ impl Mistake {
             }
             (Self::PendingIsFailed, Event::Checked { asked_at, answer: StatusAnswer::Pending }) => {
                 Some(right(job, &Event::Checked { asked_at: *asked_at, answer: StatusAnswer::Failed }))
+            }
+            (Self::ForgetsWhatTheProviderKnows, Event::Checked { asked_at, answer: StatusAnswer::Pending }) => {
+                let answer = StatusAnswer::Nothing(Retry::Counted(None));
+                Some(right(job, &Event::Checked { asked_at: *asked_at, answer }))
             }
             (Self::ReplaySkipsTheQuestion, Event::Replayed) if before.evidence.money == MoneyState::MaybeSent => {
                 before.evidence.money = MoneyState::ProvenUnpaid;

@@ -115,6 +115,12 @@ pub enum Heard {
     Duplicate,
     /// Another amount or reference came back.
     Inconsistent,
+    /// What another request was answered: credited, and it names the other.
+    AnothersPaid,
+    /// What another request was answered: refused for its customer.
+    AnothersRefused,
+    /// What another request was answered: refused for now.
+    AnothersTooMany,
 }
 
 impl Heard {
@@ -129,7 +135,19 @@ impl Heard {
             Self::OurFault => Answer::NotExecuted { sent: true, retry: Retry::Free },
             Self::Nothing => Answer::Unknown,
             Self::Duplicate => Answer::Duplicate,
-            Self::Inconsistent => Answer::Inconsistent,
+            Self::Inconsistent | Self::AnothersPaid => Answer::Inconsistent,
+            // It names another, or came by a connection that carries nothing more (M15).
+            Self::AnothersRefused | Self::AnothersTooMany => Answer::Unknown,
+        }
+    }
+
+    /// As the engine would be told if an answer were taken for that of the request before it.
+    pub const fn believed(self) -> Answer {
+        match self {
+            Self::AnothersPaid => Answer::Paid,
+            Self::AnothersRefused => Answer::Refused,
+            Self::AnothersTooMany => Answer::NotExecuted { sent: true, retry: Retry::Counted(None) },
+            other => other.answer(),
         }
     }
 }
@@ -157,6 +175,10 @@ pub enum Told {
     Nothing,
     /// Nothing, for a fault of ours.
     OurFault,
+    /// 202, or its own success without a status that can be read: it knows the top-up.
+    Known,
+    /// "Not found", and it is said of another top-up.
+    Anothers,
 }
 
 impl Told {
@@ -165,13 +187,13 @@ impl Told {
         let answer = match self {
             Self::Paid => StatusAnswer::Paid { amount_seen: true },
             Self::PaidUnseen => StatusAnswer::Paid { amount_seen: false },
-            Self::Pending => StatusAnswer::Pending,
+            Self::Pending | Self::Known => StatusAnswer::Pending,
             Self::Refunded => StatusAnswer::Refunded,
             Self::Cancelled => StatusAnswer::Cancelled,
             Self::Failed => StatusAnswer::Failed,
             Self::NotFound => StatusAnswer::NotFound,
             Self::Inconsistent => StatusAnswer::Inconsistent,
-            Self::Nothing => StatusAnswer::Nothing(Retry::Counted(None)),
+            Self::Nothing | Self::Anothers => StatusAnswer::Nothing(Retry::Counted(None)),
             Self::OurFault => StatusAnswer::Nothing(Retry::Free),
         };
         Event::Checked { asked_at: asked.0, answer }
@@ -226,6 +248,13 @@ impl Provider {
                 }
             }
         }
+        if scene.astray {
+            for effect in if knows { [Effect::Nothing].as_slice() } else { &[Effect::Credit, Effect::Nothing] } {
+                for heard in [Heard::AnothersPaid, Heard::AnothersRefused, Heard::AnothersTooMany] {
+                    all.push((*effect, heard));
+                }
+            }
+        }
         if wire.caller.is_none() {
             // Nobody hears it: one of each effect, and none where it might as well be lost.
             all.retain(|(effect, heard)| *heard == Heard::Nothing && *effect != Effect::Nothing);
@@ -273,6 +302,12 @@ impl Provider {
             Entry::Failed => all.push(Told::Failed),
             Entry::Cancelled => all.push(Told::Cancelled),
             Entry::Refunded => all.push(Told::Refunded),
+        }
+        if scene.astray {
+            all.push(Told::Anothers);
+            if matches!(self.entry, Entry::Held | Entry::Credited) {
+                all.push(Told::Known);
+            }
         }
         let forgot = scene.forgets && self.remembers == 0;
         if entry == Entry::None || self.hidden > 0 || forgot || (scene.denies && known.told) {

@@ -78,6 +78,9 @@ pub struct Scene {
     pub edges: bool,
     /// Copies of the job's message that the producer publishes besides.
     pub copies: u8,
+    /// Answers go astray: what a request hears is another's; and a status inquiry may show no more than that the top-up is
+    /// known.
+    pub astray: bool,
     /// The configuration names another account at times.
     pub accounts: bool,
     /// A process may stand still for any length, with an intent on disk and what it has heard in its hands.
@@ -113,6 +116,7 @@ impl Scene {
         died: false,
         edges: false,
         copies: 0,
+        astray: false,
         accounts: false,
         waits: false,
         send_within: 0,

@@ -95,6 +95,13 @@ pub fn default() -> Vec<(Scene, Limits)> {
             faults: Some(5),
             ..instant
         }),
+        whole(Scene {
+            name: "astray",
+            about: "answers that are another request's, and a provider that shows to know a top-up and denies it later",
+            astray: true,
+            denies: true,
+            ..small
+        }),
     ]
 }
 
@@ -111,6 +118,7 @@ pub fn long() -> Vec<Scene> {
         "two" => Scene { quiet: 2, timeout: 1, ..scene },
         "edges" => Scene { copies: 2, pauses: true, odd_answers: true, ..scene },
         "restored" => Scene { faults: None, window: 4, ..scene },
+        "astray" => Scene { quiet: 3, give_up: 4, odd_answers: true, inquiry: true, ..scene },
         "waits" => Scene { faults: Some(2), send_within: 1, ..scene },
         "accounts" => Scene { faults: Some(7), odd_answers: true, ..scene },
         _ => Scene { faults: Some(5), ..scene },

@@ -5,7 +5,7 @@ use engine::{Account, Event, IllegalEvent, Jitter, Policy, apply};
 use crate::known::{Facts, Known};
 use crate::mistake::Mistake;
 use crate::moves::Act;
-use crate::provider::Owner;
+use crate::provider::{Heard, Owner};
 use crate::scene::Scene;
 use crate::time::NOW;
 use crate::world::{Drive, World};
@@ -94,6 +94,16 @@ impl System {
     /// A planted mistake: a key that a copy does not know counts as a new one from its arrival on.
     pub fn takes_unknown_for_new(&self) -> bool {
         self.makes(Mistake::TakesUnknownForNew)
+    }
+
+    /// A planted mistake: an answer counts for whatever request it is heard by.
+    pub fn believes_anothers(&self) -> bool {
+        self.makes(Mistake::BelievesAnothersAnswer)
+    }
+
+    /// What an answer to a top-up is taken for.
+    pub fn reads(&self, heard: Heard) -> engine::Answer {
+        if self.believes_anothers() { heard.believed() } else { heard.answer() }
     }
 
     /// A planted mistake: nobody looks at the age of an intent before it leaves.

@@ -3,6 +3,11 @@
 
 -- Set in a backup, to when it was made: whoever opens it as a store knows that it may be behind.
 ALTER TABLE meta ADD COLUMN copied_at INTEGER;
+-- By which clock times are noted (M17): the boot, how far the clock is ahead of the time since boot, and since when, by
+-- itself, ages are vouched for. NULL: not noted yet.
+ALTER TABLE meta ADD COLUMN clock_boot TEXT;
+ALTER TABLE meta ADD COLUMN clock_offset_ms INTEGER;
+ALTER TABLE meta ADD COLUMN clock_known_since INTEGER;
 
 -- The names of the accounts that attempts were sent to: an attempt keeps the digest only, in what the state machine knew.
 CREATE TABLE accounts (

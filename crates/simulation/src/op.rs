@@ -69,7 +69,8 @@ impl Heard {
 
 /// The column of the matrix for the way in which a request's answer fails.
 pub(crate) const fn column_of_error(kind: u8, when: When) -> Option<Column> {
-    Some(match (when, kind % 9) {
+    let kind = if matches!(when, When::After) { kind % 11 } else { kind % 9 };
+    Some(match (when, kind) {
         (When::Before, 2) | (When::After, 1) => Column::Timeout,
         (When::Before, 1 | 3 | 6 | 8) | (When::After, 0 | 3) => Column::Reset,
         (When::Before, 4) => Column::Unauthorized,

@@ -38,6 +38,10 @@ impl Source for Played {
         Self::with(|world| std::time::Duration::from_millis(world.state().now().unsigned_abs()))
     }
 
+    fn boot(&self) -> String {
+        Self::with(|world| world.state().boot.to_string())
+    }
+
     fn random(&self) -> u64 {
         Self::with(|world| world.state().dice.roll())
     }

@@ -237,7 +237,7 @@ impl Line {
         }
         let Some(kind) = struck.error else { return answered(said, started) };
         let (http, mut body) = said;
-        match kind % 9 {
+        match kind % 11 {
             0 => silent(Silence::Reset, started),
             1 => self.runs_out(started).await,
             2 => answered((200, json!("<html>busy</html>")), started),
@@ -255,7 +255,8 @@ impl Line {
                 // The line says otherwise.
                 answered((if http == 200 { 500 } else { 200 }, body), started)
             }
-            _ => answered(refusal(409, service.code(), 1), started),
+            8 => answered(refusal(409, service.code(), 1), started),
+            kind => answered(astray(service, kind, (http, body)), started),
         }
     }
 
@@ -264,6 +265,25 @@ impl Line {
         tokio::time::sleep_until(started + REQUEST_TIMEOUT).await;
         self.world.alive().await;
         silent(Silence::Timeout, started)
+    }
+}
+
+/// What another request was answered, or what shows no more than that the top-up is known (M15, M2).
+fn astray(service: Service, kind: u8, said: Said) -> Said {
+    let anothers = |(http, mut body): Said| {
+        for name in ["partnerReferenceNo", "originalPartnerReferenceNo"] {
+            body[name] = json!("another-top-up");
+        }
+        (http, body)
+    };
+    let is_known = said.0 == 200 && matches!(said.1["latestTransactionStatus"].as_str(), Some("00" | "03" | "06"));
+    match (service, kind) {
+        (Service::TopUp, 9) => anothers(refusal(404, 38, 11)),
+        (Service::TopUp, _) => anothers(refusal(429, 38, 0)),
+        (Service::TopUpStatus | Service::TransferStatus, 9) => anothers(refusal(404, service.code(), 1)),
+        (Service::TopUpStatus | Service::TransferStatus, _) if is_known => refusal(202, service.code(), 0),
+        // An inquiry need not name its reference: a proxy's page.
+        _ => (200, json!("<html>busy</html>")),
     }
 }
 

@@ -46,6 +46,8 @@ pub(crate) struct State {
     base: i64,
     /// When this life began.
     born: Option<Instant>,
+    /// Boots of the machine so far.
+    pub(crate) boot: u32,
     /// How far the wall clock is off, in milliseconds.
     pub(crate) off: i64,
     pub(crate) dice: testbed::Dice,
@@ -126,6 +128,7 @@ impl World {
         let state = State {
             base: START,
             born: None,
+            boot: 1,
             off: 0,
             dice: testbed::Dice::seeded(plan.seed ^ 0x5eed),
             calls: 0,

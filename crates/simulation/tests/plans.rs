@@ -86,6 +86,10 @@ fn m2_m8_m12_any_error_at_any_call_loses_nothing_and_pays_once() {
                 assert_sound(&sweep(&named(name), What::Error(kind), when));
             }
         }
+        // Answers that are another's, and ones that show no more than that the top-up is known (M15).
+        for kind in 9..11 {
+            assert_sound(&sweep(&named(name), What::Error(kind), When::After));
+        }
     }
 }
 

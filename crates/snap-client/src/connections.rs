@@ -73,7 +73,6 @@ pub enum Belongs {
 
 impl UsedConnection {
     /// None: nothing to keep.
-    #[must_use]
     pub const fn none() -> Self {
         Self(None)
     }

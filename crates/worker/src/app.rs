@@ -1,5 +1,6 @@
 //! Builds the parts, owns every task, stops them in order.
 
+mod clock;
 mod parts;
 mod recovery;
 mod told;
@@ -129,10 +130,7 @@ impl App {
         let room = Arc::new(Notify::new());
         let lanes = Arc::new(lanes(config, clients, &room));
         let Opened { store, reconcile, newest, .. } = opened;
-        if newest.is_some_and(|newest| newest > clock.now()) {
-            warn!("the store holds times after now: the clock was set back; times go on from the newest");
-        }
-        let clock = clock.not_before(newest);
+        let (clock, reconcile) = clock::continued(&clock, &store, newest, reconcile).await?;
         let restored = Restored::since_start(reconcile);
         let driver = Arc::new(Driver {
             store,

@@ -134,12 +134,12 @@ impl<'a> Driving<'a> {
     async fn run(&mut self) -> Stop {
         loop {
             let now = self.driver.clock.now();
-            let step = next_step(&self.job.job, &self.lane.policy, now);
+            let step = next_step(&self.job.job, &self.lane.policy, self.noticed(now));
             debug!(reference = %self.job.request.partner_reference_no, ?step, "next step");
             let stepped = match step {
                 Step::Rest => return Stop::LetGo,
                 Step::WaitUntil(at) => return self.let_go(at).await,
-                Step::Expire => self.happened_and_recorded(Event::Expired, now).await,
+                Step::Expire => self.expire(now).await,
                 Step::OtherAccount => self.other_account(now).await,
                 Step::Inquire | Step::Send | Step::CheckStatus => self.call(step).await,
             };
@@ -148,6 +148,15 @@ impl<'a> Driving<'a> {
                 Err(stop) => return stop,
             }
         }
+    }
+
+    /// Too late by our clock, which the provider's may contradict (M17).
+    async fn expire(&mut self, now: Timestamp) -> Result<(), Stop> {
+        provider::hear_clock(self.driver, self.lane).await;
+        if next_step(&self.job.job, &self.lane.policy, self.noticed(now)) != Step::Expire {
+            return Ok(());
+        }
+        self.happened_and_recorded(Event::Expired, now).await
     }
 
     /// One provider call, with everything that has to stand before it.
@@ -172,7 +181,8 @@ impl<'a> Driving<'a> {
         };
         // Any of this may have taken a while: what was right before need not be now.
         self.may_call().await?;
-        if next_step(&self.job.job, &self.lane.policy, self.driver.clock.now()) != step {
+        let now = self.noticed(self.driver.clock.now());
+        if next_step(&self.job.job, &self.lane.policy, now) != step {
             return Ok(());
         }
         match step {
@@ -247,11 +257,10 @@ impl<'a> Driving<'a> {
             }
         };
         // It may have passed while this drive waited for its turn or for the token, or while the machine slept.
-        let latest = self.driver.clock.latest();
-        if self.job.job.is_expired(latest) {
-            return self.happened_and_recorded(Event::Expired, latest).await;
-        }
         let (started, began) = (self.driver.clock.now(), self.driver.clock.boottime());
+        if next_step(&self.job.job, &self.lane.policy, self.noticed(started)) != Step::Send {
+            return Ok(());
+        }
         let before = self.job.clone();
         self.apply(&Event::SendStarted, started)?;
         self.notes.started(&request, started);
@@ -337,7 +346,7 @@ impl<'a> Driving<'a> {
 
     fn apply(&mut self, event: &Event, at: Timestamp) -> Result<(), Stop> {
         let jitter = self.driver.clock.jitter();
-        let noticed = Noticed { at, latest: self.driver.clock.latest() };
+        let noticed = self.noticed(at);
         match apply(&self.job.job, &self.lane.policy, event, noticed, jitter) {
             Ok(job) => {
                 self.notes.event(event, at);
@@ -350,6 +359,11 @@ impl<'a> Driving<'a> {
                 Err(Stop::Leave)
             }
         }
+    }
+
+    /// By every clock, with what the lane's provider says of ours.
+    fn noticed(&self, at: Timestamp) -> Noticed {
+        Noticed { is_doubted: self.lane.witness.is_doubted(), ..self.driver.clock.noticed(at) }
     }
 
     fn happened(&mut self, called: &Called) -> Result<(), Stop> {

@@ -1,6 +1,7 @@
 //! The money rules, the whole table, and random lives against a fake provider.
 
 mod accounts;
+mod clocks;
 mod edges;
 mod late;
 mod lives;

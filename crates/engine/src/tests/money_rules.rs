@@ -137,7 +137,7 @@ fn m4_the_uniqueness_window_goes_on_while_the_machine_sleeps() {
     let asked = after(&unconfirmed(), &[checked(700, StatusAnswer::NotFound)]);
     let not_found = Event::Checked { asked_at: at(800), answer: StatusAnswer::NotFound };
     let noticed_at = |latest| {
-        let noticed = Noticed { at: at(800), latest: at(latest) };
+        let noticed = Noticed { wall: at(latest), ..at(800).into() };
         apply(&asked, &policy(), &not_found, noticed, Jitter::NONE).unwrap()
     };
     assert_eq!(noticed_at(86_401).state, State::Ready { at: at(800) }, "to the second of the window it is proof");

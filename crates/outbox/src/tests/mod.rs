@@ -16,6 +16,7 @@ mod accounts;
 mod audit;
 mod broken_disk;
 mod claim;
+mod clock;
 mod custody;
 mod dead_letters;
 mod full_disk;

@@ -27,6 +27,10 @@ pub(super) fn readiness(began: bool, store: &Store, link: Option<&Link>, lanes: 
             let cause = pause.cause.as_str().to_owned();
             Some(Degraded { provider: lane.name.to_string(), cause, since: pause.since })
         })
+        .chain(lanes.values().filter_map(|lane| {
+            let (since, _) = lane.witness.doubt()?;
+            Some(Degraded { provider: lane.name.to_string(), cause: "clock_doubted".to_owned(), since })
+        }))
         .collect();
     Readiness { store, broker, degraded }
 }

@@ -156,7 +156,8 @@ async fn what_has_expired_is_not_asked_for_nor_sent() {
     let job = stage.accepted_until("PART-1", Carried::default(), Some(stage.now())).await;
     tokio::time::advance(Duration::from_millis(1)).await;
     assert_eq!(stage.driven(vec![job]).await.first().map(state), Some("rejected"));
-    assert!(stage.provider.asked().is_empty());
+    let asked: Vec<_> = stage.provider.asked().into_iter().map(|(service, _)| service).collect();
+    assert_eq!(asked, [Service::AccessToken], "its clock is heard once");
 }
 
 /// It expires between its inquiry and its top-up.
@@ -243,6 +244,96 @@ async fn in_doubt(stage: &Stage) -> StoredJob {
     assert!(due > stage.now());
     tokio::time::advance(due.since(stage.now())).await;
     job
+}
+
+const THREE_DAYS: Duration = Duration::from_secs(3 * 86_400);
+
+/// The clock of decisions is three days ahead of the wall clock, which was put right while the worker runs; and behind it.
+#[tokio::test(start_paused = true)]
+async fn m17_not_after_goes_by_the_wall_clock_as_it_is_now() {
+    for (ahead, ends) in [(false, "succeeded"), (true, "rejected")] {
+        let stage = Stage::new(1);
+        stage.clocks.set(THREE_DAYS, ahead);
+        let in_a_day = stage.driver.clock.wall().plus(THREE_DAYS / 3);
+        let by_now = if ahead { stage.now().plus(THREE_DAYS / 3) } else { in_a_day };
+        let job = stage.accepted_until("PART-1", Carried::default(), Some(by_now)).await;
+        assert_eq!(stage.driven(vec![job]).await.first().map(state), Some(ends));
+    }
+}
+
+/// A wall clock that is two minutes off, ahead and behind: jobs with `notAfter` wait, others go on, until it is right.
+#[tokio::test(start_paused = true)]
+async fn m17_what_has_a_not_after_waits_while_the_provider_says_that_our_clock_is_wrong() {
+    let two_minutes = Duration::from_secs(120);
+    for ahead in [true, false] {
+        let stage = Stage::new(1);
+        stage.provider.dates_its_answers(stage.clocks);
+        stage.clocks.set(two_minutes, ahead);
+        for number in 1..=2 {
+            let job = stage.accepted(&format!("PART-{number}")).await;
+            assert_eq!(stage.driven(vec![job]).await.first().map(state), Some("succeeded"));
+        }
+        let offset = stage.counted("topup_clock_offset_seconds{provider=\"finpay\"}");
+        assert!(["120", "119", "118"].contains(&offset.as_deref().unwrap().trim_start_matches('-')), "{offset:?}");
+        // By our clock it is too late already, or is not: neither is believed.
+        let soon = stage.driver.clock.wall().plus(Duration::from_secs(60));
+        let late = stage.driver.clock.wall().minus(Duration::from_secs(60));
+        for (key, not_after) in [("PART-3", soon), ("PART-4", late)] {
+            let job = stage.accepted_until(key, Carried::default(), Some(not_after)).await;
+            let job = stage.driven(vec![job]).await.remove(0);
+            assert_eq!(state(&job), "ready");
+            assert!(job.due_at.is_some_and(|due| due > stage.now()), "it waits");
+        }
+        assert_eq!(stage.provider.times(Service::TopUp), 2);
+        let fine = stage.accepted("PART-5").await;
+        assert_eq!(stage.driven(vec![fine]).await.first().map(state), Some("succeeded"), "others go on");
+        // Put right.
+        stage.clocks.set(two_minutes, !ahead);
+        let heard = stage.accepted("PART-6").await;
+        stage.driven(vec![heard]).await;
+        assert!(!stage.lane().witness.is_doubted());
+        let not_after = stage.driver.clock.wall().plus(Duration::from_secs(60));
+        let job = stage.accepted_until("PART-7", Carried::default(), Some(not_after)).await;
+        assert_eq!(stage.driven(vec![job]).await.first().map(state), Some("succeeded"));
+    }
+}
+
+/// A lane waits for a due time while the machine sleeps past it.
+#[tokio::test(start_paused = true)]
+async fn m17_what_came_due_while_the_machine_slept_is_due_when_it_wakes() {
+    let stage = Stage::new(1);
+    let silent = Reply::Silent {
+        why: snap_client::Silence::Timeout,
+        detail: "nothing came".to_owned(),
+        http_status: None,
+        elapsed: Duration::from_secs(5),
+    };
+    stage.provider.says(Service::TopUp, silent);
+    let job = stage.one().await;
+    let due = job.due_at.expect("it is asked about later");
+    stage.clocks.sleep(due.since(stage.now()));
+    let claimed = stage.driver.store.claim_due("finpay", stage.now(), 9).await.unwrap();
+    assert_eq!(claimed.len(), 1);
+}
+
+/// A clock that is three days ahead from the start on: what it would reject cannot be taken back, so the provider's is heard first.
+#[tokio::test(start_paused = true)]
+async fn m17_the_first_decision_of_a_start_is_not_made_by_a_clock_that_the_provider_contradicts() {
+    let stage = Stage::new(2);
+    stage.provider.dates_its_answers(stage.clocks);
+    let in_an_hour = stage.driver.clock.wall().plus(Duration::from_secs(3600));
+    stage.clocks.set(THREE_DAYS, true);
+    let mut jobs = Vec::new();
+    for number in 1..=3 {
+        jobs.push(stage.accepted_until(&format!("PART-{number}"), Carried::default(), Some(in_an_hour)).await);
+    }
+    let waiting = stage.driven(jobs).await;
+    assert!(waiting.iter().all(|job| state(job) == "ready"), "{waiting:?}");
+    assert_eq!(stage.provider.times(Service::AccessToken), 1, "it is asked once");
+    stage.clocks.set(THREE_DAYS, false);
+    let fine = stage.accepted("PART-4").await;
+    stage.driven(vec![fine]).await;
+    assert_eq!(stage.driven(waiting).await.iter().filter(|job| state(job) == "succeeded").count(), 3);
 }
 
 /// Held back: no byte of it left, it costs nothing, and the job is as it was.

@@ -3,6 +3,7 @@
 
 mod gate;
 mod pace;
+mod witness;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,6 +17,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 
 pub use gate::{Cause, Change, Gate, Pause, Signal};
 use pace::Pace;
+pub use witness::Witness;
 
 mod parking;
 
@@ -32,6 +34,8 @@ pub struct Lane {
     pub send_within: std::time::Duration,
     /// Its connections.
     pub client: SnapClient,
+    /// What its answers say of our clock.
+    pub witness: Witness,
     /// Jobs driven at a time: those that call and those that wait for the disk before and after it.
     slots: Arc<Semaphore>,
     /// Jobs that call at a time.
@@ -112,6 +116,7 @@ impl Lane {
             policy,
             send_within,
             client,
+            witness: Witness::default(),
             slots: Arc::new(Semaphore::new(driven(max_in_flight))),
             callers: Semaphore::new(max_in_flight),
             gate: Mutex::new(gate),

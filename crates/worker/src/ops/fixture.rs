@@ -81,6 +81,10 @@ impl Source for Fixed {
         Duration::from_secs(3600)
     }
 
+    fn boot(&self) -> String {
+        "fixture".to_owned()
+    }
+
     fn random(&self) -> u64 {
         Clock::start().random()
     }

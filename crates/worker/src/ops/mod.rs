@@ -206,6 +206,8 @@ fn at_desk(
     in_runtime(Threads::One, async {
         let store = open(&config, clock, access)?;
         let (environment, output) = (&world.environment, &world.output);
+        // By the clock of the worker: what is noted beside it waits by that.
+        let clock = &clock.beside(store.clock().await?.as_ref());
         let desk = Desk { store: &store, config: &config, clock, now: clock.now(), environment, output };
         let ended = work(&desk).await;
         store.close().await;

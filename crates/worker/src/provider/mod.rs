@@ -3,8 +3,10 @@
 mod read;
 mod supposed;
 
+use std::time::Duration;
+
 use outbox::StoredJob;
-use snap_client::{Fuse, NotSentReason, Payload, Reply, Token, TokenFailure, UsedConnection};
+use snap_client::{Answered, Fuse, NotSentReason, Payload, Reply, Token, TokenFailure, UsedConnection};
 use snap_core::{ExternalId, LaneFault, Service, Timestamp, TopUpDetails};
 
 pub(crate) use read::without_effect;
@@ -115,6 +117,39 @@ pub fn note_token_calls(driver: &Driver, lane: &Lane) {
         let class =
             if exchange.granted { "success" } else { exchange_class(lane, exchange.http_status, exchange.code) };
         driver.metrics.provider_request(&lane.name, Service::AccessToken, class, exchange.elapsed);
+        if let Some(date) = exchange.date {
+            clock_heard(driver, lane, date, exchange.started.plus(exchange.elapsed), exchange.elapsed);
+        }
+    }
+}
+
+/// M17: before a decision that cannot be taken back the provider's clock is heard, once, where nothing was heard of it yet.
+pub async fn hear_clock(driver: &Driver, lane: &Lane) {
+    if lane.witness.has_heard() || lane.is_paused() {
+        return;
+    }
+    let ask = || async {
+        // Refused or not, its answer tells the time; where there is none, our clock is all there is.
+        drop(lane.client.token(driver.clock.wall()).await);
+        note_token_calls(driver, lane);
+    };
+    lane.witness.first.get_or_init(ask).await;
+}
+
+/// M17: what the `Date` of an answer that came at `wall` says of our clock.
+fn clock_heard(driver: &Driver, lane: &Lane, date: Timestamp, wall: Timestamp, elapsed: Duration) {
+    let change = lane.witness.heard(date, wall, elapsed);
+    if let Some(ahead) = change.offset {
+        driver.metrics.clock_offset(&lane.name, ahead);
+    }
+    match change.doubted {
+        Some(true) => tracing::warn!(
+            provider = %lane.name,
+            ahead_s = lane.witness.doubt().map(|(_, ahead)| ahead),
+            "the provider's clock says that ours is wrong: jobs with notAfter wait, and \"not found\" proves nothing, until they agree"
+        ),
+        Some(false) => tracing::info!(provider = %lane.name, "our clock and the provider's agree again"),
+        None => {}
     }
 }
 
@@ -144,6 +179,9 @@ fn ended(
     reply: &Reply,
 ) -> Called {
     driver.metrics.provider_request(&lane.name, service, reading.class.as_str(), reply.elapsed());
+    if let Reply::Answered(Answered { date: Some(date), elapsed, .. }) = reply {
+        clock_heard(driver, lane, *date, driver.clock.wall(), *elapsed);
+    }
     tracing::debug!(
         provider = %lane.name,
         service = service.code(),

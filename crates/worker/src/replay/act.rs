@@ -28,7 +28,7 @@ impl Replayer {
             None => None,
         };
         let now = self.clock.now();
-        match (verdict(&letter, job.as_ref(), &self.rules, self.clock.latest()), job) {
+        match (verdict(&letter, job.as_ref(), &self.rules, self.clock.noticed(now)), job) {
             (Verdict::Refused(why), _) => skip(&why),
             // Shown as asked about first: what has been proven since is another decision.
             (Verdict::Sends | Verdict::Expires, Some(_)) if item.money_state == MoneyState::MaybeSent => {

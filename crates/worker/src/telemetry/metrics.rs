@@ -16,7 +16,9 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 use snap_core::{Class, Service, Timestamp};
 
-use families::{DeliveryLabels, LaneLabels, OUTCOMES, ProviderFamilies, ProviderMetrics, ReasonLabels, StateLabels};
+use families::{
+    DeliveryLabels, LaneLabels, OUTCOMES, ProviderFamilies, ProviderLabels, ProviderMetrics, ReasonLabels, StateLabels,
+};
 
 /// The content type of [`Metrics::render`].
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -71,6 +73,7 @@ pub struct Metrics {
     providers: Vec<ProviderMetrics>,
     store_commit: Histogram,
     lane_paused: Family<LaneLabels, Gauge>,
+    clock_offset: Family<ProviderLabels, Gauge>,
     amqp_connected: Gauge,
     amqp_blocked: Gauge,
 }
@@ -87,13 +90,18 @@ impl Metrics {
         let mut registry = Registry::default();
         let deliveries = Family::<DeliveryLabels, Counter>::default();
         let families = ProviderFamilies::default();
-        let lane_paused = Family::default();
+        let (lane_paused, clock_offset) = (Family::default(), Family::default());
         let store_commit = Histogram::new(COMMIT_BUCKETS);
         let (amqp_connected, amqp_blocked) = (Gauge::default(), Gauge::default());
         registry.register("topup_deliveries", "Deliveries by what became of them", deliveries.clone());
         families.register(&mut registry);
         registry.register("topup_store_commit_seconds", "Group commits of the store", store_commit.clone());
         registry.register("topup_lane_paused", "1 while a provider's lane stands for this cause", lane_paused.clone());
+        registry.register(
+            "topup_clock_offset_seconds",
+            "How far our clock is ahead of the provider's, by the Date of its last answer",
+            clock_offset.clone(),
+        );
         if amqp {
             registry.register("topup_amqp_connected", "1 while the broker is connected", amqp_connected.clone());
             registry.register("topup_amqp_blocked", "1 while the broker blocks publishing", amqp_blocked.clone());
@@ -105,6 +113,7 @@ impl Metrics {
             registry,
             store_commit,
             lane_paused,
+            clock_offset,
             amqp_connected,
             amqp_blocked,
         }
@@ -169,6 +178,11 @@ impl Metrics {
         if let Some(of) = self.provider(provider) {
             drop(of.resume());
         }
+    }
+
+    /// Our clock is ahead of the provider's by so many seconds; below zero it is behind.
+    pub fn clock_offset(&self, provider: &str, seconds: i64) {
+        self.clock_offset.get_or_create(&ProviderLabels { provider: provider.to_owned() }).set(seconds);
     }
 
     /// The broker is connected, or not.
