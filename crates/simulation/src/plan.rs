@@ -71,6 +71,9 @@ pub enum What {
     BrokerDown,
     /// Somebody copies the store, as it is on the disk.
     Copy,
+    /// An operator gives the namespace to another store, while this one is cut off from the broker for so long, and lives. The other
+    /// one begins when this one has ended, and producers send once more whatever they ever sent.
+    Adopt(Duration),
     /// The process is gone, and so is the disk: the copy is put back, where there is one, and producers send once more
     /// whatever they ever sent.
     Restore,
@@ -90,6 +93,11 @@ impl Plan {
             faults.push(Fault { at, when: When::Before, what: What::Copy });
             faults.push(Fault { at: restored, when: When::After, what: What::Restore });
         }
+        if dice.below(8) == 0 {
+            let at = 1 + dice.below(calls) as u64;
+            let cut_off = dice.span(Duration::from_secs(1), Duration::from_secs(300));
+            faults.push(Fault { at, when: When::Before, what: What::Adopt(cut_off) });
+        }
         let mut plan = Self { scenario, faults, seed };
         // Behind a clock that is wrong nobody can tell how long ago a boot was, or what came before it (docs/safety.md, what
         // is assumed); within one boot the clock that counts sleep tells.
@@ -103,7 +111,8 @@ impl Plan {
     /// used up, and a clock that was set, or a restore, may end a window.
     #[must_use]
     pub fn ends_well(&self) -> bool {
-        let is_no_excuse = |fault: &Fault| !matches!(fault.what, What::ClockSet(_) | What::Sleep(_) | What::Restore);
+        let is_no_excuse =
+            |fault: &Fault| !matches!(fault.what, What::ClockSet(_) | What::Sleep(_) | What::Restore | What::Adopt(_));
         self.faults.len() <= 2 && self.faults.iter().all(is_no_excuse)
     }
 

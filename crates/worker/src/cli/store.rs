@@ -83,6 +83,34 @@ in that time and is not found ends before a person instead of being sent again.
 What was rejected as expired by the wrong clock was told to its producer and stays; it is counted. The worker has to be
 stopped, and a running one is refused (exit 5).")]
     ClockCorrected(StoreClockArgs),
+    /// Take a namespace at the broker over from another store, whose worker is gone for good
+    #[command(after_help = "\
+Examples:
+  worker store adopt --dry-run
+  worker store adopt --reason 'machine kiosk-1 burnt down, no copy of its store, INC-140'
+  worker store adopt --published-since 2h --reason 'producers have published nothing older again, INC-140'
+
+A namespace belongs to one store: a worker of another one is refused (exit 5). This takes it over, into a store whose worker does
+not run, and never from a worker that is connected. Where the other store's files are left, move them instead: they know what was
+sent, this store knows nothing of it.
+
+From then on every job is asked about before anything is sent, for as long as the mode lasts, what the other worker had not
+acknowledged among them; and not before the other one can have nothing under way any more, should it be frozen or cut off. A key that
+this store does not know counts as perhaps sent since the namespace has had a custodian: \"not found\" proves nothing once that is
+longer ago than the provider's uniqueness window, and the job ends as unresolved, before a person. Say with --published-since that no
+message that comes now was first published before that. `worker store reconciled` ends the mode.")]
+    Adopt(StoreAdoptArgs),
+}
+
+/// Arguments of `worker store adopt`.
+#[derive(Clone, Debug, Args)]
+pub struct StoreAdoptArgs {
+    /// No message that comes was first published before: a time, or how long ago [default: since the namespace has a custodian]
+    #[arg(long, value_name = "TIME")]
+    pub published_since: Option<When>,
+    /// Who and why.
+    #[command(flatten)]
+    pub act: ActArgs,
 }
 
 /// Arguments of `worker store backup`.
