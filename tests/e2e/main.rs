@@ -9,6 +9,7 @@
 
 mod harness;
 
+mod accounts;
 mod answers;
 mod blows;
 mod broker_lost;
@@ -27,6 +28,7 @@ mod happy_path;
 mod harness_self_test;
 mod hostile_input;
 mod install;
+mod intents;
 mod lanes;
 mod memory;
 mod moved_on;

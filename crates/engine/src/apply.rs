@@ -4,7 +4,7 @@ use snap_core::Timestamp;
 
 use crate::{
     Answer, Budget, DeadReason, Event, Evidence, IllegalEvent, Jitter, Job, MoneyState, Noticed, Policy, Refusal,
-    RejectReason, Retry, State, StatusAnswer,
+    RejectReason, Retry, State, StatusAnswer, Taken,
 };
 
 /// What is known of `job` after `event`, which was `noticed` then.
@@ -22,11 +22,17 @@ pub fn apply(
     let at = noticed.at;
     let mut next = Next { job: job.clone(), policy, at, noticed, jitter };
     let legal = match (&job.state, event) {
-        (State::Ready { .. } | State::Inquired { .. }, event) => next.before_sending(event),
         (State::Sending { before }, Event::TopUp(answer)) => next.attempt_ended(*before, *answer),
         (State::Sending { .. }, Event::Restarted) => {
-            next.job.evidence.last_ended_at = Some(at);
-            next.in_doubt(None);
+            next.restarted();
+            true
+        }
+        (_, Event::Late(late)) => {
+            next.late(*late);
+            true
+        }
+        (State::Unconfirmed { .. }, Event::OtherAccount) if policy.is_of_another_account(job) => {
+            next.dead(DeadReason::OtherAccount);
             true
         }
         (State::Unconfirmed { not_found, refusal, .. }, Event::Checked { asked_at, answer }) => {
@@ -45,6 +51,7 @@ pub fn apply(
             next.in_doubt(*refusal);
             true
         }
+        (State::Ready { .. } | State::Inquired { .. }, event) => next.before_sending(event),
         (State::Dead { reason }, event) => next.operator(*reason, event),
         (State::Discarded { reason }, Event::Restored) => {
             next.job.state = State::Dead { reason: *reason };
@@ -57,10 +64,10 @@ pub fn apply(
     if legal { Ok(next.job) } else { Err(IllegalEvent { state: job.state.name(), event: event.name() }) }
 }
 
-struct Next<'a> {
-    job: Job,
-    policy: &'a Policy,
-    at: Timestamp,
+pub(crate) struct Next<'a> {
+    pub(crate) job: Job,
+    pub(crate) policy: &'a Policy,
+    pub(crate) at: Timestamp,
     noticed: Noticed,
     jitter: Jitter,
 }
@@ -98,6 +105,7 @@ impl Next<'_> {
             }
             Event::Restarted => {}
             Event::KnownToProvider => {
+                self.job.evidence.account = self.policy.account.or(self.job.evidence.account);
                 self.it_has_something();
                 self.in_doubt(None);
             }
@@ -128,13 +136,28 @@ impl Next<'_> {
         self.job.budget.attempts -= 1;
         let evidence = &mut self.job.evidence;
         evidence.first_sent_at.get_or_insert(self.at);
+        evidence.account = self.policy.account;
         self.job.state = State::Sending { before: evidence.money };
         evidence.money = MoneyState::MaybeSent;
         true
     }
 
-    fn attempt_ended(&mut self, before: MoneyState, answer: Answer) -> bool {
+    /// An attempt that a restart finds is perhaps sent.
+    fn restarted(&mut self) {
         self.job.evidence.last_ended_at = Some(self.at);
+        if self.job.evidence.beside.is_some_and(|beside| beside.taken == Taken::Paid) {
+            return self.double_credit();
+        }
+        self.in_doubt(None);
+    }
+
+    pub(crate) fn attempt_ended(&mut self, before: MoneyState, answer: Answer) -> bool {
+        self.job.evidence.last_ended_at = Some(self.at);
+        if let Some(beside) = self.job.evidence.beside
+            && self.ended_beside(beside, answer)
+        {
+            return true;
+        }
         match answer {
             Answer::Paid => self.succeeded(),
             Answer::Accepted => {
@@ -155,6 +178,7 @@ impl Next<'_> {
             }
             Answer::Refused => self.not_executed(before, true, Some(Refusal::Reject(RejectReason::Business)), None),
             Answer::Wrong => self.not_executed(before, true, Some(Refusal::Request), None),
+            Answer::NotSent => self.not_executed(before, false, None, Some(Retry::Free)),
             Answer::NotExecuted { sent, retry } => self.not_executed(before, sent, None, Some(retry)),
         }
         true
@@ -187,6 +211,12 @@ impl Next<'_> {
     }
 
     fn checked(&mut self, not_found: u32, refusal: Option<Refusal>, asked_at: Timestamp, answer: StatusAnswer) {
+        if self.policy.is_of_another_account(&self.job) {
+            return self.dead(DeadReason::OtherAccount);
+        }
+        // Recorded without an account, it counts as sent to the one that is asked first.
+        let evidence = &mut self.job.evidence;
+        evidence.account = evidence.account.or(self.policy.account);
         if answer == StatusAnswer::Nothing(Retry::Free) {
             self.job.state = State::Unconfirmed { at: self.at, not_found, refusal };
             return;
@@ -256,7 +286,14 @@ impl Next<'_> {
 
     fn operator(&mut self, reason: DeadReason, event: &Event) -> bool {
         match event {
-            Event::Replayed if reason == DeadReason::Refunded => return false,
+            Event::Replayed if matches!(reason, DeadReason::Refunded | DeadReason::DoubleCreditSuspected) => {
+                return false;
+            }
+            Event::Replayed
+                if self.job.evidence.money == MoneyState::MaybeSent && self.policy.is_of_another_account(&self.job) =>
+            {
+                return false;
+            }
             Event::Replayed => {
                 self.job.budget = Budget::full(self.policy);
                 self.job.evidence.replayed = true;
@@ -276,7 +313,7 @@ impl Next<'_> {
                 (self.job.not_after, self.job.has_customer_name) = (*not_after, *has_customer_name);
             }
             Event::Discarded => self.job.state = State::Discarded { reason },
-            Event::AskedByOperator { answer } => return self.checked_by_operator(*answer),
+            Event::AskedByOperator { answer } => return self.checked_by_operator(reason, *answer),
             Event::StoreRestored => return self.forgotten(),
             _ => return false,
         }
@@ -284,9 +321,14 @@ impl Next<'_> {
     }
 
     /// An operator asks about what stands before them. It starts nothing: what is not settled stays where it is.
-    fn checked_by_operator(&mut self, answer: StatusAnswer) -> bool {
-        if matches!(self.job.evidence.money, MoneyState::NeverSent | MoneyState::Returned) {
+    fn checked_by_operator(&mut self, reason: DeadReason, answer: StatusAnswer) -> bool {
+        let nothing_to_ask = matches!(self.job.evidence.money, MoneyState::NeverSent | MoneyState::Returned);
+        if nothing_to_ask || self.policy.is_of_another_account(&self.job) {
             return false;
+        }
+        if reason == DeadReason::DoubleCreditSuspected {
+            // An answer is about the reference: it cannot say of how many attempts it is true.
+            return true;
         }
         match answer {
             StatusAnswer::Paid { amount_seen } if amount_seen || !self.job.evidence.mismatch => self.succeeded(),
@@ -309,7 +351,7 @@ impl Next<'_> {
     }
 
     /// Against whatever an attempt before it has proven.
-    fn it_has_something(&mut self) {
+    pub(crate) fn it_has_something(&mut self) {
         let evidence = &mut self.job.evidence;
         evidence.accepted = true;
         evidence.doubted = true;
@@ -319,8 +361,9 @@ impl Next<'_> {
 
     /// M12: an operator may have replayed it, and that was forgotten: a replay asks first, however it died.
     fn forgotten(&mut self) -> bool {
+        let double = self.job.state.is_double_credit();
         let evidence = &mut self.job.evidence;
-        if evidence.money == MoneyState::Returned {
+        if evidence.money == MoneyState::Returned || double {
             return false;
         }
         let earliest = evidence.earliest_forgotten();
@@ -333,7 +376,8 @@ impl Next<'_> {
 
     /// The provider's word that this top-up will not be paid, where no earlier attempt speaks against it.
     fn refuse(&mut self, refusal: Refusal) {
-        if self.job.evidence.doubted {
+        // Proven unpaid at an account that is not asked any more, it is not asked about at this one.
+        if self.job.evidence.doubted && !self.policy.is_of_another_account(&self.job) {
             self.job.evidence.last_ended_at.get_or_insert(self.at);
             self.in_doubt(Some(refusal));
         } else {
@@ -349,7 +393,7 @@ impl Next<'_> {
     }
 
     /// M2: the money may have moved; ask.
-    fn in_doubt(&mut self, refusal: Option<Refusal>) {
+    pub(crate) fn in_doubt(&mut self, refusal: Option<Refusal>) {
         self.job.evidence.doubted = true;
         self.job.evidence.money = MoneyState::MaybeSent;
         if self.job.budget.checks == 0 {
@@ -359,7 +403,10 @@ impl Next<'_> {
         self.job.state = State::Unconfirmed { at, not_found: 0, refusal };
     }
 
-    fn succeeded(&mut self) {
+    pub(crate) fn succeeded(&mut self) {
+        if self.job.evidence.beside.is_some() {
+            return self.double_credit();
+        }
         self.job.evidence.money = MoneyState::ProvenPaid;
         self.job.evidence.mismatch = false;
         self.job.state = State::Succeeded;
@@ -376,7 +423,7 @@ impl Next<'_> {
         self.dead(if mismatch { DeadReason::InconsistentAnswer } else { DeadReason::Unresolved });
     }
 
-    fn dead(&mut self, reason: DeadReason) {
+    pub(crate) fn dead(&mut self, reason: DeadReason) {
         self.job.state = State::Dead { reason };
     }
 }

@@ -17,6 +17,8 @@ pub enum Step {
     CheckStatus,
     /// Record that `notAfter` passed.
     Expire,
+    /// Record that only another account could tell.
+    OtherAccount,
     /// Nothing before then.
     WaitUntil(Timestamp),
     /// Nothing at all.
@@ -41,6 +43,8 @@ pub fn next_step(job: &Job, policy: &Policy, now: impl Into<Noticed>) -> Step {
         // Wall clocks jump: an inquiry from the future is as stale as an old one.
         State::Inquired { at, .. } if now < *at || now.since(*at) > policy.inquiry_max_age => Step::Inquire,
         State::Ready { .. } | State::Inquired { .. } => Step::Send,
+        // M14: whatever this account said, it would say nothing about what another one was asked to pay.
+        State::Unconfirmed { .. } if policy.is_of_another_account(job) => Step::OtherAccount,
         // M1: an attempt without a result is "perhaps sent". It is asked about, never sent again.
         State::Sending { .. } | State::Unconfirmed { .. } => Step::CheckStatus,
         State::Succeeded | State::Rejected { .. } | State::Dead { .. } | State::Discarded { .. } => Step::Rest,

@@ -80,11 +80,17 @@ pub enum Mistake {
     BelievesAnothersAnswer,
     /// What shows that the provider knows the top-up, and does not settle it, is not remembered.
     ForgetsWhatTheProviderKnows,
+    /// Whichever account is configured is asked about a doubt, and its "not found" believed.
+    AsksTheWrongAccount,
+    /// An intent leaves however old it is.
+    IntentWithoutFuse,
+    /// What comes back to a drive that was fenced off is dropped.
+    DropsWhatComesLate,
 }
 
 impl Mistake {
     /// All of them.
-    pub const ALL: [Self; 34] = [
+    pub const ALL: [Self; 37] = [
         Self::ResendsOnDoubt,
         Self::ResendsAfterRestart,
         Self::BelievesNotFoundAtOnce,
@@ -119,6 +125,9 @@ impl Mistake {
         Self::TakesUnknownForNew,
         Self::BelievesAnothersAnswer,
         Self::ForgetsWhatTheProviderKnows,
+        Self::AsksTheWrongAccount,
+        Self::IntentWithoutFuse,
+        Self::DropsWhatComesLate,
     ];
 
     /// The rules with the mistake.

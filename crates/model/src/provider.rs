@@ -30,6 +30,27 @@ pub enum Entry {
     Refunded,
 }
 
+/// One of two accounts, at which nothing is known of what the other one was asked to pay.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Owner {
+    /// The first; the only one in most scenes.
+    #[default]
+    A,
+    /// The other.
+    B,
+}
+
+impl Owner {
+    /// The other one.
+    #[must_use]
+    pub const fn other(self) -> Self {
+        match self {
+            Self::A => Self::B,
+            Self::B => Self::A,
+        }
+    }
+}
+
 /// A top-up request that has left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Wire {
@@ -37,6 +58,8 @@ pub struct Wire {
     pub caller: Option<Side>,
     /// Ticks in which it may still take effect; `None`: no limit yet.
     pub left: Option<u8>,
+    /// The account that it was sent to.
+    pub account: Owner,
 }
 
 /// The provider.
@@ -48,6 +71,8 @@ pub struct Provider {
     pub credits: u8,
     /// What it has of the reference.
     pub entry: Entry,
+    /// At which account.
+    pub owner: Owner,
     /// Ticks in which it may not show what it has.
     pub hidden: u8,
     /// Ticks for which it is sure to remember the reference.
@@ -248,6 +273,7 @@ impl Provider {
         };
         self.credits = (self.credits + credits).min(2);
         self.entry = entry;
+        self.owner = wire.account;
         // What it shows late it shows by the end of the quiet period of its attempt; what was overdue, of the next one. For
         // how long it remembers counts from here, which is not before the attempt began.
         let shown = scene.quiet_but_for(Assumption::NoLaterShowing);
@@ -260,9 +286,10 @@ impl Provider {
     /// `known` is what is recorded: once it has said that it has the top-up, it may even deny that. Left out: that it
     /// denies it without ever having said so, after the quiet period and within the uniqueness window; and an amount that
     /// is wrong and never told.
-    pub fn tellings(&self, known: Facts, scene: &Scene) -> Vec<Told> {
+    pub fn tellings(&self, known: Facts, scene: &Scene, asked: Owner) -> Vec<Told> {
         let mut all = vec![Told::Nothing, Told::OurFault];
-        match self.entry {
+        let entry = if asked == self.owner { self.entry } else { Entry::None };
+        match entry {
             Entry::None => {}
             Entry::Held => all.push(Told::Pending),
             Entry::Credited => all.extend([Told::Paid, Told::PaidUnseen]),
@@ -283,7 +310,7 @@ impl Provider {
             }
         }
         let forgot = scene.forgets && self.remembers == 0;
-        if self.entry == Entry::None || self.hidden > 0 || forgot || (scene.denies && known.told) {
+        if entry == Entry::None || self.hidden > 0 || forgot || (scene.denies && known.told) {
             all.push(Told::NotFound);
         }
         all
@@ -293,7 +320,7 @@ impl Provider {
     pub fn settle(&mut self) {
         self.wires.sort_unstable();
         if self.entry == Entry::None {
-            (self.hidden, self.remembers) = (0, 0);
+            (self.hidden, self.remembers, self.owner) = (0, 0, Owner::A);
         }
     }
 

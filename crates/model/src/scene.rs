@@ -81,6 +81,12 @@ pub struct Scene {
     /// Answers go astray: what a request hears is another's; and a status inquiry may show no more than that the top-up is
     /// known.
     pub astray: bool,
+    /// The configuration names another account at times.
+    pub accounts: bool,
+    /// A process may stand still for any length, with an intent on disk and what it has heard in its hands.
+    pub waits: bool,
+    /// For how many ticks an intent is good; where nothing waits, nobody counts.
+    pub send_within: u8,
 }
 
 impl Scene {
@@ -111,6 +117,9 @@ impl Scene {
         edges: false,
         copies: 0,
         astray: false,
+        accounts: false,
+        waits: false,
+        send_within: 0,
     };
 
     /// The copy does not know the key, which was paid and comes again from the broker, which was not told that it had
@@ -138,6 +147,7 @@ impl Scene {
             quiet_period: ticks(self.quiet),
             give_up_after: ticks(self.give_up),
             uniqueness_window: ticks(self.window),
+            account: None,
         }
     }
 

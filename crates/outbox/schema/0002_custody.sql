@@ -8,3 +8,13 @@ ALTER TABLE meta ADD COLUMN copied_at INTEGER;
 ALTER TABLE meta ADD COLUMN clock_boot TEXT;
 ALTER TABLE meta ADD COLUMN clock_offset_ms INTEGER;
 ALTER TABLE meta ADD COLUMN clock_known_since INTEGER;
+
+-- The names of the accounts that attempts were sent to: an attempt keeps the digest only, in what the state machine knew.
+CREATE TABLE accounts (
+  digest     TEXT    PRIMARY KEY,
+  provider   TEXT    NOT NULL,                    -- the section that named it first
+  profile    TEXT    NOT NULL,
+  base_url   TEXT    NOT NULL,
+  partner_id TEXT    NOT NULL,
+  first_seen INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;

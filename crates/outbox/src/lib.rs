@@ -14,6 +14,7 @@
 //! This crate must not know HTTP, AMQP, or what an event body looks like; the state machine it knows only as a value.
 
 mod accept;
+mod accounts;
 mod amend;
 mod audit;
 mod audit_queries;
@@ -57,6 +58,7 @@ mod types;
 mod writer;
 
 pub use accept::{Accepted, Duplicate, NewJob, OnConflict};
+pub use accounts::{AccountName, OpenDoubt};
 pub use amend::Amendment;
 pub use audit::{AuditFault, AuditHead, AuditRow, NewAudit};
 pub use audit_queries::AuditFilter;

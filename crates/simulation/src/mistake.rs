@@ -23,4 +23,6 @@ pub enum Mistake {
     AnotherNumber,
     /// Another body leaves than was recorded.
     AnotherBody,
+    /// The wire does not look whether a request may still leave (M16).
+    NoFuse,
 }

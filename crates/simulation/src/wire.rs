@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::json;
-use snap_client::{Answered, BoxFuture, Bytes, NotSentReason, Reply, Request, Silence, UsedConnection, Wire};
+use snap_client::{Answered, BoxFuture, Bytes, Fuse, NotSentReason, Reply, Request, Silence, UsedConnection, Wire};
 use snap_core::{PartnerReferenceNo, Service, Timestamp};
 use tokio::time::Instant;
 
@@ -18,6 +18,8 @@ use crate::world::{Struck, World, millis};
 pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 /// As configured: what arrives, arrives well before its end.
 pub(crate) const QUIET_PERIOD: Duration = Duration::from_secs(60);
+/// By default.
+pub(crate) const SEND_WITHIN: Duration = Duration::from_secs(5);
 /// One way.
 const WAY: Duration = Duration::from_millis(20);
 /// From when on a late request arrives.
@@ -45,12 +47,13 @@ enum There {
 }
 
 impl Wire for Line {
-    fn transaction(
-        &self,
+    fn transaction<'a>(
+        &'a self,
         service: Service,
         request: Request<Bytes>,
         _now: Timestamp,
-    ) -> BoxFuture<'_, (Reply, UsedConnection)> {
+        fuse: Fuse<'a>,
+    ) -> BoxFuture<'a, (Reply, UsedConnection)> {
         let external_id = request.headers().get("x-external-id").and_then(|id| id.to_str().ok()).unwrap_or_default();
         let (provider, external_id) = (self.provider.to_owned(), external_id.to_owned());
         let mut order = Order { provider, service, external_id, body: request.into_body().to_vec() };
@@ -59,7 +62,7 @@ impl Wire for Line {
             Mistake::AnotherBody => order.body.push(b' '),
             _ => {}
         }
-        Box::pin(async move { (self.transact(order).await, UsedConnection::none()) })
+        Box::pin(async move { (self.transact(order, fuse).await, UsedConnection::none()) })
     }
 
     fn token(&self, _request: Request<Bytes>, _now: Timestamp) -> BoxFuture<'_, (Reply, Option<Timestamp>)> {
@@ -99,15 +102,22 @@ impl Line {
         }
     }
 
-    async fn transact(&self, order: Order) -> Reply {
+    async fn transact(&self, order: Order, fuse: Fuse<'_>) -> Reply {
         let (started, service) = (Instant::now(), order.service);
+        // Its intent was committed just now.
+        let intent = self.world.state().now();
         let call = self.world.call(Op::of_service(service)).await;
         let struck = self.world.strike(call, When::Before).await;
         let there = self.way_there(service, struck);
+        if let Some(detail) = fuse()
+            && self.world.state().mistake != Mistake::NoFuse
+        {
+            return Reply::NotSent { why: NotSentReason::Stale, detail, elapsed: started.elapsed() };
+        }
         if !matches!(there, There::Arrives(_)) || service == Service::TopUp {
             self.world.state().heard = Heard::Unclear;
         }
-        let objection = if service == Service::TopUp { self.objection(&order).await } else { None };
+        let objection = if service == Service::TopUp { self.objection(&order, intent).await } else { None };
         let number = {
             let mut state = self.world.state();
             let now = state.now();
@@ -152,9 +162,13 @@ impl Line {
 
     /// What is wrong with a top-up that leaves now: by what is committed in this instant, it must be on disk with its number and
     /// its body, and its job must not have ended.
-    async fn objection(&self, order: &Order) -> Option<String> {
+    async fn objection(&self, order: &Order, intent: i64) -> Option<String> {
         let store = self.world.state().store.clone()?;
         let name = reference(order);
+        let age = self.world.state().now() - intent;
+        if age > millis(SEND_WITHIN) {
+            return Some(format!("a top-up of {name} left {age} ms after its intent"));
+        }
         let key = PartnerReferenceNo::parse(&name).ok()?;
         let Ok(timeline) = store.timeline(&key).await else { return Some("the store cannot be read".to_owned()) };
         let Some(timeline) = timeline else {

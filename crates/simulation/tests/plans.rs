@@ -314,6 +314,15 @@ fn m4_a_request_later_than_the_quiet_period_is_found() {
 }
 
 #[test]
+fn m16_a_wire_that_lets_an_intent_leave_however_old_it_is_is_found() {
+    let long = Duration::from_secs(60);
+    for waits in [What::Freeze(long), What::Sleep(long)] {
+        assert_found(&found(Mistake::NoFuse, waits, When::Before), "after its intent");
+        assert_eq!(found(Mistake::None, waits, When::Before), [""; 0], "and does not happen");
+    }
+}
+
+#[test]
 fn m17_a_clock_that_runs_ahead_of_what_has_passed_is_found() {
     assert_found(&found(Mistake::BoottimeRuns, What::Error(2), When::Before), "was paid 2 times");
 }

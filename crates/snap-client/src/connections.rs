@@ -18,7 +18,7 @@ use crate::connection::{Connection, Heard, Outgoing, Unheard};
 use crate::reply::{Answered, NotSentReason, Reply, Silence};
 use crate::socket::Sockets;
 use crate::trouble::{detail, not_sent_reason};
-use crate::{ClientConfig, headers};
+use crate::{ClientConfig, Fuse, headers};
 
 /// Below the idle limits met in the field (5 s for Node, 60–75 s for load balancers) only where that costs nothing:
 /// a closed connection is noticed before it is used again, so this bounds silent drops by firewalls.
@@ -108,8 +108,15 @@ impl Connections {
         }
     }
 
-    /// Sends the request once and reads the answer; `now` is only used to read a `Retry-After` date.
-    pub(crate) async fn send(&self, service: Service, request: Outgoing, now: Timestamp) -> (Reply, UsedConnection) {
+    /// Sends the request once, unless the fuse says why not, and reads the answer; `now` is only used to read a `Retry-After`
+    /// date.
+    pub(crate) async fn send(
+        &self,
+        service: Service,
+        request: Outgoing,
+        now: Timestamp,
+        fuse: Fuse<'_>,
+    ) -> (Reply, UsedConnection) {
         let started = Instant::now();
         let mut request = request;
         let reply = loop {
@@ -120,6 +127,9 @@ impl Connections {
                     Err((why, detail)) => break Reply::NotSent { why, detail, elapsed: started.elapsed() },
                 },
             };
+            if let Some(detail) = fuse() {
+                break Reply::NotSent { why: NotSentReason::Stale, detail, elapsed: started.elapsed() };
+            }
             let mut http_status = None;
             let exchange = connection.exchange(request, &mut http_status);
             match tokio::time::timeout_at(started + self.request_timeout, exchange).await {

@@ -10,7 +10,7 @@ use snap_core::Timestamp;
 pub enum Reply {
     /// A whole HTTP answer was read, whatever its status (redirects included: they are not followed).
     Answered(Answered),
-    /// Proof that no byte of the request left: no connection was ever made for it.
+    /// Proof that no byte of the request left: no connection was ever made for it, or the caller held it back.
     NotSent {
         /// At which step making the connection failed.
         why: NotSentReason,
@@ -60,6 +60,8 @@ pub enum NotSentReason {
     ConnectTimeout,
     /// The TLS handshake failed, a certificate that is not trusted included.
     Tls,
+    /// There was one, and the caller's fuse said that it was too late.
+    Stale,
 }
 
 /// Why there is no answer although something may have been sent.
@@ -86,6 +88,7 @@ impl NotSentReason {
             Self::Connect => "connect",
             Self::ConnectTimeout => "connect_timeout",
             Self::Tls => "tls",
+            Self::Stale => "stale",
         }
     }
 }

@@ -157,6 +157,7 @@ impl App {
         // Before the recovery: where that waits for room, somebody has to be able to see why.
         let serving = app.stop_serving.clone().drop_guard();
         let began = app.serve(listener, &lanes, broker.is_some());
+        crate::account::at_start(&app.driver.store, config, clock.now()).await?;
         recover(&app.driver, &lanes, &restored).await?;
         let wakes = app.prepare_lanes(&lanes, &restored).await?;
         // From here on nothing is waited for: who gives up a start has given up nothing that had begun.

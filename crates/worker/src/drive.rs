@@ -4,8 +4,9 @@
 //! accepted, sending, ended. Cancellation is looked at between steps only: a request that has left is waited for.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use engine::{Event, Noticed, Retry, State, StatusAnswer, Step, apply, next_step};
+use engine::{Answer, DeadReason, Event, Noticed, Retry, State, StatusAnswer, Step, apply, next_step};
 use outbox::{Store, StoreError, StoredJob};
 use snap_core::{Service, Timestamp};
 use tokio::sync::SemaphorePermit;
@@ -13,9 +14,11 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, error, info, warn};
 
+use crate::account;
 use crate::clock::Clock;
 use crate::full::wait_for_room;
 use crate::lane::{Change, Lane, Signal, Slot};
+use crate::late;
 use crate::notes::Notes;
 use crate::provider::{self, Called, Reading};
 use crate::telemetry::metrics::Metrics;
@@ -70,7 +73,14 @@ impl Driver {
         let mut driving = Driving::new(&self, &lane, job, purpose);
         let stop = driving.run().await;
         if matches!(stop, Stop::Fenced) {
-            info!(reference = %driving.job.request.partner_reference_no, "the job was changed elsewhere; what is stored stands");
+            let reference = &driving.job.request.partner_reference_no;
+            info!(%reference, "the job was changed elsewhere; what is stored stands");
+            if let Some(called) = &driving.unrecorded
+                && let Err(error) = late::record(&self, &lane, reference, called).await
+            {
+                error!(%reference, %error, "the store failed");
+                self.fatal.cancel();
+            }
         }
         guard.asked = driving.asked;
         drop(guard);
@@ -109,6 +119,8 @@ struct Driving<'a> {
     refreshed: bool,
     /// A provider call was made.
     asked: bool,
+    /// What was heard last and is not on disk: evidence, whoever has the job by now (M16).
+    unrecorded: Option<Called>,
     /// The right to call: from the first call on, until what it told is to be recorded.
     caller: Option<SemaphorePermit<'a>>,
 }
@@ -116,7 +128,7 @@ struct Driving<'a> {
 impl<'a> Driving<'a> {
     fn new(driver: &'a Driver, lane: &'a Arc<Lane>, job: StoredJob, purpose: Purpose) -> Self {
         let notes = Notes::of(&job.job.state);
-        Self { driver, lane, job, purpose, notes, refreshed: false, asked: false, caller: None }
+        Self { driver, lane, job, purpose, notes, refreshed: false, asked: false, unrecorded: None, caller: None }
     }
 
     async fn run(&mut self) -> Stop {
@@ -131,6 +143,7 @@ impl<'a> Driving<'a> {
                     false => return self.let_go(at).await,
                 },
                 Step::Expire => self.expire(now).await,
+                Step::OtherAccount => self.other_account(now).await,
                 Step::Inquire | Step::Send | Step::CheckStatus => self.call(step).await,
             };
             match stepped {
@@ -231,6 +244,21 @@ impl<'a> Driving<'a> {
         self.commit_result().await
     }
 
+    /// M14: only the account that it was sent to could tell, and that is not configured any more.
+    async fn other_account(&mut self, now: Timestamp) -> Result<(), Stop> {
+        let names = match self.driver.store.accounts().await {
+            Ok(names) => names,
+            Err(error) => return Err(self.stopped(&error)),
+        };
+        let words = |account: Option<engine::Account>| {
+            account.map_or_else(|| "an account that is not known".to_owned(), |account| account::words(account, &names))
+        };
+        let (theirs, ours) = (words(self.job.job.evidence.account), words(self.lane.policy.account));
+        let why = format!("it may have been paid by {theirs}; section {} names {ours} now", self.lane.name);
+        self.notes.dies_of(Some(why));
+        self.happened_and_recorded(Event::OtherAccount, now).await
+    }
+
     async fn send(&mut self, token: &snap_client::Token) -> Result<(), Stop> {
         let request = match provider::top_up_request(self.driver, self.lane, &self.job) {
             Ok(request) => request,
@@ -242,7 +270,7 @@ impl<'a> Driving<'a> {
             }
         };
         // It may have passed while this drive waited for its turn or for the token, or while the machine slept.
-        let started = self.driver.clock.now();
+        let (started, began) = (self.driver.clock.now(), self.driver.clock.boottime());
         if next_step(&self.job.job, &self.lane.policy, self.noticed(started)) != Step::Send {
             return Ok(());
         }
@@ -264,10 +292,17 @@ impl<'a> Driving<'a> {
             }
             Err(error) => return Err(self.stopped(&error)),
         }
-        let called = provider::send(self.driver, self.lane, token, &self.job, request).await;
-        let free = matches!(called.reading.event, Event::TopUp(engine::Answer::NotExecuted { retry: Retry::Free, .. }));
+        let called = {
+            let fuse = || held_back(self.driver, self.lane, &self.job, began);
+            provider::send(self.driver, self.lane, token, &self.job, request, &fuse).await
+        };
+        let free = matches!(
+            called.reading.event,
+            Event::TopUp(Answer::NotSent | Answer::NotExecuted { retry: Retry::Free, .. })
+        );
         let again = self.observed(token, &called).await;
         self.happened(&called)?;
+        self.unrecorded = Some(called);
         if free && !again && self.job.job.state.name() == "ready" {
             return Err(self.wait_a_little().await);
         }
@@ -279,6 +314,7 @@ impl<'a> Driving<'a> {
         let free = matches!(called.reading.event, Event::Checked { answer: StatusAnswer::Nothing(Retry::Free), .. });
         let again = self.observed(token, &called).await;
         self.happened(&called)?;
+        self.unrecorded = Some(called);
         if free && !again {
             return Err(self.wait_a_little().await);
         }
@@ -398,25 +434,15 @@ impl<'a> Driving<'a> {
         self.job.version = recorded.version;
         self.job.attempts = recorded.attempts;
         self.notes.recorded(&mut self.job);
+        self.unrecorded = None;
         if ended {
             self.driver.published.notify_one();
-            self.count_end();
+            count_end(self.driver, &self.lane.name, &self.job);
         }
         if let Some(at) = due {
             self.lane.due(at);
         }
         Ok(())
-    }
-
-    fn count_end(&self) {
-        let state = self.job.job.state.name();
-        self.driver.metrics.job_finished(&self.lane.name, state);
-        let (reference, money) = (&self.job.request.partner_reference_no, self.job.job.evidence.money.as_str());
-        if let State::Dead { reason } = self.job.job.state {
-            warn!(%reference, provider = %self.lane.name, reason = reason.as_str(), money, "the job needs a person");
-        } else {
-            debug!(%reference, provider = %self.lane.name, state, money, "the job came to rest");
-        }
     }
 
     fn stopped(&self, error: &StoreError) -> Stop {
@@ -429,6 +455,36 @@ impl<'a> Driving<'a> {
                 Stop::Leave
             }
         }
+    }
+}
+
+/// Why an intent that began at this time since boot is no good any more (M16): looked at when its first byte is about to leave.
+fn held_back(driver: &Driver, lane: &Lane, job: &StoredJob, began: Duration) -> Option<String> {
+    if driver.fatal.is_cancelled() {
+        return Some("the store failed meanwhile".to_owned());
+    }
+    let age = driver.clock.boottime().saturating_sub(began);
+    if age > lane.send_within {
+        let (age, good) = (age.as_millis(), lane.send_within.as_millis());
+        return Some(format!("its intent is {age} ms old, and is good for {good} ms"));
+    }
+    job.job.not_after.filter(|at| driver.clock.wall() > *at).map(|_passed| "its notAfter has passed".to_owned())
+}
+
+/// Counts and tells that a job came to rest.
+pub(crate) fn count_end(driver: &Driver, provider: &str, job: &StoredJob) {
+    let state = job.job.state.name();
+    driver.metrics.job_finished(provider, state);
+    let (reference, money) = (&job.request.partner_reference_no, job.job.evidence.money.as_str());
+    match job.job.state {
+        State::Dead { reason: DeadReason::DoubleCreditSuspected } => {
+            driver.metrics.double_credit_suspected(provider);
+            error!(%reference, provider, money, "two attempts of this job look paid: the provider has to say how often it was");
+        }
+        State::Dead { reason } => {
+            warn!(%reference, provider, reason = reason.as_str(), money, "the job needs a person")
+        }
+        _ => debug!(%reference, provider, state, money, "the job came to rest"),
     }
 }
 

@@ -1,5 +1,6 @@
 //! The worker: RabbitMQ in, account inquiry and top-up, outcomes out.
 
+mod account;
 pub mod amqp;
 pub mod app;
 pub mod cli;
@@ -12,6 +13,7 @@ pub mod full;
 pub mod http;
 pub mod intake;
 pub mod lane;
+mod late;
 pub mod message;
 pub mod notes;
 pub mod ops;

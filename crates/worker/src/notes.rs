@@ -26,6 +26,8 @@ pub struct Notes {
     in_flight: bool,
     /// What stands here was there before the intent was noted.
     before_intent: (usize, usize),
+    /// What a dead letter says instead of what its reason says by itself.
+    why: Option<String>,
     /// Made once per record, so that a repeated write is the same.
     told: Option<Announcement>,
 }
@@ -42,8 +44,24 @@ impl Notes {
             detail: None,
             in_flight: false,
             before_intent: (0, 0),
+            why: None,
             told: None,
         }
+    }
+
+    /// Notes of what came late; `known`: the request stands among the job's already.
+    pub(crate) fn late(state: &State, known: bool) -> Self {
+        Self { in_flight: known, ..Self::of(state) }
+    }
+
+    /// What its dead letter says instead of what its reason says by itself.
+    pub(crate) fn dies_of(&mut self, why: Option<String>) {
+        self.why = why;
+    }
+
+    /// What was answered says nothing about how the job ended.
+    pub(crate) fn forget_answer(&mut self) {
+        self.answer = AnswerFields::default();
     }
 
     /// An event happened.
@@ -138,9 +156,10 @@ impl Notes {
         if self.told.is_none() && !self.history.is_empty() && !stays_open {
             let change = Change { before: self.before, after: job, answer: &self.answer, letter, operator };
             let stamp = Stamp { id: clock.ulid(), at: now };
-            let told = change.announcement(stamp, clock, |reason| match letter {
-                Some(_) => found_by_operator(reason),
-                None => self.dead_detail(reason, job),
+            let told = change.announcement(stamp, clock, |reason| match (&self.why, letter) {
+                (Some(why), _) => why.clone(),
+                (None, Some(_)) => found_by_operator(reason),
+                (None, None) => self.dead_detail(reason, job),
             });
             self.told = Some(told);
         }
@@ -176,6 +195,8 @@ impl Notes {
             DeadReason::Unresolved => "the status budget is used up; the money may have moved",
             DeadReason::InconsistentAnswer => "an answer names another amount or reference",
             DeadReason::Refunded => "the provider reports the top-up as refunded",
+            DeadReason::OtherAccount => "it may have been paid by an account that is not configured any more",
+            DeadReason::DoubleCreditSuspected => "two attempts of this job look paid",
             _ => "it cannot go on",
         };
         let told = self.answer.response_message.as_deref().or(self.detail.as_deref());

@@ -9,7 +9,7 @@ use std::time::Duration;
 use outbox::{Accepted, Between, Carried, DeadLetter, DeadLetterFilter, OpenOptions, Passage, Passing};
 use outbox::{JobRequest, Store, StoreError, StoredJob};
 use serde_json::{Value, json};
-use snap_client::{Answered, BoxFuture, Bytes, NotSentReason, Reply, Request, SnapClient, UsedConnection, Wire};
+use snap_client::{Answered, BoxFuture, Bytes, Fuse, NotSentReason, Reply, Request, SnapClient, UsedConnection, Wire};
 use snap_core::{Service, Timestamp};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -127,6 +127,7 @@ impl Stage {
                 name: name.into(),
                 profile: Arc::clone(&of.profile),
                 policy: of.policy(),
+                send_within: of.send_within(),
                 client: client.expect("the settings are right"),
                 max_in_flight: callers,
                 rate_limit: 0,
@@ -288,12 +289,17 @@ impl Provider {
 }
 
 impl Wire for Provider {
-    fn transaction(
-        &self,
+    fn transaction<'a>(
+        &'a self,
         service: Service,
         request: Request<Bytes>,
         _now: Timestamp,
-    ) -> BoxFuture<'_, (Reply, UsedConnection)> {
+        fuse: Fuse<'a>,
+    ) -> BoxFuture<'a, (Reply, UsedConnection)> {
+        if let Some(detail) = fuse() {
+            let reply = Reply::NotSent { why: NotSentReason::Stale, detail, elapsed: Duration::ZERO };
+            return Box::pin(async { (reply, UsedConnection::none()) });
+        }
         Box::pin(async move { (self.answer(service, request.into_body()).await, UsedConnection::none()) })
     }
 
@@ -332,7 +338,8 @@ pub(crate) fn idr(value: &str) -> Value {
     json!({ "value": value, "currency": "IDR" })
 }
 
-fn answered(http_status: u16, body: &Value) -> Reply {
+/// An answer of the provider.
+pub(crate) fn answered(http_status: u16, body: &Value) -> Reply {
     let body = Bytes::from(body.to_string());
     Reply::Answered(Answered { http_status, body, surplus: false, retry_after: None, date: None, elapsed: WAY })
 }

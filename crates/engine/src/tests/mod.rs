@@ -1,7 +1,9 @@
 //! The money rules, the whole table, and random lives against a fake provider.
 
+mod accounts;
 mod clocks;
 mod edges;
+mod late;
 mod lives;
 mod money_rules;
 mod table;
@@ -25,6 +27,7 @@ pub(super) fn policy() -> Policy {
         quiet_period: 600 * SECOND,
         give_up_after: 86_400 * SECOND,
         uniqueness_window: 86_400 * SECOND,
+        account: None,
     }
 }
 

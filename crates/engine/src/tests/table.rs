@@ -3,7 +3,7 @@
 use super::*;
 use crate::RejectReason;
 
-fn states() -> Vec<(&'static str, Job)> {
+pub(super) fn states() -> Vec<(&'static str, Job)> {
     let dead_unsent = after(&fresh(), &[(1, Event::InquiryWrong)]);
     let refunded = after(&unconfirmed(), &[checked(40, StatusAnswer::Refunded)]);
     let inconsistent = after(&unconfirmed(), &[checked(40, StatusAnswer::Inconsistent)]);
@@ -45,6 +45,7 @@ fn events() -> Vec<Event> {
             Answer::Unknown,
             Answer::Duplicate,
             Answer::Inconsistent,
+            Answer::NotSent,
         ]
         .map(Event::TopUp),
     );

@@ -54,6 +54,7 @@ pub fn holds(read: impl Reads, data: &[u8]) {
             assert!(matches!(code, Some((409, 0 | 1) | (404, 14 | 18))), "a duplicate by {code:?}");
         }
         Answer::Unknown => is_doubtful(&case, code),
+        Answer::NotSent => panic!("no answer says that it was held back"),
     }
     if reading.belongs.is_some() {
         assert!(is_ours && code.is_some(), "kept a connection after {code:?} {claims:?}");

@@ -12,6 +12,7 @@ use snap_core::{Amount, CustomerNumber, ExternalId, PartnerReferenceNo, Private,
 use crate::*;
 
 mod accept;
+mod accounts;
 mod audit;
 mod broken_disk;
 mod claim;
@@ -181,6 +182,8 @@ fn engine_job(state: State) -> Job {
             accepted: false,
             mismatch: false,
             replayed: false,
+            account: None,
+            beside: None,
         },
     }
 }

@@ -146,6 +146,9 @@ pub(super) struct Provider {
     /// A whole call, answer included.
     #[schemars(extend("default" = "30s"))]
     pub(super) request_timeout: Option<Span>,
+    /// An intent that is older when its first byte would leave is not sent; always far below the quiet period.
+    #[schemars(extend("default" = "5s"))]
+    pub(super) send_within: Option<Span>,
     /// How long a lane that paused itself waits for the first probe.
     #[schemars(extend("default" = "5s"))]
     pub(super) probe_initial: Option<Span>,

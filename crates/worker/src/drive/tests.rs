@@ -9,6 +9,7 @@ use snap_client::Reply;
 use snap_core::{LaneFault, Service};
 use tokio_util::task::TaskTracker;
 
+use super::held_back;
 use crate::drive::Purpose;
 use crate::lane::Signal;
 use crate::restored::Restored;
@@ -359,4 +360,67 @@ async fn m17_jobs_that_wait_for_the_clocks_to_agree_find_out_by_themselves() {
         assert!(["succeeded", "ready"].contains(&state(&job)), "{job:?}");
     }
     assert!(!stage.lane().witness.is_doubted());
+}
+
+/// Held back: no byte of it left, it costs nothing, and the job is as it was.
+#[tokio::test(start_paused = true)]
+async fn m16_an_intent_that_waited_is_not_sent_and_recorded_as_such() {
+    let stage = Stage::new(1);
+    let why = "its intent is 12000 ms old, and is good for 5000 ms";
+    let held = Reply::NotSent {
+        why: snap_client::NotSentReason::Stale,
+        detail: why.to_owned(),
+        elapsed: Duration::from_secs(12),
+    };
+    stage.provider.says(Service::TopUp, held);
+    let job = stage.one().await;
+    assert_eq!((state(&job), job.due_at), ("ready", Some(stage.now().plus(INITIAL))));
+    assert_eq!(job.job.evidence.money, engine::MoneyState::NeverSent);
+    assert_eq!(job.job.budget.attempts, stage.lane().policy.attempts);
+    let key = snap_core::PartnerReferenceNo::parse("PART-1").unwrap();
+    let timeline = stage.driver.store.timeline(&key).await.unwrap().unwrap();
+    let last = timeline.history.last().unwrap();
+    assert_eq!((last.event.as_ref(), &last.detail), ("not_sent", &json!({ "detail": why })));
+    assert!(!stage.lane().is_paused(), "it says nothing about the provider");
+    assert_eq!(stage.driven(vec![job]).await.first().map(state), Some("succeeded"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn m16_an_intent_is_good_for_moments_until_its_not_after_and_while_the_store_is_there() {
+    let stage = Stage::new(1);
+    let (driver, lane) = (&stage.driver, stage.lane());
+    let mut job = stage.accepted("PART-1").await;
+    let now = driver.clock.boottime();
+    let ago = |by: Duration| now.checked_sub(by).unwrap();
+    assert_eq!(held_back(driver, lane, &job, now), None);
+    let old = held_back(driver, lane, &job, ago(lane.send_within + Duration::from_millis(1))).unwrap();
+    assert!(old.contains("and is good for 5000 ms"), "{old}");
+    job.job.not_after = Some(driver.clock.wall().plus(Duration::from_secs(60)));
+    assert_eq!(held_back(driver, lane, &job, now), None);
+    job.job.not_after = Some(driver.clock.wall().minus(Duration::from_millis(1)));
+    assert_eq!(held_back(driver, lane, &job, now).as_deref(), Some("its notAfter has passed"));
+    job.job.not_after = None;
+    driver.fatal.cancel();
+    assert!(held_back(driver, lane, &job, now).is_some());
+}
+
+/// M14: it goes before a person at once, and nobody is asked.
+#[tokio::test(start_paused = true)]
+async fn m14_a_doubt_at_another_account_is_not_asked_about() {
+    let stage = Stage::new(1);
+    let mut job = in_doubt(&stage).await;
+    let ours = stage.lane().policy.account;
+    assert!(ours.is_some() && job.job.evidence.account == ours, "the attempt is recorded with its account");
+    job.job.evidence.account = Some(engine::Account::from_bytes(*b"anotherA"));
+    let mut moved = outbox::Record::new(job.id, job.version, job.job.clone(), stage.now());
+    moved.due_at = None;
+    let version = stage.driver.store.record(moved).await.unwrap().version;
+    let checks = job.job.budget.checks;
+    let job = stage.driven(vec![StoredJob { version, ..job }]).await.remove(0);
+    assert_eq!(job.job.state, engine::State::Dead { reason: engine::DeadReason::OtherAccount });
+    assert_eq!((job.job.evidence.money, job.job.budget.checks), (engine::MoneyState::MaybeSent, checks));
+    assert_eq!(stage.provider.times(Service::TopUpStatus), 0);
+    let letter = stage.letters().await.remove(0);
+    assert!(letter.detail.contains("by account 616e6f7468657241"), "{}", letter.detail);
+    assert!(letter.detail.contains("section finpay names "), "{}", letter.detail);
 }

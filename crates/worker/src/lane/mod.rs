@@ -30,6 +30,8 @@ pub struct Lane {
     pub profile: Arc<Profile>,
     /// Its rules for decisions.
     pub policy: Policy,
+    /// For how long an intent is good.
+    pub send_within: std::time::Duration,
     /// Its connections.
     pub client: SnapClient,
     /// What its answers say of our clock.
@@ -87,6 +89,8 @@ pub struct LaneParts {
     pub profile: Arc<Profile>,
     /// Its rules for decisions.
     pub policy: Policy,
+    /// For how long an intent is good.
+    pub send_within: std::time::Duration,
     /// Its connections.
     pub client: SnapClient,
     /// Jobs that may have a request under way at a time.
@@ -105,11 +109,12 @@ fn driven(max_in_flight: usize) -> usize {
 impl Lane {
     /// A lane at rest. `room` is told whenever a slot becomes free in any lane.
     pub fn new(parts: LaneParts, room: Arc<Notify>) -> Self {
-        let LaneParts { name, profile, policy, client, max_in_flight, rate_limit, gate } = parts;
+        let LaneParts { name, profile, policy, send_within, client, max_in_flight, rate_limit, gate } = parts;
         Self {
             name,
             profile,
             policy,
+            send_within,
             client,
             witness: Witness::default(),
             slots: Arc::new(Semaphore::new(driven(max_in_flight))),

@@ -40,7 +40,7 @@ const fn at(millis: i64) -> Timestamp {
 }
 
 /// An empty store.
-pub(super) fn empty() -> Filled {
+pub(crate) fn empty() -> Filled {
     let folder = tempfile::tempdir().unwrap();
     let options = OpenOptions { reserve_bytes: 0, ..OpenOptions::default() };
     let path = folder.path().join("worker.db");
@@ -202,6 +202,18 @@ pub(super) async fn never_sent(store: &Store) -> StoredJob {
         response_code: Some("4003701".to_owned()),
     });
     record.outcomes.push(outcome("topup.dead_lettered", "01JD9WZ0Q0V4T8K3M5N7P9R1A6", false));
+    recorded(store, record).await
+}
+
+/// Adds a job of Rp 10,000 that is in doubt at this account.
+pub(crate) async fn in_doubt_at(store: &Store, account: engine::Account) -> StoredJob {
+    let mut job = accept(store, "78912343452347897", "finpay", "081977817907", 1_000_000, at(6_000)).await;
+    job.job.evidence.account = Some(account);
+    let sending = recorded(store, sending(&job, at(6_020))).await;
+    let waiting = State::Unconfirmed { at: at(36_020), not_found: 0, refusal: None };
+    let mut record = changed(&sending, waiting, MoneyState::MaybeSent, at(36_020));
+    record.due_at = Some(at(36_020));
+    record.ends.push(end(&job, Service::TopUp, at(36_020), 504, "5043800", "ambiguous"));
     recorded(store, record).await
 }
 

@@ -118,6 +118,7 @@ const LIMITS: &str = r#"#inquiry = "always"          # "when_needed": only where
 #rate_limit = 0              # requests per second, 0 = none
 #connect_timeout = "3s"      # DNS, TCP and TLS
 #request_timeout = "30s"     # the whole call, answer included
+#send_within = "5s"          # an intent that is older when it would leave is not sent; far below quiet_period
 #probe_initial = "5s"        # a lane that paused itself tries one job after this,
 #probe_max = "5m"            # then after twice as long each time, up to this
 "#;

@@ -6,7 +6,7 @@ mod supposed;
 use std::time::Duration;
 
 use outbox::StoredJob;
-use snap_client::{Answered, Payload, Reply, Token, TokenFailure, UsedConnection};
+use snap_client::{Answered, Fuse, NotSentReason, Payload, Reply, Token, TokenFailure, UsedConnection};
 use snap_core::{ExternalId, LaneFault, Service, Timestamp, TopUpDetails};
 
 pub(crate) use read::without_effect;
@@ -49,12 +49,23 @@ pub fn top_up_request(driver: &Driver, lane: &Lane, job: &StoredJob) -> Result<R
     Ok(Request { external_id: driver.clock.external_id(), payload: Payload::new(request.to_body()) })
 }
 
-/// Sends a top-up whose intent is on disk.
-pub async fn send(driver: &Driver, lane: &Lane, token: &Token, job: &StoredJob, request: Request) -> Called {
+/// Sends a top-up whose intent is on disk, unless `fuse` says why it is no good any more (M16).
+pub async fn send(
+    driver: &Driver,
+    lane: &Lane,
+    token: &Token,
+    job: &StoredJob,
+    request: Request,
+    fuse: Fuse<'_>,
+) -> Called {
     let Request { external_id, payload } = request;
     let started_at = driver.clock.now();
-    let (reply, used) = call(driver, lane, token, Service::TopUp, &external_id, payload).await;
-    let reading = read::top_up(&lane.profile, expected(job), &reply);
+    let now = driver.clock.wall();
+    let (reply, used) = lane.client.call_unless(token, Service::TopUp, &external_id, payload, now, fuse).await;
+    let reading = match &reply {
+        Reply::NotSent { why: NotSentReason::Stale, detail, .. } => Reading::held_back(detail),
+        reply => read::top_up(&lane.profile, expected(job), reply),
+    };
     reading.keep(used);
     ended(driver, lane, Service::TopUp, external_id, started_at, reading, &reply)
 }

@@ -151,6 +151,11 @@ impl Reading {
         Self::new(Event::InquiryWrong, Signal::Nothing, Class::ConfigError).detail(why)
     }
 
+    /// It was held back: no byte of it left (M16).
+    pub(super) fn held_back(why: &str) -> Self {
+        Self::new(Event::TopUp(Answer::NotSent), Signal::Nothing, Class::RetrySafe).detail(why)
+    }
+
     /// Keeps the connection that the answer came by, where the answer is surely that of its request; else it is closed.
     pub fn keep(&self, used: UsedConnection) {
         if let Some(belongs) = self.belongs {

@@ -96,6 +96,13 @@ fn of_job(letter: &DeadLetter, job: &StoredJob, rules: &Rules, noticed: Noticed)
             refused("it was refunded: it needs a new partnerReferenceNo".to_owned())
         }
         MoneyState::Returned => refused("the money came back: it needs a new partnerReferenceNo".to_owned()),
+        _ if letter.reason == DeadReason::DoubleCreditSuspected => {
+            refused("two attempts look paid: only the provider can say how often it was".to_owned())
+        }
+        MoneyState::MaybeSent if policy.is_of_another_account(&job.job) => refused(format!(
+            "it may have been paid by another account than section {provider} names now: nothing that is asked there says \
+             anything about it; put the old section back, or ask it by `worker dlq check`"
+        )),
         MoneyState::ProvenPaid => refused("it is paid".to_owned()),
         // A restored store knows of some only that they may have been sent: nobody can say when.
         MoneyState::MaybeSent => {

@@ -139,6 +139,13 @@ impl Metrics {
         }
     }
 
+    /// Two attempts of a job look paid.
+    pub fn double_credit_suspected(&self, provider: &str) {
+        if let Some(of) = self.provider(provider) {
+            of.double_credits.inc();
+        }
+    }
+
     /// A provider was called and answered, or did not, after `took`. `class` is the response-code table's word.
     pub fn provider_request(&self, provider: &str, service: Service, class: &str, took: Duration) {
         let class = Class::ALL.iter().position(|known| known.as_str() == class);

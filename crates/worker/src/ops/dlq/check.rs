@@ -71,9 +71,7 @@ impl Caller {
             MoneyState::Returned => return Err(refused("it was refunded, which is final")),
             MoneyState::MaybeSent | MoneyState::ProvenUnpaid | MoneyState::ProvenPaid => {}
         }
-        let Some(lane) = self.lanes.get(&job.request.provider) else {
-            return Err(refused(format!("provider {} is not configured", job.request.provider)));
-        };
+        let lane = self.lane_of(&job, desk).await?;
         lane.turn().await;
         let called = match self.ask(lane, &job).await {
             Ok(called) => called,
@@ -154,6 +152,25 @@ impl Caller {
             }
         }
         Ok(false)
+    }
+
+    /// The lane that asks the account that the job may have been paid by: its own, or another one that names the account (M14).
+    async fn lane_of(&self, job: &StoredJob, desk: &Desk<'_>) -> Result<&Arc<Lane>, CommandError> {
+        let provider = &job.request.provider;
+        let own = self.lanes.get(provider);
+        if let Some(lane) = own.filter(|lane| !lane.policy.is_of_another_account(&job.job)) {
+            return Ok(lane);
+        }
+        let account = job.job.evidence.account;
+        let is_its = |lane: &&Arc<Lane>| account.is_some() && lane.policy.account == account;
+        if let Some(lane) = self.lanes.values().find(is_its) {
+            return Ok(lane);
+        }
+        let (Some(account), Some(_)) = (account, own) else {
+            return Err(refused(format!("provider {provider} is not configured")));
+        };
+        let account = crate::account::words(account, &desk.store.accounts().await?);
+        Err(refused(format!("it may have been paid by {account}, which no section names: no other one can tell")))
     }
 
     /// One question; a token that is refused is refreshed once.

@@ -83,7 +83,8 @@ fn of_top_up(answer: Answer) -> Words {
             "the provider calls the request itself wrong: the same again would be refused again",
             "compare configuration and profile with the provider's page, mend it, then replay",
         ),
-        Answer::NotExecuted { .. } => words(
+        // No answer is read so: it was held back.
+        Answer::NotExecuted { .. } | Answer::NotSent => words(
             "sends again by the retry schedule (or Retry-After), then gives up: dead letter retries_exhausted",
             "it was refused at the door: no money moved by this attempt",
             "nothing yet; where many jobs meet it, lower rate_limit or ask the provider",

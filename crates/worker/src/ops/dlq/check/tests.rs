@@ -68,7 +68,7 @@ impl Place {
             let Event::Inquired { customer_name, fee, .. } = asked.reading.event else { panic!("{asked:?}") };
             job.job.state = State::Inquired { at: NOW, customer_name, fee };
             let request = provider::top_up_request(&caller.driver, lane, &job).unwrap();
-            let sent = provider::send(&caller.driver, lane, &token, &job, request).await;
+            let sent = provider::send(&caller.driver, lane, &token, &job, request, snap_client::NO_FUSE).await;
             assert_eq!(sent.reading.event, Event::TopUp(engine::Answer::Paid));
         })
         .await;
