@@ -19,6 +19,7 @@ mod commands;
 mod crash_points;
 mod crash_random;
 mod crash_syscalls;
+mod custodian;
 mod demo;
 mod deploy;
 mod drill;

@@ -129,6 +129,12 @@ impl Line {
                 There::Stopped(_) | There::Lost(None) => state.ledger.leave(order, now, None, objection),
                 There::Lost(Some(after)) | There::Arrives(after) => {
                     let at = now + millis(*after);
+                    let others = state.namespace.others_send_from(state.mistake);
+                    let is_beside = service == Service::TopUp && others.is_some_and(|others| at > others);
+                    let beside = is_beside.then(|| {
+                        format!("a top-up of {} arrived when another store may have sent it already", reference(&order))
+                    });
+                    let objection = objection.or(beside);
                     state.ledger.leave(order, now, Some(at), objection)
                 }
                 There::LeavesUnseen => state.ledger.leave(order, now, Some(now), objection),

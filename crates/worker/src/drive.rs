@@ -16,6 +16,7 @@ use tracing::{debug, error, info, warn};
 
 use crate::account;
 use crate::clock::Clock;
+use crate::custody::Custody;
 use crate::full::wait_for_room;
 use crate::lane::{Change, Lane, Signal, Slot};
 use crate::late;
@@ -38,7 +39,12 @@ pub struct Driver {
     pub fatal: CancellationToken,
     /// There may be outcomes to publish.
     pub published: Arc<tokio::sync::Notify>,
+    /// Whether the namespace is this store's (M13).
+    pub custody: Arc<Custody>,
 }
+
+/// A job waits so long for its store's custody before it makes room for another, and so long until it tries again.
+const CUSTODY_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Why a drive lets go of its job.
 enum Stop {
@@ -162,6 +168,9 @@ impl<'a> Driving<'a> {
     /// One provider call, with everything that has to stand before it.
     async fn call(&mut self, step: Step) -> Result<(), Stop> {
         self.may_call().await?;
+        if step != Step::CheckStatus {
+            self.may_begin().await?;
+        }
         self.wait_for_caller().await?;
         // What queued behind other jobs asks for no token where the lane has come to stand meanwhile (M9).
         self.may_call().await?;
@@ -200,6 +209,28 @@ impl<'a> Driving<'a> {
         if self.lane.is_paused() && self.purpose == Purpose::Work {
             self.lane.parked();
             return Err(self.let_go(self.driver.clock.now()).await);
+        }
+        Ok(())
+    }
+
+    /// Whether something new may begin (M13): only while the namespace is known to be this store's. It costs the job nothing.
+    async fn may_begin(&mut self) -> Result<(), Stop> {
+        let Driver { custody, clock, .. } = self.driver;
+        if !custody.may_begin(clock) {
+            // The next job may call meanwhile: doubts are settled all the same.
+            self.caller = None;
+            tokio::select! {
+                biased;
+                () = self.driver.shutdown.cancelled() => return Err(Stop::Leave),
+                () = self.driver.fatal.cancelled() => return Err(Stop::Leave),
+                () = custody.opened(clock, CUSTODY_PATIENCE) => {}
+            }
+            if !custody.may_begin(clock) {
+                return Err(self.let_go(clock.now().plus(CUSTODY_PATIENCE)).await);
+            }
+        }
+        if custody.must_ask(&self.job) {
+            return Err(self.let_go(clock.now()).await);
         }
         Ok(())
     }
@@ -259,6 +290,9 @@ impl<'a> Driving<'a> {
         // It may have passed while this drive waited for its turn or for the token, or while the machine slept.
         let (started, began) = (self.driver.clock.now(), self.driver.clock.boottime());
         if next_step(&self.job.job, &self.lane.policy, self.noticed(started)) != Step::Send {
+            return Ok(());
+        }
+        if !self.driver.custody.may_begin(&self.driver.clock) || self.driver.custody.must_ask(&self.job) {
             return Ok(());
         }
         let before = self.job.clone();
@@ -449,6 +483,9 @@ impl<'a> Driving<'a> {
 fn held_back(driver: &Driver, lane: &Lane, job: &StoredJob, began: Duration) -> Option<String> {
     if driver.fatal.is_cancelled() {
         return Some("the store failed meanwhile".to_owned());
+    }
+    if !driver.custody.may_begin(&driver.clock) {
+        return Some("the namespace is not known to be this store's any more".to_owned());
     }
     let age = driver.clock.boottime().saturating_sub(began);
     if age > lane.send_within {

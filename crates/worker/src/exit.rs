@@ -7,6 +7,7 @@ use outbox::{OpenError, StoreError};
 use crate::amqp::AmqpError;
 use crate::app::AppError;
 use crate::config::ConfigError;
+use crate::custody::CustodyError;
 use crate::ops::init::InitError;
 use crate::ops::submit::InputError;
 use crate::text::chain;
@@ -176,6 +177,9 @@ impl CommandError {
             Self::NotFound { .. } => Exit::NotFound,
             Self::Refused { .. } | Self::MovedOn { .. } => Exit::Refused,
             Self::Service(AppError::Listen { .. }) => Exit::Usage,
+            Self::Service(AppError::Custody(CustodyError::Foreign { .. } | CustodyError::Unknown { .. })) => {
+                Exit::Refused
+            }
             Self::Open(error) => exit_of_open(error),
             Self::Store(StoreError::PastRetention(_)) => Exit::Refused,
             // Started again by itself, it would take what is there now for the store.
@@ -204,6 +208,7 @@ impl CommandError {
                 Some(format!("see who listens there with `ss -ltnp 'sport = :{}'`, or set http.listen", address.port()))
             }
             Self::Store(error) => hint_of_store(error),
+            Self::Service(AppError::Custody(error)) => Some(hint_of_custody(error)),
             Self::Service(AppError::Lost { .. }) => Some(LOST.to_owned()),
             Self::Service(_) => {
                 Some("start it again: what is on disk decides; `worker check` reads the whole store".to_owned())
@@ -309,6 +314,21 @@ fn hint_of_open(error: &OpenError) -> String {
     }
 }
 
+fn hint_of_custody(error: &CustodyError) -> String {
+    match error {
+        CustodyError::Foreign { .. } => "set store.url to the store that it belongs to, or amqp.namespace to one of this \
+            store's own; where that store is gone for good, `worker store adopt --reason TEXT` takes the namespace over, and \
+            this store then asks about everything first"
+            .to_owned(),
+        CustodyError::Unknown { namespace, .. } => format!(
+            "a newer version may have made it, or somebody else: look at `rabbitmqctl list_exchanges name type arguments`; \
+             `worker store adopt --reason TEXT` replaces the exchange {namespace}.custodian"
+        ),
+        CustodyError::Beside { .. } | CustodyError::Behind { .. } => {
+            "start it again: it asks about everything first then, until `worker store reconciled`".to_owned()
+        }
+    }
+}
 /// What to do where the file is not the store any more.
 const LOST: &str = "nothing was acknowledged or sent since then; keep what is there, put the store's own files back, or say \
                     `worker store restore FILE` with the last backup (docs/runbook.md)";

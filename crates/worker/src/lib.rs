@@ -6,6 +6,7 @@ pub mod app;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod custody;
 pub mod drive;
 pub mod event;
 pub mod exit;

@@ -17,6 +17,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::clock::{Clock, Source};
 use crate::config::Config;
+use crate::custody::Custody;
 use crate::drive::{Driver, Purpose};
 use crate::intake::{Asked, body_of, new_job};
 use crate::lane::{Gate, Lane, LaneParts};
@@ -117,6 +118,7 @@ impl Stage {
             shutdown: CancellationToken::new(),
             fatal: CancellationToken::new(),
             published: Arc::new(Notify::new()),
+            custody: Arc::new(Custody::without_broker()),
         };
         let (config, room, provider) = (config(), Arc::new(Notify::new()), Arc::new(Provider::default()));
         let lane = |name: &str| {

@@ -3,6 +3,7 @@
 
 use engine::{DeadReason, Event, IllegalEvent, Noticed, Policy, RejectReason, State, apply};
 use outbox::{AnswerFields, DeadLetter, DeadLetterId, NewDeadLetter, NewOutcome, Record, StoredJob};
+use snap_core::Timestamp;
 
 use crate::clock::Clock;
 use crate::event::{self, Action, Stamp};
@@ -134,6 +135,8 @@ pub struct Transition<'a> {
     pub policy: &'a Policy,
     /// Now.
     pub at: Noticed,
+    /// The moment that the event counts from, where that is still to come: another store may send until then (M13).
+    pub counts_from: Option<Timestamp>,
     /// The call that told of the event.
     pub called: Option<&'a Called>,
     /// The job's dead letter, where it has one.
@@ -145,7 +148,7 @@ pub struct Transition<'a> {
 impl<'a> Transition<'a> {
     /// Of the worker's own.
     pub fn of(job: &'a StoredJob, policy: &'a Policy, at: impl Into<Noticed>) -> Self {
-        Self { job, policy, at: at.into(), called: None, letter: None, operator: None }
+        Self { job, policy, at: at.into(), counts_from: None, called: None, letter: None, operator: None }
     }
 
     /// Applies `event`, and gives the record of it: state, history, dead letter and outcome in one transaction.
@@ -153,8 +156,10 @@ impl<'a> Transition<'a> {
     /// # Errors
     /// [`IllegalEvent`] where it cannot happen to the job as it is.
     pub fn record(&self, event: &Event, clock: &Clock) -> Result<Record, IllegalEvent> {
-        let Self { job, policy, at, called, letter, operator } = *self;
-        let next = apply(&job.job, policy, event, at, clock.jitter())?;
+        let Self { job, policy, at, counts_from, called, letter, operator } = *self;
+        let from = counts_from.unwrap_or(at.at);
+        let counts = Noticed { at: at.at.max(from), ..at };
+        let next = apply(&job.job, policy, event, counts, clock.jitter())?;
         let mut notes = Notes::of(&job.job.state);
         if let Some(called) = called {
             notes.answered(called);

@@ -147,7 +147,7 @@ impl Wake {
             if purpose == Purpose::Probe {
                 self.lane.probe_ended(self.driver.clock.now(), false);
             }
-            return self.ask_first(job, mark).await;
+            return self.ask_first(job, &mark).await;
         }
         match self.lane.any_slot() {
             Some(slot) => {
@@ -175,9 +175,9 @@ impl Wake {
         let now = self.driver.clock.now();
         let event = Event::StoreRestored;
         let job = StoredJob { job: as_it_may_stand(&job, mark), ..job };
-        let Ok(record) = Transition::of(&job, &self.lane.policy, now).record(&event, &self.driver.clock) else {
-            return Ok(());
-        };
+        let counts_from = Some(mark.since);
+        let asking = Transition { counts_from, ..Transition::of(&job, &self.lane.policy, now) };
+        let Ok(record) = asking.record(&event, &self.driver.clock) else { return Ok(()) };
         if let Some(at) = record.due_at {
             self.lane.due(at);
         }

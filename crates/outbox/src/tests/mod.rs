@@ -37,6 +37,7 @@ mod replay;
 mod restoring;
 mod scale;
 mod shrink;
+mod standing;
 mod tried_again;
 
 /// A store of a test's own.

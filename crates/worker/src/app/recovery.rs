@@ -13,7 +13,7 @@ use crate::transition::Transition;
 /// Everything in flight when the last process ended becomes "perhaps sent" or "ready", by the same `apply` as live.
 pub(super) async fn recover(driver: &Driver, lanes: &Lanes, restored: &Restored) -> Result<(), AppError> {
     let now = driver.clock.now();
-    let (clock, mark) = (driver.clock, restored.mark().cloned());
+    let (clock, mark) = (driver.clock, restored.mark());
     let suppose = |job: &StoredJob| {
         if !matches!(job.job.state, engine::State::Sending { .. }) {
             return None;

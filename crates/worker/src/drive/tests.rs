@@ -10,6 +10,7 @@ use snap_core::{LaneFault, Service};
 use tokio_util::task::TaskTracker;
 
 use super::held_back;
+use crate::custody::CustodyError;
 use crate::drive::Purpose;
 use crate::lane::Signal;
 use crate::restored::Restored;
@@ -397,4 +398,43 @@ async fn m14_a_doubt_at_another_account_is_not_asked_about() {
     let letter = stage.letters().await.remove(0);
     assert!(letter.detail.contains("by account 616e6f7468657241"), "{}", letter.detail);
     assert!(letter.detail.contains("section finpay names "), "{}", letter.detail);
+}
+
+/// The namespace is another's, or was not seen for too long: to a drive both are the same.
+fn custody_is_gone(stage: &Stage) {
+    stage.driver.custody.lose(&CustodyError::Unknown { namespace: "topup".to_owned(), found: String::new() });
+}
+
+#[tokio::test(start_paused = true)]
+async fn m13_without_custody_nothing_begins_and_no_budget_is_used() {
+    let stage = Stage::new(1);
+    custody_is_gone(&stage);
+    let (fresh, held) = (stage.accepted("PART-2").await, stage.one().await);
+    assert_eq!((state(&held), stage.provider.asked()), ("ready", Vec::new()), "nobody was called");
+    assert_eq!(held.job.budget, fresh.job.budget);
+    assert!(held.due_at.is_some_and(|due| due > stage.now()), "it is tried again");
+}
+
+#[tokio::test(start_paused = true)]
+async fn m13_custody_that_goes_between_the_inquiry_and_the_top_up_lets_nothing_be_sent() {
+    let stage = Stage::new(1);
+    let job = stage.accepted("PART-1").await;
+    let (driven, ()) = tokio::join!(stage.driven(vec![job]), async {
+        // The account is being asked for.
+        tokio::time::sleep(Duration::from_millis(30)).await;
+        custody_is_gone(&stage);
+    });
+    assert_eq!(stage.provider.times(Service::AccountInquiry), 1);
+    assert_eq!((state(&driven[0]), stage.provider.times(Service::TopUp)), ("inquired", 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn m13_without_custody_doubt_is_settled_all_the_same() {
+    let stage = Stage::new(1);
+    stage.provider.says(Service::TopUp, refused(504, Service::TopUp, 0));
+    let doubt = stage.one().await;
+    assert_eq!(state(&doubt), "unconfirmed");
+    custody_is_gone(&stage);
+    tokio::time::sleep(doubt.job.due_at().unwrap().since(stage.now())).await;
+    assert_eq!(state(&stage.driven(vec![doubt]).await[0]), "succeeded");
 }

@@ -1,6 +1,9 @@
-//! `worker store`: what is in its file, and entering and leaving the mode in which every job is asked about first (M12).
+//! `worker store`: what is in its file, whose namespace it has, and entering and leaving the mode in which every job is asked about
+//! first (M12, M13).
 
+mod adopt;
 pub mod backup;
+mod clock;
 mod info;
 pub mod restore;
 #[cfg(test)]
@@ -38,6 +41,8 @@ pub async fn run(command: &StoreCommand, desk: &Desk<'_>) -> Result<Exit, Comman
         StoreCommand::Backup(_) | StoreCommand::Restore(_) => {}
         StoreCommand::Restored(args) => restored(args, desk).await?,
         StoreCommand::Reconciled(act) => reconciled(act, desk).await?,
+        StoreCommand::ClockCorrected(args) => clock::corrected(args, desk).await?,
+        StoreCommand::Adopt(args) => adopt::adopt(args, desk).await?,
     }
     Ok(Exit::Done)
 }
@@ -120,6 +125,12 @@ async fn reconciled(act: &ActArgs, desk: &Desk<'_>) -> Result<(), CommandError> 
     let unasked = unasked(mark.since, desk).await?;
     all_configured(&unasked, desk)?;
     desk.output.say(&preview(&mark, &unasked));
+    if mark.since > desk.now {
+        return Err(CommandError::Refused {
+            what: format!("until {} another process may still send under this store's name", moment(mark.since)),
+            hint: "say it again then: what is new is sent at once from there on".to_owned(),
+        });
+    }
     if act.dry_run {
         return tell(Some(&mark), &unasked, None, act, desk);
     }
@@ -207,7 +218,8 @@ async fn mark_one(job: &StoredJob, mark: &Reconcile, desk: &Desk<'_>) -> Result<
     };
     let stands = StoredJob { job: as_it_may_stand(job, mark), ..job.clone() };
     let policy = provider.policy();
-    let marking = Transition { letter: letter.as_ref(), ..Transition::of(&stands, &policy, desk.now) };
+    let (letter, counts_from) = (letter.as_ref(), Some(mark.since));
+    let marking = Transition { letter, counts_from, ..Transition::of(&stands, &policy, desk.now) };
     let Ok(record) = marking.record(&event, desk.clock) else { return Ok(()) };
     match desk.store.record(record).await {
         Ok(_) | Err(StoreError::Fenced { .. }) => Ok(()),

@@ -1,7 +1,7 @@
 //! What letting one item go writes.
 
 use engine::{Event, MoneyState};
-use outbox::{Carried, DeadLetter, Delivered, NewAudit, Plan, PlanAct, PlanItem, StoreError, StoredJob};
+use outbox::{Carried, DeadLetter, Delivered, NewAudit, PerhapsSent, Plan, PlanAct, PlanItem, StoreError, StoredJob};
 use serde_json::{Value, json};
 use snap_core::Timestamp;
 
@@ -37,7 +37,7 @@ impl Replayer {
             (Verdict::Intake(request), _) => {
                 let provider = request.provider.clone();
                 // M12: it may have been replayed, and that was forgotten.
-                let perhaps_sent = self.store.perhaps_sent_since(letter.dead_at).await?;
+                let perhaps_sent = self.store.perhaps_sent(letter.dead_at).await?;
                 Ok((self.message(plan, &letter, *request, perhaps_sent, now), Some(provider)))
             }
             (_, Some(job)) => {
@@ -66,7 +66,7 @@ impl Replayer {
         plan: &Plan,
         letter: &DeadLetter,
         request: outbox::JobRequest,
-        perhaps_sent: Option<Timestamp>,
+        perhaps_sent: Option<PerhapsSent>,
         now: Timestamp,
     ) -> PlanAct {
         let (Some(delivered), Some(policy)) = (&letter.delivered, self.rules.policies.get(&request.provider)) else {

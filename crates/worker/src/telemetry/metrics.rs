@@ -76,6 +76,7 @@ pub struct Metrics {
     clock_offset: Family<ProviderLabels, Gauge>,
     amqp_connected: Gauge,
     amqp_blocked: Gauge,
+    custodian: Gauge,
 }
 
 impl fmt::Debug for Metrics {
@@ -92,7 +93,7 @@ impl Metrics {
         let families = ProviderFamilies::default();
         let (lane_paused, clock_offset) = (Family::default(), Family::default());
         let store_commit = Histogram::new(COMMIT_BUCKETS);
-        let (amqp_connected, amqp_blocked) = (Gauge::default(), Gauge::default());
+        let (amqp_connected, amqp_blocked, custodian) = (Gauge::default(), Gauge::default(), Gauge::default());
         registry.register("topup_deliveries", "Deliveries by what became of them", deliveries.clone());
         families.register(&mut registry);
         registry.register("topup_store_commit_seconds", "Group commits of the store", store_commit.clone());
@@ -105,6 +106,8 @@ impl Metrics {
         if amqp {
             registry.register("topup_amqp_connected", "1 while the broker is connected", amqp_connected.clone());
             registry.register("topup_amqp_blocked", "1 while the broker blocks publishing", amqp_blocked.clone());
+            let help = "1 while the namespace is known to be this store's, so that top-ups may begin";
+            registry.register("topup_custodian", help, custodian.clone());
         }
         Self {
             deliveries: DeliveryResult::ALL
@@ -116,6 +119,7 @@ impl Metrics {
             clock_offset,
             amqp_connected,
             amqp_blocked,
+            custodian,
         }
     }
 
@@ -193,6 +197,11 @@ impl Metrics {
     /// The broker has blocked publishing, or not.
     pub fn amqp_blocked(&self, blocked: bool) {
         self.amqp_blocked.set(blocked.into());
+    }
+
+    /// Top-ups may begin, as far as the namespace's custody goes, or not.
+    pub fn custodian(&self, is_ours: bool) {
+        self.custodian.set(is_ours.into());
     }
 
     /// Everything in the OpenMetrics text form, as of `now`.

@@ -18,6 +18,7 @@ use super::close::{must_be_open, refused, work};
 use super::shown::{job_of, moved_on};
 use crate::app::{clients, lanes};
 use crate::cli::DlqActArgs;
+use crate::custody::Custody;
 use crate::drive::Driver;
 use crate::exit::{CommandError, Exit};
 use crate::lane::Lane;
@@ -57,6 +58,8 @@ impl Caller {
             shutdown: CancellationToken::new(),
             fatal: CancellationToken::new(),
             published: Arc::new(Notify::new()),
+            // It only asks.
+            custody: Arc::new(Custody::without_broker()),
         };
         Ok(Self { driver, lanes: lanes(desk.config, clients(desk.config)?, &Arc::new(Notify::new())) })
     }

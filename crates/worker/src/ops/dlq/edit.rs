@@ -231,7 +231,7 @@ async fn take_in(
         });
     };
     // M12: it may have been taken in, and that was forgotten.
-    let perhaps_sent = desk.store.perhaps_sent_since(letter.dead_at).await?;
+    let perhaps_sent = desk.store.perhaps_sent(letter.dead_at).await?;
     let (body, properties, headers) = (text.to_vec(), delivered.properties.clone(), delivered.headers.clone());
     let asked = Asked {
         request: request.clone(),
