@@ -53,7 +53,8 @@ pub(crate) async fn replay(store: &Store, config: &Config, now: Timestamp) -> Re
 
 /// Lets a new store take the namespace over, before its first worker begins.
 pub(crate) fn adopt(path: &Path, world: &World) {
-    let clock = Clock::of(&Played);
+    // Between two lives: no time goes by.
+    let now = Clock::of(&Played).wall();
     let options = OpenOptions { reserve_bytes: 0, min_free_bytes: 0, ..OpenOptions::default() };
     let mut state = world.state();
     // When it was given away, by the clock of the machine.
@@ -62,18 +63,18 @@ pub(crate) fn adopt(path: &Path, world: &World) {
     // What is between this store and its disk has no part in it.
     drop(state);
     let adopted = async {
-        let store = Store::open(path, clock.now(), &options).expect("a new store opens").store;
+        let store = Store::open(path, now, &options).expect("a new store opens").store;
         let standing = store.standing().await?;
-        let mark = Mark::new(&standing.store_id, clock.now(), Timestamp::from_millis(0)).to_string();
+        let mark = Mark::new(&standing.store_id, now, Timestamp::from_millis(0)).to_string();
         if is_asking {
-            let given_at = Timestamp::from_millis(clock.now().as_millis() - ago);
+            let given_at = Timestamp::from_millis(now.as_millis() - ago);
             let settled_at = given_at.plus(Terms::default().may_send_for(REQUEST_TIMEOUT));
             let adoption = Adoption {
                 settled_at,
                 reason: "taken over".to_owned(),
                 known_until: Some(given_at),
                 custody: String::new(),
-                audit: said(clock.now(), "store_adopt", "topup"),
+                audit: said(now, "store_adopt", "topup"),
             };
             store.adopt(adoption).await?;
         }

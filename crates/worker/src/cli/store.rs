@@ -9,11 +9,13 @@ use super::{ActArgs, When};
 /// What to do with the store itself.
 #[derive(Debug, Subcommand)]
 pub enum StoreCommand {
-    /// What is in the store's file, who holds it, and whether it asks first
+    /// What is in the store's file, whose namespace it has, who holds it, and whether it asks first
     #[command(after_help = "\
 Examples:
   worker store info
-  worker store info -o json")]
+  worker store info -o json
+
+Reads the file alone, beside a running worker and without one; what stands at the broker is looked at by `worker check`.")]
     Info,
     /// Copy the store to a file: one moment of it, verified, beside a running worker or without one
     #[command(after_help = "\

@@ -7,6 +7,7 @@ use outbox::{Reconcile, Store};
 use serde::Serialize;
 use snap_core::Timestamp;
 
+use crate::custody::{Mark, Note};
 use crate::exit::CommandError;
 use crate::ops::{Desk, stdout};
 use crate::output::moment;
@@ -16,6 +17,10 @@ use crate::output::moment;
 struct Info {
     path: String,
     store_id: String,
+    /// The namespace at the broker that it works on; null without a broker.
+    namespace: Option<String>,
+    /// Since when that is this store's, as it has noted it; null where it was never its own.
+    custodian_since: Option<String>,
     schema: i64,
     commits: i64,
     jobs: u64,
@@ -63,10 +68,18 @@ pub(super) async fn show(desk: &Desk<'_>) -> Result<(), CommandError> {
         let name = format!("{}{suffix}", path.display());
         fs::metadata(name).map_or(0, |file| file.len())
     };
+    let namespace = desk.config.amqp.as_ref().map(|amqp| amqp.namespace.clone());
+    let noted = match &namespace {
+        Some(namespace) => Note::of(&desk.store.standing().await?, namespace),
+        None => None,
+    };
+    let custodian_since = noted.and_then(|note| Mark::parse(&note.mark)?.since);
     let asks_since = mark.as_ref().map(|mark| (mark.since, mark.reason.clone()));
     let info = Info {
         path: path.display().to_string(),
         store_id: facts.store_id,
+        custodian_since: custodian_since.map(Timestamp::to_rfc3339),
+        namespace,
         schema: facts.schema,
         commits: facts.commits,
         jobs: facts.jobs,
@@ -80,10 +93,15 @@ pub(super) async fn show(desk: &Desk<'_>) -> Result<(), CommandError> {
         asking: mark.map(Asking::from),
         copied_at: facts.copied_at.map(Timestamp::to_rfc3339),
     };
-    desk.output.object(&info, || text(&info, path, facts.newest, asks_since)).map_err(stdout)
+    desk.output.object(&info, || text(&info, path, (facts.newest, custodian_since), asks_since)).map_err(stdout)
 }
 
-fn text(info: &Info, path: &Path, newest: Option<Timestamp>, asks: Option<(Timestamp, String)>) -> String {
+fn text(
+    info: &Info,
+    path: &Path,
+    (newest, custodian_since): (Option<Timestamp>, Option<Timestamp>),
+    asks: Option<(Timestamp, String)>,
+) -> String {
     let worker = match (info.held, info.pid) {
         (true, Some(pid)) => format!("process {pid}"),
         (true, None) => "runs".to_owned(),
@@ -93,10 +111,18 @@ fn text(info: &Info, path: &Path, newest: Option<Timestamp>, asks: Option<(Times
         || "no: it knows everything that was done".to_owned(),
         |(since, cause)| format!("since {} ({cause})", moment(since)),
     );
+    let namespace = match (&info.namespace, custodian_since) {
+        (None, _) => "none: it works without a broker".to_owned(),
+        (Some(namespace), Some(since)) => {
+            format!("{namespace}, since {} (`worker check` asks the broker)", moment(since))
+        }
+        (Some(namespace), None) => format!("{namespace}, which was never its own"),
+    };
     let newest = newest.map_or_else(|| "nothing yet".to_owned(), moment);
     let lines = [
         ("file", path.display().to_string()),
         ("store", format!("{}, schema {}", info.store_id, info.schema)),
+        ("namespace", namespace),
         ("size", format!("{} KiB, and {} KiB of log", info.bytes >> 10, info.wal_bytes >> 10)),
         ("has", format!("{} jobs, {} dead letters, {} audit rows", info.jobs, info.dead_letters, info.audit_rows)),
         ("newest", newest),
