@@ -7,6 +7,7 @@ use std::time::Duration;
 use line::Line;
 use rustix::process::Signal;
 use snap_sim::{Fault, Rule, Running};
+use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::child::{Commands, Started, Worker};
@@ -42,6 +43,8 @@ pub(super) struct Tally {
 
 /// Breaks things around one worker.
 pub(super) struct Breaker<'a> {
+    /// Held while nothing may be submitted.
+    pub(super) producers: &'a Mutex<()>,
     pub(super) sim: &'a Running,
     /// Another account: a simulator of the same kind with a ledger of its own.
     pub(super) other: &'a Running,

@@ -72,6 +72,8 @@ impl Breaker<'_> {
                 return Ok(false);
             }
         }
+        // Without a broker a producer writes to whatever file is there, and this one is about to be thrown away.
+        let _held = self.producers.lock().await;
         let aside = self.folder.join("aside");
         std::fs::create_dir_all(&aside).context("failed to make a folder")?;
         move_parts(self.folder, &aside)?;

@@ -8,6 +8,7 @@ use anyhow::Context as _;
 use line::Line;
 use serde::Deserialize;
 use snap_sim::Running;
+use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::breaker::{Breaker, Tally};
@@ -68,9 +69,10 @@ impl Storm<'_> {
     pub(super) async fn weather(self, progress: &dyn Fn(u64)) -> anyhow::Result<Weathered> {
         let Storm { seed, jobs, span, plan, doubt, sim, other, amqp, proxy, commands, worker, folder } = self;
         let random = Random::new(seed ^ 0x6272_6561_6b65_7221);
-        let mut breaker = Breaker { sim, other, proxy, commands, worker, folder, tally: Tally::default(), random };
+        let producers = Mutex::new(());
+        let mut breaker = Breaker { producers: &producers, sim, other, proxy, commands, worker, folder, tally: Tally::default(), random };
         breaker.begin().await?;
-        let feed = Feed { seed, jobs, span, commands };
+        let feed = Feed { seed, jobs, span, commands, producers: &producers };
         let both = async { tokio::try_join!(feed.submit(), breaker.carry_out(&plan)) };
         let ((submitted, submitted_twice), ()) =
             ticking(both, || progress(sim.verdict().credits + other.verdict().credits)).await?;
@@ -111,6 +113,8 @@ struct Feed<'a> {
     jobs: usize,
     span: Duration,
     commands: &'a Commands,
+    /// Held while jobs are submitted.
+    producers: &'a Mutex<()>,
 }
 
 impl Feed<'_> {
@@ -148,7 +152,10 @@ impl Feed<'_> {
     async fn until_taken(&self, lines: &[u8]) -> anyhow::Result<()> {
         let until = Instant::now() + SUBMIT_LIMIT;
         loop {
-            let output = self.commands.ask(&["submit", "-"], lines).await?;
+            let output = {
+                let _held = self.producers.lock().await;
+                self.commands.ask(&["submit", "-"], lines).await?
+            };
             if output.as_ref().is_some_and(|output| output.status.success()) {
                 return Ok(());
             }
