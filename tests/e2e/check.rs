@@ -419,5 +419,6 @@ async fn a_damaged_page_of_the_store_is_found_and_what_waits_in_a_whole_one() {
     }
     let found = check(&stage.worker);
     let told = only(&found, "store");
-    assert!(told.status == "error" && told.hint.contains("keep a copy"), "{told:?}");
+    // By which page it is noticed first, and so by which of two hints, is chance; both keep what is there.
+    assert!(told.status == "error" && told.hint.contains("keep"), "{told:?}");
 }

@@ -9,13 +9,17 @@
 
 mod harness;
 
+mod accounts;
+mod answers;
 mod blows;
 mod broker_lost;
 mod check;
+mod clocks;
 mod commands;
 mod crash_points;
 mod crash_random;
 mod crash_syscalls;
+mod custodian;
 mod demo;
 mod deploy;
 mod drill;
@@ -24,8 +28,11 @@ mod faults_by_call;
 mod happy_path;
 mod harness_self_test;
 mod hostile_input;
+mod install;
+mod intents;
 mod lanes;
 mod memory;
+mod moved_on;
 mod placed;
 mod power_loss;
 mod provider_faults;

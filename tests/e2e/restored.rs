@@ -140,7 +140,9 @@ async fn m12_a_store_that_came_back_with_its_side_file_asks_first_when_an_operat
     copy(&stage, "copy-of-", "");
 
     let looked = stage.worker.ask(&["check"]);
-    assert!(!String::from_utf8_lossy(&looked.stdout).contains("may have forgotten"), "nothing tells of it");
+    let looked = String::from_utf8_lossy(&looked.stdout).into_owned();
+    assert!(!looked.contains("may have forgotten"), "nothing on this machine tells of it: {looked}");
+    assert!(looked.contains("the store is behind"), "the broker's witness does: {looked}");
     let said = stage.worker.ask_json(&[&["store", "restored"][..], &act].concat());
     assert_eq!((&said["marked"], &said["changed"]), (&3.into(), &true.into()), "{said}");
     assert!(said["knownUntil"].is_string(), "{said}");

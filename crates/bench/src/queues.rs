@@ -200,11 +200,13 @@ impl Desk {
 
     /// Takes a run's exchanges and queues away.
     pub(crate) async fn clear(&self, names: &Names) -> anyhow::Result<()> {
-        for queue in [&names.jobs, &names.dead, &names.outcomes] {
+        let custodian = format!("{}.custodian", names.namespace);
+        let witness = format!("{}.witness", names.namespace);
+        for queue in [&names.jobs, &names.dead, &names.outcomes, &custodian, &witness] {
             let deleted = self.channel.queue_delete(queue.as_str().into(), QueueDeleteOptions::default());
             deleted.await.context("failed to delete a queue")?;
         }
-        for exchange in [&names.namespace, &names.dlx, &names.events] {
+        for exchange in [&names.namespace, &names.dlx, &names.events, &custodian] {
             let deleted = self.channel.exchange_delete(exchange.as_str().into(), ExchangeDeleteOptions::default());
             deleted.await.context("failed to delete an exchange")?;
         }

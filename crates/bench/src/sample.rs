@@ -125,6 +125,8 @@ fn job(state: State) -> Job {
             accepted: false,
             mismatch: false,
             replayed: false,
+            account: None,
+            beside: None,
         },
     }
 }

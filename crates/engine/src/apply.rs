@@ -3,25 +3,9 @@
 use snap_core::Timestamp;
 
 use crate::{
-    Answer, Budget, DeadReason, Event, Evidence, IllegalEvent, Jitter, Job, MoneyState, Policy, Refusal, RejectReason,
-    Retry, State, StatusAnswer,
+    Answer, Budget, DeadReason, Event, Evidence, IllegalEvent, Jitter, Job, MoneyState, Noticed, Policy, Refusal,
+    RejectReason, Retry, State, StatusAnswer, Taken,
 };
-
-/// When something was noticed, by the clocks of the machine. A [`Timestamp`] is both.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Noticed {
-    /// By the clock that never jumps: what waits, waits by it.
-    pub at: Timestamp,
-    /// The later of that and the wall clock. The first stands while a machine sleeps: by it what is long ago would pass for
-    /// recent, and "not found" by a provider that has forgotten for proof (M4).
-    pub latest: Timestamp,
-}
-
-impl From<Timestamp> for Noticed {
-    fn from(at: Timestamp) -> Self {
-        Self { at, latest: at }
-    }
-}
 
 /// What is known of `job` after `event`, which was `noticed` then.
 ///
@@ -34,14 +18,21 @@ pub fn apply(
     noticed: impl Into<Noticed>,
     jitter: Jitter,
 ) -> Result<Job, IllegalEvent> {
-    let Noticed { at, latest } = noticed.into();
-    let mut next = Next { job: job.clone(), policy, at, latest, jitter };
+    let noticed = noticed.into();
+    let at = noticed.at;
+    let mut next = Next { job: job.clone(), policy, at, noticed, jitter };
     let legal = match (&job.state, event) {
-        (State::Ready { .. } | State::Inquired { .. }, event) => next.before_sending(event),
         (State::Sending { before }, Event::TopUp(answer)) => next.attempt_ended(*before, *answer),
         (State::Sending { .. }, Event::Restarted) => {
-            next.job.evidence.last_ended_at = Some(at);
-            next.in_doubt(None);
+            next.restarted();
+            true
+        }
+        (_, Event::Late(late)) => {
+            next.late(*late);
+            true
+        }
+        (State::Unconfirmed { .. }, Event::OtherAccount) if policy.is_of_another_account(job) => {
+            next.dead(DeadReason::OtherAccount);
             true
         }
         (State::Unconfirmed { not_found, refusal, .. }, Event::Checked { asked_at, answer }) => {
@@ -49,12 +40,18 @@ pub fn apply(
             true
         }
         (State::Unconfirmed { .. }, Event::Restarted) => true,
+        (State::Unconfirmed { refusal, .. }, Event::KnownToProvider) => {
+            next.it_has_something();
+            next.in_doubt(*refusal);
+            true
+        }
         (State::Unconfirmed { refusal, .. }, Event::StoreRestored) => {
             // A forgotten proof may have been followed by a forgotten attempt: the quiet period starts over.
             next.job.evidence.last_ended_at = Some(at);
             next.in_doubt(*refusal);
             true
         }
+        (State::Ready { .. } | State::Inquired { .. }, event) => next.before_sending(event),
         (State::Dead { reason }, event) => next.operator(*reason, event),
         (State::Discarded { reason }, Event::Restored) => {
             next.job.state = State::Dead { reason: *reason };
@@ -67,11 +64,11 @@ pub fn apply(
     if legal { Ok(next.job) } else { Err(IllegalEvent { state: job.state.name(), event: event.name() }) }
 }
 
-struct Next<'a> {
-    job: Job,
-    policy: &'a Policy,
-    at: Timestamp,
-    latest: Timestamp,
+pub(crate) struct Next<'a> {
+    pub(crate) job: Job,
+    pub(crate) policy: &'a Policy,
+    pub(crate) at: Timestamp,
+    noticed: Noticed,
     jitter: Jitter,
 }
 
@@ -101,12 +98,17 @@ impl Next<'_> {
             Event::InquiryWrong => self.refuse(Refusal::Request),
             Event::SendStarted => return self.send_started(),
             Event::Expired => {
-                if !self.job.is_expired(self.at) {
+                if !self.noticed.is_too_late(&self.job) {
                     return false;
                 }
                 self.refuse(Refusal::Reject(RejectReason::Expired));
             }
             Event::Restarted => {}
+            Event::KnownToProvider => {
+                self.job.evidence.account = self.policy.account.or(self.job.evidence.account);
+                self.it_has_something();
+                self.in_doubt(None);
+            }
             Event::StoreRestored => {
                 // M12: intents may have been forgotten, so this one may have been sent. Ask before anything is sent.
                 // A forgotten attempt cannot have begun before the job was due; it may well have begun then. Replayed, it may
@@ -127,19 +129,35 @@ impl Next<'_> {
 
     fn send_started(&mut self) -> bool {
         let inquiry_missing = matches!(self.job.state, State::Ready { .. }) && self.policy.wants_inquiry(&self.job);
-        if inquiry_missing || self.job.budget.attempts == 0 || self.job.is_expired(self.at) {
+        let too_late = self.noticed.is_too_late(&self.job) || self.noticed.is_undecided(&self.job);
+        if inquiry_missing || self.job.budget.attempts == 0 || too_late {
             return false;
         }
         self.job.budget.attempts -= 1;
         let evidence = &mut self.job.evidence;
         evidence.first_sent_at.get_or_insert(self.at);
+        evidence.account = self.policy.account;
         self.job.state = State::Sending { before: evidence.money };
         evidence.money = MoneyState::MaybeSent;
         true
     }
 
-    fn attempt_ended(&mut self, before: MoneyState, answer: Answer) -> bool {
+    /// An attempt that a restart finds is perhaps sent.
+    fn restarted(&mut self) {
         self.job.evidence.last_ended_at = Some(self.at);
+        if self.job.evidence.beside.is_some_and(|beside| beside.taken == Taken::Paid) {
+            return self.double_credit();
+        }
+        self.in_doubt(None);
+    }
+
+    pub(crate) fn attempt_ended(&mut self, before: MoneyState, answer: Answer) -> bool {
+        self.job.evidence.last_ended_at = Some(self.at);
+        if let Some(beside) = self.job.evidence.beside
+            && self.ended_beside(beside, answer)
+        {
+            return true;
+        }
         match answer {
             Answer::Paid => self.succeeded(),
             Answer::Accepted => {
@@ -160,6 +178,7 @@ impl Next<'_> {
             }
             Answer::Refused => self.not_executed(before, true, Some(Refusal::Reject(RejectReason::Business)), None),
             Answer::Wrong => self.not_executed(before, true, Some(Refusal::Request), None),
+            Answer::NotSent => self.not_executed(before, false, None, Some(Retry::Free)),
             Answer::NotExecuted { sent, retry } => self.not_executed(before, sent, None, Some(retry)),
         }
         true
@@ -192,13 +211,21 @@ impl Next<'_> {
     }
 
     fn checked(&mut self, not_found: u32, refusal: Option<Refusal>, asked_at: Timestamp, answer: StatusAnswer) {
+        if self.policy.is_of_another_account(&self.job) {
+            return self.dead(DeadReason::OtherAccount);
+        }
+        // Recorded without an account, it counts as sent to the one that is asked first.
+        let evidence = &mut self.job.evidence;
+        evidence.account = evidence.account.or(self.policy.account);
         if answer == StatusAnswer::Nothing(Retry::Free) {
             self.job.state = State::Unconfirmed { at: self.at, not_found, refusal };
             return;
         }
         let asked = self.policy.checks().saturating_sub(self.job.budget.checks);
         self.job.budget.checks = self.job.budget.checks.saturating_sub(1);
-        let quiet_end = self.job.evidence.last_ended_at.unwrap_or(self.at).plus(self.policy.quiet_period);
+        // M17: what was recorded before ages are vouched for may have ended at any time up to then.
+        let ended = self.job.evidence.last_ended_at.map(|ended| self.noticed.ended(ended));
+        let quiet_end = ended.unwrap_or(self.at).plus(self.policy.quiet_period);
         let not_found = match answer {
             StatusAnswer::Paid { amount_seen } if amount_seen || !self.job.evidence.mismatch => {
                 return self.succeeded();
@@ -214,9 +241,7 @@ impl Next<'_> {
             }
             StatusAnswer::Cancelled => return self.settled_unpaid(RejectReason::Cancelled),
             StatusAnswer::Failed => return self.settled_unpaid(RejectReason::Business),
-            StatusAnswer::NotFound if self.job.evidence.last_ended_at.is_some_and(|ended| asked_at < ended) => {
-                not_found
-            }
+            StatusAnswer::NotFound if ended.is_some_and(|ended| asked_at < ended) => not_found,
             StatusAnswer::NotFound => not_found.saturating_add(1),
             StatusAnswer::Pending => {
                 self.job.evidence.accepted = true;
@@ -225,7 +250,7 @@ impl Next<'_> {
             // An unanswered question breaks the row: "two in a row" stays the strict reading.
             StatusAnswer::Nothing(_) => 0,
         };
-        if answer == StatusAnswer::NotFound && not_found >= 2 && asked_at >= quiet_end {
+        if answer == StatusAnswer::NotFound && not_found >= 2 && asked_at >= quiet_end && !self.noticed.is_doubted {
             return self.not_found_is_proof(refusal);
         }
         if self.job.budget.checks == 0 {
@@ -239,14 +264,16 @@ impl Next<'_> {
     fn not_found_is_proof(&mut self, refusal: Option<Refusal>) {
         let evidence = &self.job.evidence;
         let window = self.policy.uniqueness_window;
-        let too_old = evidence.first_sent_at.is_none_or(|first| self.latest.since(first) > window);
+        let latest = self.noticed.latest();
+        // What began after now was noted by a clock that was wrong: its age is not known.
+        let too_old = evidence.first_sent_at.is_none_or(|first| first > latest || latest.since(first) > window);
         if evidence.accepted || too_old {
             return self.unresolved();
         }
         self.job.evidence.money = MoneyState::ProvenUnpaid;
         if let Some(refusal) = refusal {
             self.conclude(refusal);
-        } else if self.job.is_expired(self.at) {
+        } else if self.noticed.is_too_late(&self.job) {
             self.conclude(Refusal::Reject(RejectReason::Expired));
         } else if self.job.budget.attempts == 0 {
             self.dead(DeadReason::RetriesExhausted);
@@ -259,7 +286,14 @@ impl Next<'_> {
 
     fn operator(&mut self, reason: DeadReason, event: &Event) -> bool {
         match event {
-            Event::Replayed if reason == DeadReason::Refunded => return false,
+            Event::Replayed if matches!(reason, DeadReason::Refunded | DeadReason::DoubleCreditSuspected) => {
+                return false;
+            }
+            Event::Replayed
+                if self.job.evidence.money == MoneyState::MaybeSent && self.policy.is_of_another_account(&self.job) =>
+            {
+                return false;
+            }
             Event::Replayed => {
                 self.job.budget = Budget::full(self.policy);
                 self.job.evidence.replayed = true;
@@ -279,7 +313,7 @@ impl Next<'_> {
                 (self.job.not_after, self.job.has_customer_name) = (*not_after, *has_customer_name);
             }
             Event::Discarded => self.job.state = State::Discarded { reason },
-            Event::Checked { answer, .. } => return self.checked_by_operator(*answer),
+            Event::AskedByOperator { answer } => return self.checked_by_operator(reason, *answer),
             Event::StoreRestored => return self.forgotten(),
             _ => return false,
         }
@@ -287,9 +321,14 @@ impl Next<'_> {
     }
 
     /// An operator asks about what stands before them. It starts nothing: what is not settled stays where it is.
-    fn checked_by_operator(&mut self, answer: StatusAnswer) -> bool {
-        if matches!(self.job.evidence.money, MoneyState::NeverSent | MoneyState::Returned) {
+    fn checked_by_operator(&mut self, reason: DeadReason, answer: StatusAnswer) -> bool {
+        let nothing_to_ask = matches!(self.job.evidence.money, MoneyState::NeverSent | MoneyState::Returned);
+        if nothing_to_ask || self.policy.is_of_another_account(&self.job) {
             return false;
+        }
+        if reason == DeadReason::DoubleCreditSuspected {
+            // An answer is about the reference: it cannot say of how many attempts it is true.
+            return true;
         }
         match answer {
             StatusAnswer::Paid { amount_seen } if amount_seen || !self.job.evidence.mismatch => self.succeeded(),
@@ -312,7 +351,7 @@ impl Next<'_> {
     }
 
     /// Against whatever an attempt before it has proven.
-    fn it_has_something(&mut self) {
+    pub(crate) fn it_has_something(&mut self) {
         let evidence = &mut self.job.evidence;
         evidence.accepted = true;
         evidence.doubted = true;
@@ -322,8 +361,9 @@ impl Next<'_> {
 
     /// M12: an operator may have replayed it, and that was forgotten: a replay asks first, however it died.
     fn forgotten(&mut self) -> bool {
+        let double = self.job.state.is_double_credit();
         let evidence = &mut self.job.evidence;
-        if evidence.money == MoneyState::Returned {
+        if evidence.money == MoneyState::Returned || double {
             return false;
         }
         let earliest = evidence.earliest_forgotten();
@@ -336,7 +376,8 @@ impl Next<'_> {
 
     /// The provider's word that this top-up will not be paid, where no earlier attempt speaks against it.
     fn refuse(&mut self, refusal: Refusal) {
-        if self.job.evidence.doubted {
+        // Proven unpaid at an account that is not asked any more, it is not asked about at this one.
+        if self.job.evidence.doubted && !self.policy.is_of_another_account(&self.job) {
             self.job.evidence.last_ended_at.get_or_insert(self.at);
             self.in_doubt(Some(refusal));
         } else {
@@ -352,7 +393,7 @@ impl Next<'_> {
     }
 
     /// M2: the money may have moved; ask.
-    fn in_doubt(&mut self, refusal: Option<Refusal>) {
+    pub(crate) fn in_doubt(&mut self, refusal: Option<Refusal>) {
         self.job.evidence.doubted = true;
         self.job.evidence.money = MoneyState::MaybeSent;
         if self.job.budget.checks == 0 {
@@ -362,7 +403,10 @@ impl Next<'_> {
         self.job.state = State::Unconfirmed { at, not_found: 0, refusal };
     }
 
-    fn succeeded(&mut self) {
+    pub(crate) fn succeeded(&mut self) {
+        if self.job.evidence.beside.is_some() {
+            return self.double_credit();
+        }
         self.job.evidence.money = MoneyState::ProvenPaid;
         self.job.evidence.mismatch = false;
         self.job.state = State::Succeeded;
@@ -379,7 +423,7 @@ impl Next<'_> {
         self.dead(if mismatch { DeadReason::InconsistentAnswer } else { DeadReason::Unresolved });
     }
 
-    fn dead(&mut self, reason: DeadReason) {
+    pub(crate) fn dead(&mut self, reason: DeadReason) {
         self.job.state = State::Dead { reason };
     }
 }

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use snap_core::{Amount, Private, Timestamp};
 
+use crate::LateAnswer;
+
 /// What happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
@@ -35,6 +37,18 @@ pub enum Event {
         /// What it told.
         answer: StatusAnswer,
     },
+    /// What came back to a driver that was fenced off meanwhile (M16).
+    Late(LateAnswer),
+    /// It is to be asked about, at an account that the configuration does not name any more (M14).
+    OtherAccount,
+    /// An operator asked about a dead letter. Of a job that is not dead any more it is refused: that is the worker's to ask.
+    AskedByOperator {
+        /// What it told.
+        answer: StatusAnswer,
+    },
+    /// An answer that came back when the job had moved on shows that the provider has the top-up: it is asked about, and
+    /// never sent again.
+    KnownToProvider,
     /// The process restarted and found the job like this.
     Restarted,
     /// `notAfter` passed before the top-up was started.
@@ -71,11 +85,12 @@ impl Event {
                 Answer::Refused => "top_up_refused",
                 Answer::Wrong => "top_up_wrong",
                 Answer::NotExecuted { .. } => "top_up_not_executed",
+                Answer::NotSent => "not_sent",
                 Answer::Unknown => "top_up_unknown",
                 Answer::Duplicate => "top_up_duplicate",
                 Answer::Inconsistent => "top_up_inconsistent",
             },
-            Self::Checked { answer, .. } => match answer {
+            Self::Checked { answer, .. } | Self::AskedByOperator { answer } => match answer {
                 StatusAnswer::Paid { .. } => "status_paid",
                 StatusAnswer::Pending => "status_pending",
                 StatusAnswer::Refunded => "status_refunded",
@@ -85,6 +100,9 @@ impl Event {
                 StatusAnswer::Inconsistent => "status_inconsistent",
                 StatusAnswer::Nothing(_) => "status_unanswered",
             },
+            Self::Late(late) => late.name(),
+            Self::OtherAccount => "other_account",
+            Self::KnownToProvider => "known_to_provider",
             Self::Restarted => "restarted",
             Self::Expired => "expired",
             Self::StoreRestored => "store_restored",
@@ -97,7 +115,7 @@ impl Event {
 }
 
 /// What trying again costs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Retry {
     /// It uses up one of the budget, and waits by the schedule or as long as the provider asks.
     Counted(Option<Duration>),
@@ -107,7 +125,7 @@ pub enum Retry {
 }
 
 /// What one top-up attempt tells about the money.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Answer {
     /// Credited, and final (M7).
     Paid,
@@ -124,6 +142,8 @@ pub enum Answer {
         /// What trying again costs.
         retry: Retry,
     },
+    /// The intent was no good any more when its first byte was to leave, and nothing was sent (M16). It costs nothing.
+    NotSent,
     /// The money may have moved (M2).
     Unknown,
     /// The provider says that it knows this reference already (409 00, 409 01, 404 14, 404 18).
@@ -133,7 +153,7 @@ pub enum Answer {
 }
 
 /// What one status inquiry tells about the top-up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum StatusAnswer {
     /// 00, and what it names is ours.
     Paid {

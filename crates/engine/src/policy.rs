@@ -6,7 +6,7 @@ use backoff::ExponentialBackoff;
 use backoff::backoff::Backoff as _;
 use snap_core::{InquiryMode, Timestamp};
 
-use crate::Job;
+use crate::{Account, Job};
 
 const MILLION: u32 = 1_000_000;
 
@@ -104,6 +104,8 @@ pub struct Policy {
     pub give_up_after: Duration,
     /// The provider refuses a repeated reference for at least this long; later, "not found" proves nothing.
     pub uniqueness_window: Duration,
+    /// The account that is asked and sent to (M14); `None`: not known, and nothing depends on it.
+    pub account: Option<Account>,
 }
 
 /// A provider's `Retry-After` is believed up to here.
@@ -144,6 +146,12 @@ impl Policy {
     pub(crate) fn retry_at(&self, now: Timestamp, retry: u32, wish: Option<Duration>, jitter: Jitter) -> Timestamp {
         let pause = self.retry.jittered(retry, jitter);
         now.plus(wish.map_or(pause, |wish| pause.max(wish.min(RETRY_AFTER_MAX))))
+    }
+
+    /// Whether what is open about the job is open at another account than the present one: no answer of this one says
+    /// anything about it (M14). What was recorded without an account counts as sent to whichever is asked first.
+    pub fn is_of_another_account(&self, job: &Job) -> bool {
+        job.evidence.account.zip(self.account).is_some_and(|(theirs, ours)| theirs != ours)
     }
 
     /// Whether this job's top-up has to be preceded by an inquiry.

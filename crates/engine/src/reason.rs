@@ -40,6 +40,10 @@ pub enum DeadReason {
     IdempotencyConflict,
     /// The broker dead-lettered the delivery.
     Undeliverable,
+    /// In doubt at an account that the configuration does not name any more (M14).
+    OtherAccount,
+    /// Two attempts of one job look paid (M16).
+    DoubleCreditSuspected,
     /// The provider refuses this request as wrong.
     RequestRefused,
     /// The budget for safe retries is used up.
@@ -54,11 +58,13 @@ pub enum DeadReason {
 
 impl DeadReason {
     /// Every reason, in the contract's order.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::Malformed,
         Self::UnknownProvider,
         Self::IdempotencyConflict,
         Self::Undeliverable,
+        Self::OtherAccount,
+        Self::DoubleCreditSuspected,
         Self::RequestRefused,
         Self::RetriesExhausted,
         Self::Unresolved,
@@ -73,6 +79,8 @@ impl DeadReason {
             Self::UnknownProvider => "unknown_provider",
             Self::IdempotencyConflict => "idempotency_conflict",
             Self::Undeliverable => "undeliverable",
+            Self::OtherAccount => "other_account",
+            Self::DoubleCreditSuspected => "double_credit_suspected",
             Self::RequestRefused => "request_refused",
             Self::RetriesExhausted => "retries_exhausted",
             Self::Unresolved => "unresolved",

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use snap_core::{Amount, Private, Timestamp};
 
-use crate::{DeadReason, MoneyState, Policy, RejectReason};
+use crate::{Account, DeadReason, MoneyState, Policy, RejectReason};
 
 /// A top-up as far as decisions need it. The store keeps it as one JSON text; fields are only ever added.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,6 +63,32 @@ pub struct Evidence {
     /// An operator has replayed it: it may have been due before it is due now.
     #[serde(default, skip_serializing_if = "is_false")]
     pub replayed: bool,
+    /// To whom the last attempt was sent: only this account's answers say anything about it (M14).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<Account>,
+    /// What came late of an attempt beside which a later one is not settled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub beside: Option<Beside>,
+}
+
+/// What a driver that was fenced off has heard of its attempt, while a later one is out or in doubt (M16).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Beside {
+    /// What it has heard.
+    pub taken: Taken,
+    /// Whose answer it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<Account>,
+}
+
+/// What a provider has made of an attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Taken {
+    /// It has it.
+    Accepted,
+    /// It has credited it.
+    Paid,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
@@ -162,6 +188,10 @@ impl State {
         matches!(self, Self::Ready { .. } | Self::Inquired { .. } | Self::Sending { .. } | Self::Unconfirmed { .. })
     }
 
+    pub(crate) const fn is_double_credit(&self) -> bool {
+        matches!(self, Self::Dead { reason: DeadReason::DoubleCreditSuspected })
+    }
+
     /// Whether it ended for good: succeeded, rejected or discarded.
     pub const fn is_final(&self) -> bool {
         matches!(self, Self::Succeeded | Self::Rejected { .. } | Self::Discarded { .. })
@@ -191,6 +221,8 @@ impl Job {
                 accepted: false,
                 mismatch: false,
                 replayed: false,
+                account: None,
+                beside: None,
             },
         }
     }

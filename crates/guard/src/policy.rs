@@ -22,5 +22,6 @@ pub(crate) fn policy() -> Policy {
         quiet_period: Duration::from_secs(600),
         give_up_after: Duration::from_secs(86_400),
         uniqueness_window: Duration::from_secs(86_400),
+        account: Some(engine::Account::from_bytes(*b"accounts")),
     }
 }

@@ -1,12 +1,12 @@
 //! What each move does. Whatever is durable changes in one place, `write_as`.
 
-use engine::{Event, MoneyState, State, Step};
+use engine::{Answer, Event, Late, LateAnswer, MoneyState, State, Step};
 use snap_core::{Amount, Timestamp};
 
 use crate::known::{Known, Moment};
 use crate::moves::{Inquiry, Kind, Move};
 use crate::property::{Broken, Property, instant};
-use crate::provider::{Entry, Heard, Told, Wire};
+use crate::provider::{Entry, Heard, Owner, Told, Wire};
 use crate::scene::Memory;
 use crate::system::System;
 use crate::time::NOW;
@@ -17,6 +17,8 @@ use crate::world::{Asked, Drive, Intake, Mark, Phase, Relay, Row, Side, World};
 pub(crate) enum Writer {
     Worker,
     Operator,
+    /// A drive that was fenced off, with what came back to it.
+    Fenced,
 }
 
 impl System {
@@ -46,12 +48,18 @@ impl System {
             Move::GiveBack(side) => self.give_back(world, side, NOW, broken),
             Move::Commit(side) => self.commit(world, side, broken),
             Move::Leave(side) => self.leave(world, side, broken),
-            Move::NotSent(side) => self.heard(world, side, &Event::TopUp(NOT_SENT), false, broken),
+            Move::NotSent(side) => {
+                let too_old = world.process(side).drive.as_ref().is_some_and(|drive| {
+                    matches!(drive.phase, Phase::Leaving(age) if self.scene.waits && age > self.scene.send_within)
+                });
+                let answer = if too_old { Answer::NotSent } else { NOT_SENT };
+                self.heard(world, side, &Event::TopUp(answer), too_old, broken);
+            }
             Move::Arrive(place, effect, heard) => {
                 let wire = world.provider.wires.remove(usize::from(place));
                 world.provider.arrive(wire, effect, &self.scene);
                 if let Some(side) = wire.caller {
-                    self.heard(world, side, &Event::TopUp(heard.answer()), heard.is_free(), broken);
+                    self.heard(world, side, &Event::TopUp(self.reads(heard)), heard.is_free(), broken);
                 }
             }
             Move::GiveUp(side) => {
@@ -63,6 +71,7 @@ impl System {
                 let Some(Phase::Asking(asked, _)) = world.process(side).drive.as_ref().map(|drive| drive.phase) else {
                     return;
                 };
+                let told = if told == Told::Anothers && self.believes_anothers() { Told::NotFound } else { told };
                 self.heard(world, side, &told.event(asked), told == Told::OurFault, broken);
             }
             Move::Pause => world.paused = true,
@@ -76,11 +85,11 @@ impl System {
             Move::Refund => world.provider.entry = Entry::Refunded,
             Move::Act(act) => {
                 let Some(row) = &world.store.row else { return };
-                if let Ok(known) = self.apply(&row.known, &act.event()) {
+                if let Ok(known) = self.apply(&row.known, &act.event(), world.account) {
                     self.write_as(world, known, Writer::Operator, None, broken);
                 }
             }
-            Move::Ask(said) => world.operator = Some(Asked { said, at: Moment::PRESENT, fresh: true }),
+            Move::Ask(said) => world.operator = Some(Asked { said, fresh: true }),
             Move::Note => self.note(world, broken),
             Move::Copy => world.backup = Some(Box::new(world.store.clone())),
             Move::PutBack => {
@@ -92,6 +101,7 @@ impl System {
                     world.tick(&self.scene);
                 }
             }
+            Move::Reconfigure => world.account = world.account.other(),
             Move::Notice(side) => world.process_mut(side).asks = world.store.reconcile,
             Move::Reconciled => self.reconciled(world, broken),
             Move::PublishAgain => {
@@ -121,13 +131,13 @@ impl System {
     }
 
     fn claim(&self, world: &mut World, side: Side, broken: &mut Broken) {
-        let asks = world.process(side).asks;
+        let (asks, account) = (world.process(side).asks, world.process(side).account);
         let Some(row) = &world.store.row else { return };
         let known = row.known.clone();
         if let Some(mark) = asks
             && must_ask_first(&known, mark.since.0)
         {
-            if let Some(known) = self.legal(&known, &Event::StoreRestored, broken) {
+            if let Some(known) = self.legal(&known, &Event::StoreRestored, account, broken) {
                 let due = known.job.due_at();
                 self.write_as(world, known, Writer::Worker, due, broken);
             }
@@ -142,7 +152,7 @@ impl System {
 
     fn step(&self, world: &mut World, side: Side, broken: &mut Broken) {
         let Some(drive) = world.process(side).drive.clone() else { return };
-        let step = self.next_step(&drive.known);
+        let step = self.next_step(&drive.known, world.process(side).account);
         let mut to = |phase| {
             if let Some(drive) = &mut world.process_mut(side).drive {
                 drive.phase = phase;
@@ -155,6 +165,7 @@ impl System {
             Step::CheckStatus => to(Phase::Asking(Moment::PRESENT, self.scene.timeout)),
             Step::Send => self.heard(world, side, &Event::SendStarted, false, broken),
             Step::Expire => self.heard(world, side, &Event::Expired, false, broken),
+            Step::OtherAccount => self.heard(world, side, &Event::OtherAccount, false, broken),
         }
     }
 
@@ -174,7 +185,13 @@ impl System {
             // What is overdue arrives before the next attempt is answered or never.
             world.provider.wires.retain(|wire| wire.left != Some(0));
         }
-        match self.legal(&drive.known, event, broken) {
+        drive.heard = match event {
+            Event::TopUp(answer) => Some(Late::TopUp(*answer)),
+            Event::Checked { answer, .. } => Some(Late::Status(*answer)),
+            _ => None,
+        };
+        let account = world.process(side).account;
+        match self.legal(&drive.known, event, account, broken) {
             Some(known) => {
                 drive.gives_back = free && !matches!(known.job.state, State::Unconfirmed { .. });
                 drive.gives_back |= free && matches!(event, Event::Checked { .. });
@@ -212,8 +229,8 @@ impl System {
         let due =
             if drive.gives_back { Some(NOW) } else { drive.known.job.due_at().filter(|due| *due > NOW && !sending) };
         let goes_on = due.is_none() && drive.known.job.state.is_open();
-        let phase = if sending { Phase::Leaving } else { Phase::Deciding };
-        let on = Drive { phase, fresh: true, ..drive.clone() };
+        let phase = if sending { Phase::Leaving(0) } else { Phase::Deciding };
+        let on = Drive { phase, fresh: true, heard: None, ..drive.clone() };
         if self.write(world, side, drive, due, broken) && goes_on {
             world.process_mut(side).drive = Some(on);
         }
@@ -228,7 +245,10 @@ impl System {
         let alone = provider.wires.iter().all(|wire| wire.left == Some(0))
             && matches!(provider.entry, Entry::None | Entry::Failed | Entry::Cancelled);
         broken.unless(alone || self.scene.memory == Memory::Remembers, Property::NothingBesideAnother);
-        world.provider.wires.push(Wire { caller: Some(side), left: zombie });
+        // What leaves takes its time, however late it leaves.
+        let left = if self.scene.waits { zombie.map(|left| left.max(1)) } else { zombie };
+        let account = world.process(side).account;
+        world.provider.wires.push(Wire { caller: Some(side), left, account });
         if let Some(drive) = &mut world.process_mut(side).drive {
             drive.phase = Phase::Calling(self.scene.timeout);
         }
@@ -240,7 +260,7 @@ impl System {
             // The version fence: somebody else was there meanwhile.
             return;
         }
-        if let Ok(known) = self.apply(&row.known, &asked.said.event(asked.at)) {
+        if let Ok(known) = self.apply(&row.known, &asked.said.to_operator(), world.account) {
             self.write_as(world, known, Writer::Operator, None, broken);
         }
     }
@@ -254,7 +274,7 @@ impl System {
                 && known.job.evidence.money != MoneyState::Returned
                 && known.job.evidence.last_ended_at.is_none_or(|ended| ended < since.0);
             if (must_ask_first(&known, since.0) || rests)
-                && let Ok(known) = self.apply(&known, &Event::StoreRestored)
+                && let Ok(known) = self.apply(&known, &Event::StoreRestored, world.account)
             {
                 let due = known.job.due_at();
                 self.write_as(world, known, Writer::Operator, due, broken);
@@ -282,7 +302,8 @@ impl System {
             if !self.takes_unknown_for_new() {
                 known.job = known.job.perhaps_sent_since(mark.known_until.0);
             }
-            if let Some(marked) = self.legal(&known, &Event::StoreRestored, broken) {
+            let account = world.process(Side::A).account;
+            if let Some(marked) = self.legal(&known, &Event::StoreRestored, account, broken) {
                 due = marked.job.due_at();
                 known = marked;
             }
@@ -294,8 +315,8 @@ impl System {
     }
 
     /// The engine takes it; where it does not, that is a defect.
-    pub(crate) fn legal(&self, known: &Known, event: &Event, broken: &mut Broken) -> Option<Known> {
-        let applied = self.apply(known, event);
+    pub(crate) fn legal(&self, known: &Known, event: &Event, at: Owner, broken: &mut Broken) -> Option<Known> {
+        let applied = self.apply(known, event, at);
         broken.unless(applied.is_ok(), Property::EveryStepIsLegal);
         applied.ok()
     }
@@ -303,12 +324,33 @@ impl System {
     /// A drive's copy becomes the store's, where it still is (M10); true where it was written.
     fn write(&self, world: &mut World, side: Side, drive: Drive, due: Option<Timestamp>, broken: &mut Broken) -> bool {
         if !drive.fresh && !self.writes_stale() {
+            self.write_late(world, side, &drive, broken);
             return false;
         }
         broken.unless(drive.fresh, Property::StaleWritesNothing);
         debug_assert!(world.process(side).drive.is_none(), "who writes has been taken out");
         self.write_as(world, drive.known, Writer::Worker, due, broken);
         true
+    }
+
+    /// What came back to a drive that was fenced off is recorded on the job as it is now.
+    fn write_late(&self, world: &mut World, side: Side, drive: &Drive, broken: &mut Broken) {
+        let Some(said) = drive.heard else { return };
+        if self.drops_what_comes_late() {
+            broken.unless(false, Property::LateIsKept);
+            return;
+        }
+        let Some(row) = &world.store.row else { return };
+        let event = Event::Late(LateAnswer { said, later: drive.later, same_number: false });
+        let account = world.process(side).account;
+        let before = row.known.job.clone();
+        let Some(known) = self.legal(&row.known.clone(), &event, account, broken) else { return };
+        if matches!(said, Late::Status(_)) && known.job == before {
+            // It says nothing new: recorded, it would only fence off who asks now.
+            return;
+        }
+        let due = known.job.due_at().filter(|_| !matches!(known.job.state, State::Sending { .. }));
+        self.write_as(world, known, Writer::Fenced, due, broken);
     }
 
     /// One transaction: the state, when it is due, and the event that tells of its end.
@@ -324,9 +366,15 @@ impl System {
         let Some(row) = &mut world.store.row else { return };
         let before = &row.known.job.state;
         let changed = *before != known.job.state;
-        broken.unless(writer == Writer::Operator || before.is_open() || !changed, Property::EndedStays);
+        if changed && matches!(known.job.state, State::Sending { .. }) {
+            for drive in world.processes.iter_mut().filter_map(|process| process.drive.as_mut()) {
+                drive.later = true;
+            }
+        }
+        broken.unless(writer != Writer::Worker || before.is_open() || !changed, Property::EndedStays);
         // An operator takes a discard back; what succeeded or was rejected nobody takes back.
-        broken.unless(!matches!(before, State::Succeeded | State::Rejected { .. }) || !changed, Property::EndedStays);
+        let stays = !matches!(before, State::Succeeded | State::Rejected { .. }) || !changed;
+        broken.unless(stays || writer == Writer::Fenced, Property::EndedStays);
         let ends = changed && !known.job.state.is_open();
         row.untold = ends && self.events_apart();
         if ends && self.scene.edges && !row.untold {
@@ -340,7 +388,7 @@ impl System {
     }
 }
 
-const NOT_SENT: engine::Answer = engine::Answer::NotExecuted { sent: false, retry: engine::Retry::Counted(None) };
+const NOT_SENT: Answer = Answer::NotExecuted { sent: false, retry: engine::Retry::Counted(None) };
 
 /// As the worker's: whether the job may be sent without having been asked about since the store came back.
 fn must_ask_first(known: &Known, since: Timestamp) -> bool {

@@ -2,7 +2,7 @@
 
 use std::hash::{Hash, Hasher};
 
-use engine::{Answer, Budget, Event, Evidence, Job, State, StatusAnswer};
+use engine::{Answer, Budget, Event, Evidence, Job, Late, LateAnswer, State, StatusAnswer};
 use snap_core::Timestamp;
 
 use crate::time::{NOW, after_now, shift, shift_job, ticks};
@@ -47,6 +47,28 @@ impl Facts {
         self.doubt |= doubt;
     }
 
+    /// Notes what came late: it is about an attempt of before, but where nothing was begun since.
+    const fn note_late(&mut self, late: LateAnswer) {
+        if self.open && !late.later {
+            if let Late::TopUp(answer) = late.said {
+                let doubt =
+                    matches!(answer, Answer::Accepted | Answer::Unknown | Answer::Duplicate | Answer::Inconsistent);
+                self.attempt_ended(doubt);
+            }
+        }
+        match late.said {
+            Late::TopUp(Answer::Unknown) if !self.open => self.attempt_ended(true),
+            Late::TopUp(Answer::Paid | Answer::Accepted | Answer::Duplicate | Answer::Inconsistent)
+            | Late::Status(
+                StatusAnswer::Paid { .. } | StatusAnswer::Pending | StatusAnswer::Refunded | StatusAnswer::Inconsistent,
+            ) => (self.row, self.late, self.doubt) = (0, false, true),
+            _ => {}
+        }
+        self.told |= matches!(late.said, Late::TopUp(Answer::Accepted) | Late::Status(StatusAnswer::Pending));
+        self.mismatch |=
+            matches!(late.said, Late::TopUp(Answer::Inconsistent) | Late::Status(StatusAnswer::Inconsistent));
+    }
+
     /// Notes an event of the engine; `quiet` is the quiet period in ticks.
     pub fn note(&mut self, event: &Event, quiet: u8) {
         match event {
@@ -63,6 +85,7 @@ impl Facts {
                 self.told |= *answer == Answer::Accepted;
                 self.mismatch |= *answer == Answer::Inconsistent;
             }
+            Event::Late(late) => self.note_late(*late),
             Event::Restarted if self.open => self.attempt_ended(true),
             // Something may have been sent and forgotten.
             Event::StoreRestored => self.attempt_ended(true),
@@ -76,17 +99,27 @@ impl Facts {
                         self.doubt &= !self.proof();
                     }
                 }
-                // Says nothing at all: the lane's fault.
-                StatusAnswer::Nothing(engine::Retry::Free) => {}
-                StatusAnswer::Nothing(engine::Retry::Counted(_)) => (self.row, self.late) = (0, false),
-                _ => {
-                    // It has something, whatever was proven.
-                    (self.row, self.late, self.doubt) = (0, false, true);
-                    self.told |= *answer == StatusAnswer::Pending;
-                    self.mismatch |= *answer == StatusAnswer::Inconsistent;
-                }
+                answer => self.told_otherwise(*answer),
             },
+            // An operator's "not found" is no part of a proof.
+            Event::AskedByOperator { answer: StatusAnswer::NotFound } => {}
+            Event::AskedByOperator { answer } => self.told_otherwise(*answer),
             _ => {}
+        }
+    }
+
+    /// An answer that is not "not found".
+    fn told_otherwise(&mut self, answer: StatusAnswer) {
+        match answer {
+            // Says nothing at all: the lane's fault.
+            StatusAnswer::Nothing(engine::Retry::Free) => {}
+            StatusAnswer::Nothing(engine::Retry::Counted(_)) => (self.row, self.late) = (0, false),
+            answer => {
+                // It has something, whatever was proven.
+                (self.row, self.late, self.doubt) = (0, false, true);
+                self.told |= answer == StatusAnswer::Pending;
+                self.mismatch |= answer == StatusAnswer::Inconsistent;
+            }
         }
     }
 }
@@ -126,11 +159,12 @@ impl Hash for Known {
             State::Discarded { reason } => (7_u8, reason).hash(hasher),
         }
         let Budget { inquiries, attempts, checks } = budget;
-        let Evidence { money, first_sent_at, last_ended_at, doubted, accepted, mismatch, replayed } = evidence;
+        let Evidence { money, first_sent_at, last_ended_at, doubted, accepted, mismatch, replayed, account, beside } =
+            evidence;
         not_after.map(after_now).hash(hasher);
         (inquiries, attempts, checks).hash(hasher);
         (money, first_sent_at.map(after_now), last_ended_at.map(after_now)).hash(hasher);
-        (doubted, accepted, mismatch, replayed, self.facts).hash(hasher);
+        (doubted, accepted, mismatch, replayed, account, beside, self.facts).hash(hasher);
     }
 }
 

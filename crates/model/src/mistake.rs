@@ -76,11 +76,21 @@ pub enum Mistake {
     RestoreKeepsTheRow,
     /// A key that a copy does not know counts as a new one from its arrival on.
     TakesUnknownForNew,
+    /// An answer counts for whatever request it is heard by.
+    BelievesAnothersAnswer,
+    /// What shows that the provider knows the top-up, and does not settle it, is not remembered.
+    ForgetsWhatTheProviderKnows,
+    /// Whichever account is configured is asked about a doubt, and its "not found" believed.
+    AsksTheWrongAccount,
+    /// An intent leaves however old it is.
+    IntentWithoutFuse,
+    /// What comes back to a drive that was fenced off is dropped.
+    DropsWhatComesLate,
 }
 
 impl Mistake {
     /// All of them.
-    pub const ALL: [Self; 32] = [
+    pub const ALL: [Self; 37] = [
         Self::ResendsOnDoubt,
         Self::ResendsAfterRestart,
         Self::BelievesNotFoundAtOnce,
@@ -113,6 +123,11 @@ impl Mistake {
         Self::ForgetsTheReplay,
         Self::RestoreKeepsTheRow,
         Self::TakesUnknownForNew,
+        Self::BelievesAnothersAnswer,
+        Self::ForgetsWhatTheProviderKnows,
+        Self::AsksTheWrongAccount,
+        Self::IntentWithoutFuse,
+        Self::DropsWhatComesLate,
     ];
 
     /// The rules with the mistake.
@@ -205,6 +220,10 @@ impl Mistake {
             (Self::PendingIsFailed, Event::Checked { asked_at, answer: StatusAnswer::Pending }) => {
                 Some(right(job, &Event::Checked { asked_at: *asked_at, answer: StatusAnswer::Failed }))
             }
+            (Self::ForgetsWhatTheProviderKnows, Event::Checked { asked_at, answer: StatusAnswer::Pending }) => {
+                let answer = StatusAnswer::Nothing(Retry::Counted(None));
+                Some(right(job, &Event::Checked { asked_at: *asked_at, answer }))
+            }
             (Self::ReplaySkipsTheQuestion, Event::Replayed) if before.evidence.money == MoneyState::MaybeSent => {
                 before.evidence.money = MoneyState::ProvenUnpaid;
                 Some(right(&before, event))
@@ -218,7 +237,7 @@ impl Mistake {
                 before.state = State::Dead { reason: engine::DeadReason::RequestRefused };
                 Some(right(&before, event))
             }
-            (Self::OperatorsNotFoundIsProof, Event::Checked { answer: StatusAnswer::NotFound, .. })
+            (Self::OperatorsNotFoundIsProof, Event::AskedByOperator { answer: StatusAnswer::NotFound })
                 if matches!(before.state, State::Dead { .. }) =>
             {
                 before.evidence.money = MoneyState::ProvenUnpaid;

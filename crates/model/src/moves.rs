@@ -3,7 +3,7 @@
 use engine::{Retry, State, Step, next_step};
 
 use crate::known::Known;
-use crate::provider::{Effect, Entry, Heard, Told};
+use crate::provider::{Effect, Entry, Heard, Owner, Told};
 use crate::system::System;
 use crate::time::NOW;
 use crate::world::{Intake, Phase, Queue, Relay, Side, World};
@@ -61,6 +61,8 @@ pub enum Move {
     Reconciled,
     /// A running process notices that.
     Notice(Side),
+    /// Somebody changes the account in the configuration.
+    Reconfigure,
     /// The producer publishes the job's message again.
     PublishAgain,
     /// The broker delivers the message.
@@ -143,6 +145,7 @@ impl Move {
             | Self::Copy
             | Self::PutBack
             | Self::Reconciled
+            | Self::Reconfigure
             | Self::PublishAgain
             | Self::Disconnect
             | Self::Inquired(_, Inquiry::OurFault)
@@ -222,7 +225,8 @@ impl System {
         match drive.phase {
             Phase::Deciding => {
                 all.push(Move::Step(side));
-                let calls = matches!(self.next_step(&drive.known), Step::Send | Step::Inquire | Step::CheckStatus);
+                let step = self.next_step(&drive.known, process.account);
+                let calls = matches!(step, Step::Send | Step::Inquire | Step::CheckStatus);
                 if world.paused && calls {
                     all.push(Move::GiveBack(side));
                 }
@@ -233,8 +237,10 @@ impl System {
                     all.push(Move::Leave(side));
                 }
             }
-            Phase::Leaving => {
-                if world.provider.has_room() {
+            Phase::Leaving(age) => {
+                // M16: the clocks are read again when the first byte is about to leave.
+                let good = !self.scene.waits || age <= self.scene.send_within || self.has_no_fuse();
+                if good && world.provider.has_room() {
                     all.push(Move::Leave(side));
                 }
                 all.push(Move::NotSent(side));
@@ -253,7 +259,8 @@ impl System {
                 }
             }
             Phase::Asking(..) => {
-                let tellings = world.provider.tellings(self.recorded(world, drive), &self.scene);
+                let facts = self.recorded(world, drive);
+                let tellings = world.provider.tellings(facts, &self.scene, process.account);
                 all.extend(tellings.into_iter().map(|told| Move::Told(side, told)));
             }
         }
@@ -290,19 +297,22 @@ impl System {
         if self.scene.operators && runs && !world.put_back {
             for act in [Act::Replay, Act::Discard, Act::Restore] {
                 if let Some(row) = &world.store.row
-                    && self.apply(&row.known, &act.event()).is_ok()
+                    && self.apply(&row.known, &act.event(), world.account).is_ok()
                 {
                     all.push(Move::Act(act));
                 }
             }
             match (&world.store.row, world.operator) {
-                (Some(row), None) if self.may_be_asked(&row.known) => {
-                    let tellings = world.provider.tellings(row.known.facts, &self.scene);
+                (Some(row), None) if self.may_be_asked(&row.known, world.account) => {
+                    let tellings = world.provider.tellings(row.known.facts, &self.scene, world.account);
                     all.extend(tellings.into_iter().map(Move::Ask));
                 }
                 (_, Some(_)) => all.push(Move::Note),
                 _ => {}
             }
+        }
+        if self.scene.accounts {
+            all.push(Move::Reconfigure);
         }
         if self.scene.restores {
             all.push(Move::Copy);
@@ -315,9 +325,9 @@ impl System {
         }
     }
 
-    fn may_be_asked(&self, known: &Known) -> bool {
-        let asked = Told::Nothing.event(crate::known::Moment::PRESENT);
-        matches!(known.job.state, State::Dead { .. }) && self.apply(known, &asked).is_ok()
+    fn may_be_asked(&self, known: &Known, account: Owner) -> bool {
+        let asked = Told::Nothing.to_operator();
+        matches!(known.job.state, State::Dead { .. }) && self.apply(known, &asked, account).is_ok()
     }
 
     fn of_edges(&self, world: &World, all: &mut Vec<Move>) {
@@ -361,8 +371,8 @@ impl System {
     }
 
     /// What the real engine says to do now.
-    pub fn next_step(&self, known: &Known) -> Step {
-        next_step(&known.job, &self.policy, NOW)
+    pub fn next_step(&self, known: &Known, account: Owner) -> Step {
+        next_step(&known.job, self.policy(account), NOW)
     }
 }
 

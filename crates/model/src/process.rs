@@ -25,8 +25,8 @@ impl System {
                 world.store.reconcile = Some(Mark { since, known_until });
             }
         }
-        let asks = world.store.reconcile;
-        *world.process_mut(side) = Process { up: true, wanted: true, asks, ..Process::default() };
+        let (asks, account) = (world.store.reconcile, world.account);
+        *world.process_mut(side) = Process { up: true, wanted: true, asks, account, ..Process::default() };
         let Some(row) = &world.store.row else { return };
         let known = row.known.clone();
         if self.start_forgets() {
@@ -43,7 +43,7 @@ impl System {
             for wire in &mut world.provider.wires {
                 wire.left = Some(wire.left.map_or(self.scene.quiet, |left| left.min(self.scene.quiet)));
             }
-            if let Some(known) = self.legal(&known, &Event::Restarted, broken) {
+            if let Some(known) = self.legal(&known, &Event::Restarted, account, broken) {
                 let due = known.job.due_at();
                 self.write_as(world, known, Writer::Worker, due, broken);
             }
@@ -70,7 +70,7 @@ impl System {
     pub(crate) fn hang_up(&self, world: &mut World, side: Side) {
         for wire in world.provider.wires.iter_mut().filter(|wire| wire.caller == Some(side)) {
             let quiet = self.scene.quiet_but_for(Assumption::NoLaterArrival);
-            *wire = Wire { caller: None, left: Some(wire.left.unwrap_or(quiet)) };
+            *wire = Wire { caller: None, left: Some(wire.left.unwrap_or(quiet)), ..*wire };
         }
     }
 
@@ -79,8 +79,8 @@ impl System {
         for side in Side::BOTH {
             let drive = &mut world.process_mut(side).drive;
             if let Some(left) = drive.as_mut().and_then(|drive| drive.lives.as_mut()) {
-                *left -= 1;
-                if *left == 0 {
+                *left = left.saturating_sub(1);
+                if *left == 0 && !self.scene.waits {
                     *drive = None;
                     self.hang_up(world, side);
                 }

@@ -27,6 +27,8 @@ pub enum Property {
     EndedStays,
     /// A copy that is not the store's any more writes nothing (M10).
     StaleWritesNothing,
+    /// What came back to a drive that was fenced off is recorded (M16).
+    LateIsKept,
     /// What was published is at the broker or in the store.
     NothingIsLost,
     /// An open job is driven or due, or a start will find it.
@@ -43,7 +45,7 @@ pub enum Property {
 
 impl Property {
     /// All of them.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::CreditedOnce,
         Self::SuccessIsPaid,
         Self::RejectedIsUnpaid,
@@ -53,6 +55,7 @@ impl Property {
         Self::ResentOnProof,
         Self::EndedStays,
         Self::StaleWritesNothing,
+        Self::LateIsKept,
         Self::NothingIsLost,
         Self::NothingIsForgotten,
         Self::OutcomeHasItsEvent,
@@ -111,7 +114,10 @@ pub fn instant(world: &World, broken: &mut Broken) {
     }
     broken.unless(!row.untold, Property::OutcomeHasItsEvent);
     let running = world.processes.iter().all(|process| process.up || !process.wanted);
-    let driven = world.processes.iter().any(|process| process.drive.as_ref().is_some_and(|drive| drive.fresh));
+    let driven = world
+        .processes
+        .iter()
+        .any(|process| process.drive.as_ref().is_some_and(|drive| drive.fresh || drive.ends_late(&row.known)));
     let found = !running || driven || row.due.is_some() || !row.known.job.state.is_open();
     broken.unless(found, Property::NothingIsForgotten);
 }

@@ -30,6 +30,27 @@ pub enum Entry {
     Refunded,
 }
 
+/// One of two accounts, at which nothing is known of what the other one was asked to pay.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Owner {
+    /// The first; the only one in most scenes.
+    #[default]
+    A,
+    /// The other.
+    B,
+}
+
+impl Owner {
+    /// The other one.
+    #[must_use]
+    pub const fn other(self) -> Self {
+        match self {
+            Self::A => Self::B,
+            Self::B => Self::A,
+        }
+    }
+}
+
 /// A top-up request that has left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Wire {
@@ -37,6 +58,8 @@ pub struct Wire {
     pub caller: Option<Side>,
     /// Ticks in which it may still take effect; `None`: no limit yet.
     pub left: Option<u8>,
+    /// The account that it was sent to.
+    pub account: Owner,
 }
 
 /// The provider.
@@ -48,6 +71,8 @@ pub struct Provider {
     pub credits: u8,
     /// What it has of the reference.
     pub entry: Entry,
+    /// At which account.
+    pub owner: Owner,
     /// Ticks in which it may not show what it has.
     pub hidden: u8,
     /// Ticks for which it is sure to remember the reference.
@@ -90,6 +115,12 @@ pub enum Heard {
     Duplicate,
     /// Another amount or reference came back.
     Inconsistent,
+    /// What another request was answered: credited, and it names the other.
+    AnothersPaid,
+    /// What another request was answered: refused for its customer.
+    AnothersRefused,
+    /// What another request was answered: refused for now.
+    AnothersTooMany,
 }
 
 impl Heard {
@@ -104,7 +135,19 @@ impl Heard {
             Self::OurFault => Answer::NotExecuted { sent: true, retry: Retry::Free },
             Self::Nothing => Answer::Unknown,
             Self::Duplicate => Answer::Duplicate,
-            Self::Inconsistent => Answer::Inconsistent,
+            Self::Inconsistent | Self::AnothersPaid => Answer::Inconsistent,
+            // It names another, or came by a connection that carries nothing more (M15).
+            Self::AnothersRefused | Self::AnothersTooMany => Answer::Unknown,
+        }
+    }
+
+    /// As the engine would be told if an answer were taken for that of the request before it.
+    pub const fn believed(self) -> Answer {
+        match self {
+            Self::AnothersPaid => Answer::Paid,
+            Self::AnothersRefused => Answer::Refused,
+            Self::AnothersTooMany => Answer::NotExecuted { sent: true, retry: Retry::Counted(None) },
+            other => other.answer(),
         }
     }
 }
@@ -132,6 +175,10 @@ pub enum Told {
     Nothing,
     /// Nothing, for a fault of ours.
     OurFault,
+    /// 202, or its own success without a status that can be read: it knows the top-up.
+    Known,
+    /// "Not found", and it is said of another top-up.
+    Anothers,
 }
 
 impl Told {
@@ -140,16 +187,24 @@ impl Told {
         let answer = match self {
             Self::Paid => StatusAnswer::Paid { amount_seen: true },
             Self::PaidUnseen => StatusAnswer::Paid { amount_seen: false },
-            Self::Pending => StatusAnswer::Pending,
+            Self::Pending | Self::Known => StatusAnswer::Pending,
             Self::Refunded => StatusAnswer::Refunded,
             Self::Cancelled => StatusAnswer::Cancelled,
             Self::Failed => StatusAnswer::Failed,
             Self::NotFound => StatusAnswer::NotFound,
             Self::Inconsistent => StatusAnswer::Inconsistent,
-            Self::Nothing => StatusAnswer::Nothing(Retry::Counted(None)),
+            Self::Nothing | Self::Anothers => StatusAnswer::Nothing(Retry::Counted(None)),
             Self::OurFault => StatusAnswer::Nothing(Retry::Free),
         };
         Event::Checked { asked_at: asked.0, answer }
+    }
+
+    /// As the engine is told by an operator.
+    pub fn to_operator(self) -> Event {
+        match self.event(Moment::PRESENT) {
+            Event::Checked { answer, .. } => Event::AskedByOperator { answer },
+            other => other,
+        }
     }
 }
 
@@ -193,6 +248,13 @@ impl Provider {
                 }
             }
         }
+        if scene.astray {
+            for effect in if knows { [Effect::Nothing].as_slice() } else { &[Effect::Credit, Effect::Nothing] } {
+                for heard in [Heard::AnothersPaid, Heard::AnothersRefused, Heard::AnothersTooMany] {
+                    all.push((*effect, heard));
+                }
+            }
+        }
         if wire.caller.is_none() {
             // Nobody hears it: one of each effect, and none where it might as well be lost.
             all.retain(|(effect, heard)| *heard == Heard::Nothing && *effect != Effect::Nothing);
@@ -211,6 +273,7 @@ impl Provider {
         };
         self.credits = (self.credits + credits).min(2);
         self.entry = entry;
+        self.owner = wire.account;
         // What it shows late it shows by the end of the quiet period of its attempt; what was overdue, of the next one. For
         // how long it remembers counts from here, which is not before the attempt began.
         let shown = scene.quiet_but_for(Assumption::NoLaterShowing);
@@ -223,9 +286,10 @@ impl Provider {
     /// `known` is what is recorded: once it has said that it has the top-up, it may even deny that. Left out: that it
     /// denies it without ever having said so, after the quiet period and within the uniqueness window; and an amount that
     /// is wrong and never told.
-    pub fn tellings(&self, known: Facts, scene: &Scene) -> Vec<Told> {
+    pub fn tellings(&self, known: Facts, scene: &Scene, asked: Owner) -> Vec<Told> {
         let mut all = vec![Told::Nothing, Told::OurFault];
-        match self.entry {
+        let entry = if asked == self.owner { self.entry } else { Entry::None };
+        match entry {
             Entry::None => {}
             Entry::Held => all.push(Told::Pending),
             Entry::Credited => all.extend([Told::Paid, Told::PaidUnseen]),
@@ -239,8 +303,14 @@ impl Provider {
             Entry::Cancelled => all.push(Told::Cancelled),
             Entry::Refunded => all.push(Told::Refunded),
         }
+        if scene.astray {
+            all.push(Told::Anothers);
+            if matches!(self.entry, Entry::Held | Entry::Credited) {
+                all.push(Told::Known);
+            }
+        }
         let forgot = scene.forgets && self.remembers == 0;
-        if self.entry == Entry::None || self.hidden > 0 || forgot || (scene.denies && known.told) {
+        if entry == Entry::None || self.hidden > 0 || forgot || (scene.denies && known.told) {
             all.push(Told::NotFound);
         }
         all
@@ -250,7 +320,7 @@ impl Provider {
     pub fn settle(&mut self) {
         self.wires.sort_unstable();
         if self.entry == Entry::None {
-            (self.hidden, self.remembers) = (0, 0);
+            (self.hidden, self.remembers, self.owner) = (0, 0, Owner::A);
         }
     }
 

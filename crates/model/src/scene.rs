@@ -78,6 +78,15 @@ pub struct Scene {
     pub edges: bool,
     /// Copies of the job's message that the producer publishes besides.
     pub copies: u8,
+    /// Answers go astray: what a request hears is another's; and a status inquiry may show no more than that the top-up is
+    /// known.
+    pub astray: bool,
+    /// The configuration names another account at times.
+    pub accounts: bool,
+    /// A process may stand still for any length, with an intent on disk and what it has heard in its hands.
+    pub waits: bool,
+    /// For how many ticks an intent is good; where nothing waits, nobody counts.
+    pub send_within: u8,
 }
 
 impl Scene {
@@ -107,6 +116,10 @@ impl Scene {
         died: false,
         edges: false,
         copies: 0,
+        astray: false,
+        accounts: false,
+        waits: false,
+        send_within: 0,
     };
 
     /// The copy does not know the key, which was paid and comes again from the broker, which was not told that it had
@@ -134,6 +147,7 @@ impl Scene {
             quiet_period: ticks(self.quiet),
             give_up_after: ticks(self.give_up),
             uniqueness_window: ticks(self.window),
+            account: None,
         }
     }
 

@@ -75,7 +75,32 @@ pub fn default() -> Vec<(Scene, Limits)> {
             faults: Some(4),
             attempts: 1,
             window: 2,
+            ..instant.clone()
+        }),
+        whole(Scene {
+            name: "waits",
+            about: "two workers on one store, of which one stands still for any length; one fault in a life: the second",
+            two: true,
+            waits: true,
+            quiet: 2,
+            give_up: 3,
+            faults: Some(1),
+            ..instant.clone()
+        }),
+        whole(Scene {
+            name: "accounts",
+            about: "a configuration that names another account, and the first again; operators",
+            accounts: true,
+            operators: true,
+            faults: Some(5),
             ..instant
+        }),
+        whole(Scene {
+            name: "astray",
+            about: "answers that are another request's, and a provider that shows to know a top-up and denies it later",
+            astray: true,
+            denies: true,
+            ..small
         }),
     ]
 }
@@ -93,6 +118,9 @@ pub fn long() -> Vec<Scene> {
         "two" => Scene { quiet: 2, timeout: 1, ..scene },
         "edges" => Scene { copies: 2, pauses: true, odd_answers: true, ..scene },
         "restored" => Scene { faults: None, window: 4, ..scene },
+        "astray" => Scene { quiet: 3, give_up: 4, odd_answers: true, inquiry: true, ..scene },
+        "waits" => Scene { faults: Some(2), send_within: 1, ..scene },
+        "accounts" => Scene { faults: Some(7), odd_answers: true, ..scene },
         _ => Scene { faults: Some(5), ..scene },
     };
     let mut all: Vec<Scene> = default().into_iter().map(|(scene, _)| rename(scene)).collect();

@@ -1,10 +1,11 @@
 //! The system under exploration: a scene, the real engine, and at most one planted mistake.
 
-use engine::{Event, IllegalEvent, Jitter, Policy, apply};
+use engine::{Account, Event, IllegalEvent, Jitter, Policy, apply};
 
 use crate::known::{Facts, Known};
 use crate::mistake::Mistake;
 use crate::moves::Act;
+use crate::provider::{Heard, Owner};
 use crate::scene::Scene;
 use crate::time::NOW;
 use crate::world::{Drive, World};
@@ -14,8 +15,8 @@ use crate::world::{Drive, World};
 pub struct System {
     /// What takes part.
     pub scene: Scene,
-    /// The engine's numbers.
-    pub policy: Policy,
+    /// The engine's numbers, by the account that is configured.
+    pub policies: [Policy; 2],
     /// What is done wrong, if anything.
     pub mistake: Option<Mistake>,
 }
@@ -24,19 +25,26 @@ impl System {
     /// The system as it is, or with one mistake.
     pub fn new(scene: Scene, mistake: Option<Mistake>) -> Self {
         let policy = mistake.map_or_else(|| scene.policy(), |mistake| mistake.policy(scene.policy()));
-        Self { scene, policy, mistake }
+        let of = |account: Owner| Policy { account: account_of(account, &scene, mistake), ..policy.clone() };
+        Self { policies: [of(Owner::A), of(Owner::B)], scene, mistake }
     }
 
     /// What is known after `event`, now: by the real engine, and noted by the onlooker.
     ///
     /// # Errors
     /// [`IllegalEvent`] where the engine refuses it.
-    pub fn apply(&self, known: &Known, event: &Event) -> Result<Known, IllegalEvent> {
-        let wrong = self.mistake.and_then(|mistake| mistake.apply(&known.job, &self.policy, event));
-        let job = wrong.unwrap_or_else(|| apply(&known.job, &self.policy, event, NOW, Jitter::NONE))?;
+    pub fn apply(&self, known: &Known, event: &Event, at: Owner) -> Result<Known, IllegalEvent> {
+        let policy = self.policy(at);
+        let wrong = self.mistake.and_then(|mistake| mistake.apply(&known.job, policy, event));
+        let job = wrong.unwrap_or_else(|| apply(&known.job, policy, event, NOW, Jitter::NONE))?;
         let mut facts = known.facts;
         facts.note(event, self.scene.quiet);
         Ok(Known { job, facts })
+    }
+
+    /// The engine's numbers where this account is configured.
+    pub const fn policy(&self, account: Owner) -> &Policy {
+        &self.policies[account as usize]
     }
 
     fn makes(&self, mistake: Mistake) -> bool {
@@ -88,10 +96,36 @@ impl System {
         self.makes(Mistake::TakesUnknownForNew)
     }
 
+    /// A planted mistake: an answer counts for whatever request it is heard by.
+    pub fn believes_anothers(&self) -> bool {
+        self.makes(Mistake::BelievesAnothersAnswer)
+    }
+
+    /// What an answer to a top-up is taken for.
+    pub fn reads(&self, heard: Heard) -> engine::Answer {
+        if self.believes_anothers() { heard.believed() } else { heard.answer() }
+    }
+
+    /// A planted mistake: nobody looks at the age of an intent before it leaves.
+    pub fn has_no_fuse(&self) -> bool {
+        self.makes(Mistake::IntentWithoutFuse)
+    }
+
+    /// A planted mistake: what comes back to a fenced drive is dropped.
+    pub fn drops_what_comes_late(&self) -> bool {
+        self.makes(Mistake::DropsWhatComesLate)
+    }
+
     /// What is recorded of what the provider has said.
     pub fn recorded(&self, world: &World, drive: &Drive) -> Facts {
         world.store.row.as_ref().map_or(drive.known.facts, |row| row.known.facts)
     }
+}
+
+/// Where the configuration stays, accounts are not recorded, and there are fewer states.
+fn account_of(owner: Owner, scene: &Scene, mistake: Option<Mistake>) -> Option<Account> {
+    let of = Account::from_bytes([owner as u8; 8]);
+    (scene.accounts && mistake != Some(Mistake::AsksTheWrongAccount)).then_some(of)
 }
 
 impl Act {

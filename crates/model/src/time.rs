@@ -89,8 +89,17 @@ fn each_time(job: &mut Job, mut with: impl FnMut(&mut Timestamp, Kind)) {
     if let Some(at) = not_after {
         with(at, Kind::Due);
     }
-    let Evidence { money: _, first_sent_at, last_ended_at, doubted: _, accepted: _, mismatch: _, replayed: _ } =
-        evidence;
+    let Evidence {
+        money: _,
+        first_sent_at,
+        last_ended_at,
+        doubted: _,
+        accepted: _,
+        mismatch: _,
+        replayed: _,
+        account: _,
+        beside: _,
+    } = evidence;
     if let Some(at) = first_sent_at {
         with(at, Kind::Long);
     }

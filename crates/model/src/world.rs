@@ -2,11 +2,11 @@
 
 use std::hash::Hash;
 
-use engine::{DeadReason, State};
+use engine::{DeadReason, Late, State};
 use snap_core::Timestamp;
 
 use crate::known::{Known, Moment};
-use crate::provider::Provider;
+use crate::provider::{Owner, Provider};
 use crate::scene::Scene;
 use crate::time::{NOW, ticks};
 
@@ -45,6 +45,8 @@ pub struct World {
     pub processes: [Process; 2],
     /// The other side of the money.
     pub provider: Provider,
+    /// The account that the configuration names: a process takes it at its start.
+    pub account: Owner,
     /// The lane stands.
     pub paused: bool,
     /// An operator who has asked about a dead letter and has not recorded the answer yet.
@@ -102,6 +104,8 @@ pub struct Process {
     pub up: bool,
     /// Somebody started it, and whatever supervises it starts it again.
     pub wanted: bool,
+    /// The account that it sends to and asks.
+    pub account: Owner,
     /// It asks before it sends (M12). As it was at its start.
     pub asks: Option<Mark>,
     /// It drives the job.
@@ -123,14 +127,24 @@ pub struct Drive {
     pub phase: Phase,
     /// What it heard costs the job nothing: it gives the job back.
     pub gives_back: bool,
+    /// What it has heard of the provider and not recorded: evidence, whoever has the job by now.
+    pub heard: Option<Late>,
+    /// Somebody else has begun an attempt since it took the job.
+    pub later: bool,
     /// Its job was taken over: ticks in which what it was about to send may still leave.
     pub lives: Option<u8>,
 }
 
 impl Drive {
+    /// Its attempt is the one that is out, and its end will be recorded, late.
+    pub fn ends_late(&self, known: &Known) -> bool {
+        let out = matches!(self.phase, Phase::Leaving(_) | Phase::Calling(_)) || self.heard.is_some();
+        matches!(known.job.state, State::Sending { .. }) && out && !self.later
+    }
+
     /// One that begins.
     pub const fn begins(known: Known) -> Self {
-        Self { known, fresh: true, phase: Phase::Deciding, gives_back: false, lives: None }
+        Self { known, fresh: true, phase: Phase::Deciding, gives_back: false, heard: None, later: false, lives: None }
     }
 }
 
@@ -141,8 +155,8 @@ pub enum Phase {
     Deciding,
     /// The account inquiry is under way; so many ticks are left of its time.
     Inquiring(u8),
-    /// The intent is on disk and no byte has left.
-    Leaving,
+    /// The intent is on disk and no byte has left, for so many ticks; counted where that may last.
+    Leaving(u8),
     /// The top-up is under way; so many ticks are left of its time.
     Calling(u8),
     /// The status inquiry is under way, asked then; so many ticks are left of its time.
@@ -156,8 +170,6 @@ pub enum Phase {
 pub struct Asked {
     /// What the provider said.
     pub said: crate::provider::Told,
-    /// When it was asked.
-    pub at: Moment,
     /// See [`Drive::fresh`].
     pub fresh: bool,
 }
@@ -226,6 +238,7 @@ impl World {
             faults: scene.faults,
             processes,
             provider: Provider::default(),
+            account: Owner::A,
             paused: false,
             operator: None,
             queue,
@@ -364,12 +377,11 @@ impl World {
                         asked.tick(long);
                         *left -= 1;
                     }
-                    Phase::Deciding | Phase::Leaving | Phase::Recording => {}
+                    // Counted from its beginning: what is older than it may be is one age.
+                    Phase::Leaving(age) if scene.waits => *age = (*age + 1).min(scene.send_within + 1),
+                    Phase::Deciding | Phase::Leaving(_) | Phase::Recording => {}
                 }
             }
-        }
-        if let Some(asked) = &mut self.operator {
-            asked.at.tick(long);
         }
         self.provider.tick(scene);
     }

@@ -78,5 +78,10 @@ planted! {
     m12_a_second_restore_with_the_time_of_the_first: KeepsTheFirstRestore in "restored twice" breaks CreditedOnce in 27,
     m12_a_replay_in_a_restored_store: ForgetsTheReplay in "restored and replayed" breaks CreditedOnce in 25,
     m12_an_unknown_key_taken_for_a_new_one: TakesUnknownForNew in "an unknown key" breaks CreditedOnce in 26,
+    m15_anothers_answer_that_is_believed: BelievesAnothersAnswer in "astray" breaks CreditedOnce in 11,
+    m2_what_the_provider_knows_forgotten: ForgetsWhatTheProviderKnows in "astray" breaks CreditedOnce in 22,
     m12_a_restored_doubt_that_keeps_its_row: RestoreKeepsTheRow in "restored after a doubt" breaks ResentOnProof in 21,
+    m14_another_account_that_is_asked: AsksTheWrongAccount in "accounts" breaks CreditedOnce in 21,
+    m16_an_intent_without_a_fuse: IntentWithoutFuse in "waits" breaks CreditedOnce in 19,
+    m16_what_comes_late_is_dropped: DropsWhatComesLate in "two" breaks LateIsKept in 6,
 }

@@ -224,7 +224,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Stored> {
     })
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
         write!(text, "{byte:02x}").expect("a String takes everything");
         text

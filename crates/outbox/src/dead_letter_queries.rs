@@ -89,7 +89,7 @@ impl DeadLetterFilter {
 
 /// The columns [`dead_letter`] reads, in its order; the message's come behind them.
 const DEAD_LETTER: &str = "d.id, d.job_id, s.partner_reference_no, d.claimed_reference, d.provider, d.reason, d.detail, \
-     d.money_state, d.response_code, s.amount, s.attempts, d.dead_at, d.closed_at, d.closed_as";
+     d.money_state, d.response_code, s.amount, s.attempts, d.dead_at, d.closed_at, d.closed_as, s.version";
 const MESSAGE: &str = "d.body, d.size, d.sha256, d.properties, d.headers";
 /// Not the view `jobs`: beside a LEFT JOIN SQLite would make a table of all of it.
 const FROM: &str = "FROM dead_letters d LEFT JOIN job_states s ON s.job_id = d.job_id";
@@ -221,6 +221,7 @@ fn dead_letter(row: &Row<'_>, with_message: bool) -> Result<DeadLetter, Rejected
         response_code: row.get(8)?,
         amount: row.get::<_, Option<i64>>(9)?.and_then(rows::amount),
         attempts: row.get::<_, Option<u32>>(10)?.unwrap_or(0),
+        job_version: row.get(14)?,
         dead_at: Timestamp::from_millis(row.get(11)?),
         closed,
         delivered: if with_message { message(row, &of)? } else { None },
@@ -229,13 +230,13 @@ fn dead_letter(row: &Row<'_>, with_message: bool) -> Result<DeadLetter, Rejected
 }
 
 fn message(row: &Row<'_>, of: &str) -> Result<Option<Delivered>, Rejected> {
-    let Some(body) = row.get(14)? else { return Ok(None) };
+    let Some(body) = row.get(15)? else { return Ok(None) };
     Ok(Some(Delivered {
         body,
-        size: u64::try_from(row.get::<_, i64>(15)?).unwrap_or(0),
-        sha256: row.get(16)?,
-        properties: rows::json(row, 17, of)?,
-        headers: rows::json(row, 18, of)?,
+        size: u64::try_from(row.get::<_, i64>(16)?).unwrap_or(0),
+        sha256: row.get(17)?,
+        properties: rows::json(row, 18, of)?,
+        headers: rows::json(row, 19, of)?,
     }))
 }
 

@@ -140,6 +140,8 @@ pub struct DeadLetter {
     pub amount: Option<Amount>,
     /// The job's top-up attempts.
     pub attempts: u32,
+    /// The job's version when this was read: who acts on what was shown must name it.
+    pub job_version: Option<i64>,
     /// Since when.
     pub dead_at: Timestamp,
     /// Since when it is closed, and how.

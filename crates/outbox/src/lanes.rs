@@ -127,6 +127,35 @@ impl Store {
     }
 }
 
+impl Store {
+    /// Pauses or resumes a lane by an operator's word, where its cause is still what they were shown; none where it is not,
+    /// and nothing is changed then.
+    ///
+    /// # Errors
+    /// Any failure of the store.
+    pub async fn operate_lane(
+        &self,
+        shown: Lane,
+        pause: Option<LanePause>,
+        audit: NewAudit,
+    ) -> Result<Option<Lane>, StoreError> {
+        let (_, lane) = self
+            .write(Room::Reserved, (shown, pause, audit), |transaction, (shown, pause, audit)| {
+                let lane = find(transaction, &shown.provider)?;
+                // A fault renews its pause with every probe: that is no other pause.
+                let cause = |lane: &Lane| lane.pause.as_ref().map(|pause| pause.cause.clone());
+                if cause(&lane) != cause(shown) {
+                    return Ok(None);
+                }
+                let lane = change(transaction, lane, pause.clone())?;
+                audit::append(transaction, audit)?;
+                Ok::<_, Rejected>(Some(lane))
+            })
+            .await?;
+        Ok(lane)
+    }
+}
+
 impl Lane {
     /// Whether only an operator resumes it.
     pub fn is_paused_by_operator(&self) -> bool {

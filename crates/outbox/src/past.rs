@@ -168,6 +168,10 @@ pub(crate) fn has_request(transaction: &Transaction<'_>, last: Option<i64>, id: 
     Ok(false)
 }
 
+fn account(engine: &str) -> Option<engine::Account> {
+    serde_json::from_str::<engine::Job>(engine).ok().and_then(|job| job.evidence.account)
+}
+
 /// What a job's records say together.
 #[derive(Default)]
 pub(crate) struct Past {
@@ -185,15 +189,17 @@ pub(crate) fn read(connection: &Connection, job: JobId) -> Result<Past, Rejected
         .optional()?
         .flatten();
     let mut texts = Vec::new();
-    let mut statement = connection.prepare_cached("SELECT happened, previous FROM job_records WHERE record_no = ?1")?;
+    let mut statement =
+        connection.prepare_cached("SELECT happened, previous, engine FROM job_records WHERE record_no = ?1")?;
     while let Some(no) = next {
-        let (text, previous): (String, _) = statement.query_row([no], |row| Ok((row.get(0)?, row.get(1)?)))?;
-        texts.push(text);
+        let (text, previous, engine): (String, _, String) =
+            statement.query_row([no], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+        texts.push((text, engine));
         next = previous;
     }
     let bad = |what| unreadable(format!("job_records of job {job}"), what);
     let mut past = Past::default();
-    for text in texts.iter().rev() {
+    for (text, engine) in texts.iter().rev() {
         let notes: Notes<'_> = serde_json::from_str(text).map_err(|_syntax| bad("its notes"))?;
         past.history.extend(notes.history.into_iter().map(|entry| HistoryEntry {
             at: Timestamp::from_millis(entry.at),
@@ -202,9 +208,13 @@ pub(crate) fn read(connection: &Connection, job: JobId) -> Result<Past, Rejected
         }));
         for request in notes.requests {
             let id = ExternalId::try_from(request.id.into_owned()).map_err(|_form| bad("a request's id"))?;
+            let service = Service::from_code(request.service).ok_or_else(|| bad("a request's service"))?;
+            // An intent is recorded with what the state machine knew then: to whom it is sent stands there.
+            let account = if service.moves_money() { account(engine) } else { None };
             past.attempts.push(Attempt {
                 no: u32::try_from(past.attempts.len() + 1).unwrap_or(u32::MAX),
-                service: Service::from_code(request.service).ok_or_else(|| bad("a request's service"))?,
+                service,
+                account,
                 started_at: Timestamp::from_millis(request.at),
                 body_sha256: request.sha256.map(Cow::into_owned),
                 end: request.end.map(|end| end.told(id.clone())),

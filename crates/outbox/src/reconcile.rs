@@ -22,7 +22,7 @@ pub const SAID_SO: &str = "an operator said so";
 /// Why the store may not know everything that was done (M12): the worker asks before it sends anything.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reconcile {
-    /// Since when.
+    /// Since when; ahead of now for as long as another store may still send, after a namespace was taken over (M13).
     pub since: Timestamp,
     /// What was found.
     pub reason: String,
@@ -36,6 +36,27 @@ impl Reconcile {
     pub fn unknown_since(&self) -> Timestamp {
         self.known_until.unwrap_or(Timestamp::from_millis(0))
     }
+
+    /// When a key that it does not know may have been sent.
+    #[must_use]
+    pub fn perhaps_sent(&self) -> PerhapsSent {
+        PerhapsSent { since: self.unknown_since(), until: self.since }
+    }
+
+    /// The moment that an asking of now counts from: what was sent elsewhere has left by then.
+    #[must_use]
+    pub fn asks_at(&self, now: Timestamp) -> Timestamp {
+        now.max(self.since)
+    }
+}
+
+/// When something may have been sent that the store does not know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PerhapsSent {
+    /// Not before.
+    pub since: Timestamp,
+    /// Not after: the quiet period begins here, or now where that is later.
+    pub until: Timestamp,
 }
 
 /// Compares the store with its side file and marks it where it may have forgotten something; answers the store's id and
@@ -65,7 +86,7 @@ pub(crate) fn compare(
         tracing::error!(reason, "the store may not know everything that was done");
         // Another store knows nothing of what was sent here.
         let known = if *another { None } else { known_by_copy(&transaction, copied_at).map_err(sqlite(path))? };
-        mark(&Transaction::passing(&transaction), now, reason, known).map_err(sqlite(path))?;
+        mark(&Transaction::passing(&transaction), now, now, reason, known).map_err(sqlite(path))?;
         // Beyond both, so that the newer file would be noticed as well if it were put back.
         commits = commits.max(*beyond).saturating_add(1);
         let set = "UPDATE meta SET commit_seq = ?1, copied_at = NULL WHERE id = 1";
@@ -141,24 +162,30 @@ pub(crate) fn newest(connection: &Connection) -> rusqlite::Result<Option<Timesta
     Ok(at.map(Timestamp::from_millis).max(past::newest(connection)?))
 }
 
-/// Sets the mark. Since now, in the mode already or not: what was asked about after an earlier restore may be forgotten
+/// Sets the mark. Since `since`, in the mode already or not: what was asked about after an earlier restore may be forgotten
 /// too.
-fn mark(
+pub(crate) fn mark(
     transaction: &Transaction<'_>,
     now: Timestamp,
+    since: Timestamp,
     reason: &str,
     known: Option<Timestamp>,
 ) -> rusqlite::Result<Reconcile> {
-    let known_until = no_more_than_before(transaction, known.map(|known| known.min(now)))?;
+    let before = read(transaction)?;
+    let known_until = no_more_than_before(before.as_ref(), known.map(|known| known.min(now)));
     // Whose clock was ahead: what it noted is of before the mark all the same.
-    let now = newest(transaction)?.map_or(now, |newest| now.max(newest.plus(Duration::from_millis(1))));
+    let since = newest(transaction)?.map_or(since, |newest| since.max(newest.plus(Duration::from_millis(1))));
+    // Another store that may still send may so whatever is found here meanwhile; and what was asked about since the mark before
+    // is asked about anew.
+    let ahead = before.filter(|before| before.since > now);
+    let since = ahead.map_or(since, |before| since.max(before.since.plus(Duration::from_millis(1))));
     transaction.execute(
         "UPDATE meta SET reconcile_since = ?1, reconcile_reason = ?2, reconcile_known_until = ?3, restored_at = ?1 \
          WHERE id = 1",
-        params![now.as_millis(), reason, known_until.map(Timestamp::as_millis)],
+        params![since.as_millis(), reason, known_until.map(Timestamp::as_millis)],
     )?;
     pause_all_restored(transaction, now)?;
-    Ok(Reconcile { since: now, reason: reason.to_owned(), known_until })
+    Ok(Reconcile { since, reason: reason.to_owned(), known_until })
 }
 
 /// Marks a copy that is put in a store's place: it knows what it knew when it was made.
@@ -167,12 +194,12 @@ pub(crate) fn mark_copy(transaction: &Transaction<'_>, now: Timestamp, reason: &
         transaction.query_row("SELECT copied_at FROM meta WHERE id = 1", [], |row| row.get(0))?;
     let known = known_by_copy(transaction, copied_at.map(Timestamp::from_millis))?;
     transaction.execute("UPDATE meta SET copied_at = NULL WHERE id = 1", [])?;
-    mark(transaction, now, reason, known)
+    mark(transaction, now, now, reason, known)
 }
 
 /// What an earlier restore did not know is unknown still, until an operator ends the asking. `None` is the least.
-fn no_more_than_before(connection: &Connection, known: Option<Timestamp>) -> rusqlite::Result<Option<Timestamp>> {
-    Ok(read(connection)?.map_or(known, |standing| standing.known_until.min(known)))
+fn no_more_than_before(before: Option<&Reconcile>, known: Option<Timestamp>) -> Option<Timestamp> {
+    before.map_or(known, |before| before.known_until.min(known))
 }
 
 /// What a copy made at `copied_at` knows; never more than up to its newest record.
@@ -203,19 +230,21 @@ impl Store {
         self.read(|connection| Ok(read(connection)?)).await
     }
 
-    /// Since when a message that was refused at `refused_at` may have been sent, by a replay that was forgotten; `None`
-    /// where none was. It outlives the mode: what was refused before a restore may have been replayed before it.
+    /// When a message that was refused at `refused_at` may have been sent, by a replay that was forgotten; `None` where
+    /// none was. It outlives the mode: what was refused before a restore may have been replayed before it.
     ///
     /// # Errors
     /// Any failure to read.
-    pub async fn perhaps_sent_since(&self, refused_at: Timestamp) -> Result<Option<Timestamp>, StoreError> {
+    pub async fn perhaps_sent(&self, refused_at: Timestamp) -> Result<Option<PerhapsSent>, StoreError> {
         self.read(move |connection| {
             if let Some(mark) = read(connection)? {
-                return Ok(Some(mark.unknown_since().min(refused_at)));
+                let since = mark.unknown_since().min(refused_at);
+                return Ok(Some(PerhapsSent { since, ..mark.perhaps_sent() }));
             }
             let restored_at: Option<i64> =
                 connection.query_row("SELECT restored_at FROM meta WHERE id = 1", [], |row| row.get(0))?;
-            Ok(restored_at.filter(|at| refused_at.as_millis() <= *at).map(|_| refused_at))
+            let is_before = restored_at.filter(|at| refused_at.as_millis() <= *at);
+            Ok(is_before.map(|at| PerhapsSent { since: refused_at, until: Timestamp::from_millis(at) }))
         })
         .await
     }
@@ -243,7 +272,10 @@ impl Store {
     /// # Errors
     /// Any failure to read.
     pub async fn known_until(&self, copied_at: Option<Timestamp>) -> Result<Option<Timestamp>, StoreError> {
-        self.read(move |connection| Ok(no_more_than_before(connection, known_by_copy(connection, copied_at)?)?)).await
+        self.read(move |connection| {
+            Ok(no_more_than_before(read(connection)?.as_ref(), known_by_copy(connection, copied_at)?))
+        })
+        .await
     }
 
     /// An operator says that the store was put back from a copy, which left no trace; answers the mark. It knows every key
@@ -255,7 +287,7 @@ impl Store {
     pub async fn mark_reconcile(&self, copied_at: Option<Timestamp>, audit: NewAudit) -> Result<Reconcile, StoreError> {
         let work: Work<_, _> = |transaction, (copied_at, audit): &mut (Option<Timestamp>, NewAudit)| {
             let known = known_by_copy(transaction, *copied_at)?;
-            let marked = mark(transaction, audit.at, SAID_SO, known)?;
+            let marked = mark(transaction, audit.at, audit.at, SAID_SO, known)?;
             audit::append(transaction, audit)?;
             Ok::<_, Rejected>(marked)
         };

@@ -135,6 +135,8 @@ pub struct Attempt {
     pub started_at: Timestamp,
     /// SHA-256 of the body, lower-case hex.
     pub body_sha256: Option<String>,
+    /// To whom it was sent, where it can move money (M14); `None`: recorded before accounts were.
+    pub account: Option<engine::Account>,
     /// How it ended; `None`: perhaps sent.
     pub end: Option<AttemptEnd>,
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use lapin::message::Delivery;
 use tokio_util::sync::CancellationToken;
 use worker::amqp::{AmqpError, Broker, Connection, Deliveries, Generation, Outgoing, Publisher, Source};
+use worker::custody::{Custodial, Custodian, Found, Hold};
 
 use crate::mistake::Mistake;
 use crate::op::Op;
@@ -33,7 +34,14 @@ pub(crate) struct Published {
     generation: u64,
 }
 
-/// What carries both.
+/// The namespace's custody, as one generation sees it.
+#[derive(Debug)]
+pub(crate) struct Custodies {
+    world: World,
+    generation: u64,
+}
+
+/// What carries all of it.
 #[derive(Debug)]
 pub(crate) struct Line {
     world: World,
@@ -45,23 +53,72 @@ const LOST: AmqpError = AmqpError::Unusable("the connection was lost");
 impl Broker for Brokerage {
     type Deliveries = Consumed;
     type Publisher = Published;
+    type Custody = Custodies;
     type Connection = Line;
 
-    async fn connect(&self, _over: &CancellationToken) -> Result<Generation<Self>, AmqpError> {
+    async fn connect(&self, custodian: &Custodian, _over: &CancellationToken) -> Result<Generation<Self>, AmqpError> {
         let world = self.world.clone();
         let call = world.call(Op::Connect).await;
         if world.strike(call, When::Before).await.error.is_some() || world.state().broker_is_down() {
             return Err(LOST);
         }
         let generation = world.state().queues.connected();
+        let mut custody = Custodies { world: world.clone(), generation };
+        custodian.claim(&mut custody).await?;
         if world.strike(call, When::After).await.error.is_some() {
             return Err(LOST);
         }
         Ok(Generation {
             incoming: vec![Consumed { world: world.clone(), generation }],
             publisher: Published { world: world.clone(), generation },
+            custody,
             connection: Line { world, generation },
         })
+    }
+}
+
+impl Custodies {
+    /// The broker's side of it, while the connection lives.
+    async fn there(&self) -> Result<std::sync::MutexGuard<'_, crate::world::State>, AmqpError> {
+        self.world.alive().await;
+        let state = self.world.state();
+        if state.queues.generation == self.generation && !state.broker_is_down() { Ok(state) } else { Err(LOST) }
+    }
+}
+
+impl Custodial for Custodies {
+    async fn look(&mut self, known: Option<&str>) -> Result<Found, AmqpError> {
+        let state = self.there().await?;
+        Ok(state.namespace.look(known, state.mistake))
+    }
+
+    async fn declare(&mut self, mark: &str) -> Result<Found, AmqpError> {
+        let mut state = self.there().await?;
+        Ok(state.namespace.declare(mark))
+    }
+
+    async fn hold(&mut self) -> Result<Hold, AmqpError> {
+        let mut state = self.there().await?;
+        Ok(state.namespace.hold(self.generation))
+    }
+
+    async fn witness(&mut self) -> Result<Option<Vec<u8>>, AmqpError> {
+        Ok(self.there().await?.namespace.witness.clone())
+    }
+
+    async fn tell(&mut self, witness: &[u8]) -> Result<bool, AmqpError> {
+        self.there().await?.namespace.witness = Some(witness.to_owned());
+        Ok(true)
+    }
+
+    async fn ended(&mut self) -> AmqpError {
+        loop {
+            let change = self.world.at_broker();
+            if self.there().await.is_err() {
+                return LOST;
+            }
+            change.await;
+        }
     }
 }
 

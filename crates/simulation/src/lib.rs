@@ -10,6 +10,7 @@ mod broker;
 mod disk;
 mod judge;
 mod mistake;
+mod namespace;
 mod op;
 mod operator;
 mod plan;

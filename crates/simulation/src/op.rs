@@ -69,7 +69,8 @@ impl Heard {
 
 /// The column of the matrix for the way in which a request's answer fails.
 pub(crate) const fn column_of_error(kind: u8, when: When) -> Option<Column> {
-    Some(match (when, kind % 9) {
+    let kind = if matches!(when, When::After) { kind % 11 } else { kind % 9 };
+    Some(match (when, kind) {
         (When::Before, 2) | (When::After, 1) => Column::Timeout,
         (When::Before, 1 | 3 | 6 | 8) | (When::After, 0 | 3) => Column::Reset,
         (When::Before, 4) => Column::Unauthorized,
@@ -175,7 +176,7 @@ impl Op {
     /// The column of the matrix that this is in.
     pub(crate) fn column(self, what: What, when: When) -> Option<Column> {
         Some(match what {
-            What::Crash | What::CrashInFlight | What::Restore => Column::Kill,
+            What::Crash | What::CrashInFlight | What::Boot | What::Restore => Column::Kill,
             What::Stop => Column::Stop,
             What::Freeze(_) => Column::Zombie,
             What::ClockSet(_) | What::Sleep(_) => Column::ClockJump,
@@ -188,7 +189,7 @@ impl Op {
             What::Error(3) if self == Self::Token && when == When::Before => Column::Unauthorized,
             What::Error(4) if self == Self::Token && when == When::Before => Column::TooMany,
             What::Error(kind) if self.is_of_provider() && self != Self::Token => return column_of_error(kind, when),
-            What::Error(_) | What::Delay(_) | What::Copy => return None,
+            What::Error(_) | What::Delay(_) | What::Copy | What::Adopt(_) => return None,
         })
     }
 }

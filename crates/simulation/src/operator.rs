@@ -1,12 +1,21 @@
 //! The operator: replays what died, once everything rests and with the lanes that stand set going, as the runbook says, and ends the
 //! asking after a restore.
 
+use std::path::Path;
+
+use outbox::{Adoption, OpenOptions};
 use outbox::{DeadLetter, DeadLetterFilter, NewAudit, NewPlan, NewPlanItem, PlanId, PlanTerms, Resume};
 use outbox::{Store, StoreError};
 use serde_json::Value;
 use snap_core::Timestamp;
+use worker::clock::Clock;
 use worker::config::Config;
+use worker::custody::{Mark, Terms};
 use worker::replay::{Rules, Verdict, verdict};
+
+use crate::source::Played;
+use crate::wire::REQUEST_TIMEOUT;
+use crate::world::World;
 
 /// More than any scenario makes.
 const MANY: usize = 1000;
@@ -40,6 +49,41 @@ pub(crate) async fn replay(store: &Store, config: &Config, now: Timestamp) -> Re
     let audit = said(now, "dlq_replay", "plan");
     let plan = NewPlan { by, reason, at: now, terms, known, items, audit };
     store.make_plan(plan).await.map(Some)
+}
+
+/// Lets a new store take the namespace over, before its first worker begins.
+pub(crate) fn adopt(path: &Path, world: &World) {
+    let clock = Clock::of(&Played);
+    let options = OpenOptions { reserve_bytes: 0, min_free_bytes: 0, ..OpenOptions::default() };
+    let mut state = world.state();
+    // When it was given away, by the clock of the machine.
+    let ago = state.now() - state.namespace.given_at.unwrap_or(0);
+    let is_asking = state.is_asking;
+    // What is between this store and its disk has no part in it.
+    drop(state);
+    let adopted = async {
+        let store = Store::open(path, clock.now(), &options).expect("a new store opens").store;
+        let standing = store.standing().await?;
+        let mark = Mark::new(&standing.store_id, clock.now(), Timestamp::from_millis(0)).to_string();
+        if is_asking {
+            let given_at = Timestamp::from_millis(clock.now().as_millis() - ago);
+            let settled_at = given_at.plus(Terms::default().may_send_for(REQUEST_TIMEOUT));
+            let adoption = Adoption {
+                settled_at,
+                reason: "taken over".to_owned(),
+                known_until: Some(given_at),
+                custody: String::new(),
+                audit: said(clock.now(), "store_adopt", "topup"),
+            };
+            store.adopt(adoption).await?;
+        }
+        store.close().await;
+        Ok::<_, StoreError>(mark)
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime is built");
+    let mark = runtime.block_on(adopted).expect("the store takes it");
+    state = world.state();
+    state.namespace.mark = Some(mark);
 }
 
 /// Says that the store knows everything again.

@@ -57,6 +57,8 @@ pub enum What {
     Stop,
     /// The wall clock is set by so many milliseconds.
     ClockSet(i64),
+    /// The process is gone, and the machine boots anew before the next one.
+    Boot,
     /// The machine sleeps for so long: what counts monotonically stands, and everybody else's time goes on.
     Sleep(Duration),
     /// From here on there is no room on the disk, for a while.
@@ -69,6 +71,9 @@ pub enum What {
     BrokerDown,
     /// Somebody copies the store, as it is on the disk.
     Copy,
+    /// An operator gives the namespace to another store, while this one is cut off from the broker for so long, and lives. The other
+    /// one begins when this one has ended, and producers send once more whatever they ever sent.
+    Adopt(Duration),
     /// The process is gone, and so is the disk: the copy is put back, where there is one, and producers send once more
     /// whatever they ever sent.
     Restore,
@@ -88,9 +93,15 @@ impl Plan {
             faults.push(Fault { at, when: When::Before, what: What::Copy });
             faults.push(Fault { at: restored, when: When::After, what: What::Restore });
         }
+        if dice.below(8) == 0 {
+            let at = 1 + dice.below(calls) as u64;
+            let cut_off = dice.span(Duration::from_secs(1), Duration::from_secs(300));
+            faults.push(Fault { at, when: When::Before, what: What::Adopt(cut_off) });
+        }
         let mut plan = Self { scenario, faults, seed };
-        // Behind a clock that is wrong nobody can tell how long a machine slept (docs/safety.md, what is assumed).
-        if plan.sets_the_clock() {
+        // Behind a clock that is wrong nobody can tell how long ago a boot was, or what came before it (docs/safety.md, what
+        // is assumed); within one boot the clock that counts sleep tells.
+        if plan.sets_the_clock() && plan.boots() {
             plan.faults.retain(|fault| !matches!(fault.what, What::Sleep(_)));
         }
         plan
@@ -100,8 +111,15 @@ impl Plan {
     /// used up, and a clock that was set, or a restore, may end a window.
     #[must_use]
     pub fn ends_well(&self) -> bool {
-        let is_no_excuse = |fault: &Fault| !matches!(fault.what, What::ClockSet(_) | What::Sleep(_) | What::Restore);
+        let is_no_excuse =
+            |fault: &Fault| !matches!(fault.what, What::ClockSet(_) | What::Sleep(_) | What::Restore | What::Adopt(_));
         self.faults.len() <= 2 && self.faults.iter().all(is_no_excuse)
+    }
+
+    /// Whether the machine boots anew.
+    #[must_use]
+    pub fn boots(&self) -> bool {
+        self.faults.iter().any(|fault| matches!(fault.what, What::Boot))
     }
 
     /// Whether the clock is set.
@@ -129,9 +147,10 @@ impl Fault {
             _ => {
                 const HOUR: usize = 3_600_000;
                 let by = i64::try_from(dice.below(48 * HOUR)).unwrap_or(0);
-                match dice.below(3) {
+                match dice.below(4) {
                     0 => What::Sleep(crate::world::span(by)),
-                    1 => What::ClockSet(by),
+                    1 => What::Boot,
+                    2 => What::ClockSet(by),
                     _ => What::ClockSet(-by),
                 }
             }

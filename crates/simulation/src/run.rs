@@ -13,6 +13,7 @@ use worker::amqp::Link;
 use worker::app::{AppError, Parts, run_with};
 use worker::clock::Clock;
 use worker::config::{Config, Environment};
+use worker::custody::{Custody, CustodyError, Process, Terms};
 use worker::telemetry::metrics::Metrics;
 
 use crate::broker::Brokerage;
@@ -109,6 +110,11 @@ pub fn play_with(plan: &Plan, mistake: Mistake, told: bool) -> Run {
                 }
             }
             Ended::Crashed | Ended::Stopped | Ended::Fatal(AppError::Fatal | AppError::Store(_)) => {}
+            Ended::Fatal(AppError::Custody(CustodyError::Foreign { .. })) if world.state().namespace.is_lost() => {
+                config.store.path = directory.path().join("another.db");
+                world.state().was_given();
+                operator::adopt(&config.store.path, &world);
+            }
             Ended::Fatal(error) => {
                 findings.push(format!("the process does not start: {error}"));
                 break;
@@ -161,6 +167,7 @@ async fn live(world: &World, config: &Config) -> Ended {
                 Ended::Hung("the process ended, and nobody had told it to".to_owned())
             }
             Ok(()) => Ended::Stopped,
+            Err(error @ AppError::Custody(_)) => Ended::Fatal(error),
             Err(_) if world.state().failures == 0 => {
                 Ended::Hung("the process gave up, and nothing had failed".to_owned())
             }
@@ -198,7 +205,9 @@ async fn rest(world: &World, config: &Config, store: &Store) -> Ended {
             let mut state = world.state();
             let now = state.now();
             state.ledger.settle(now);
-            state.queues.is_empty() && state.ledger.is_quiet()
+            // A store that was robbed of its namespace finds out, and ends.
+            let is_lost = state.namespace.is_lost() && state.mistake != Mistake::NoMark;
+            state.queues.is_empty() && state.ledger.is_quiet() && !is_lost
         };
         let open = open(store).await;
         if began.elapsed() > PATIENCE {
@@ -278,6 +287,8 @@ fn parts(world: &World, config: &Config) -> Parts<Brokerage> {
         metrics: Arc::new(Metrics::new(PROVIDERS, true)),
         clients: clients.into(),
         broker: Some(Brokerage { world: world.clone() }),
+        custody: Arc::new(Custody::new(terms(world.state().mistake))),
+        process: Process::here(&config.store.path, "simulation"),
         link: Arc::new(Link::default()),
         edge: TaskTracker::new(),
     }
@@ -324,3 +335,11 @@ uniqueness_window = "{remembered}s"
     Config::parse(&text, Path::new("worker.toml"), &Environment::default())
         .expect("the run's own configuration is right")
 });
+
+/// As the worker's own, but that the witness is told no more often than the mark is looked at: a run has hours.
+fn terms(mistake: Mistake) -> Terms {
+    let terms = Terms::default();
+    let for_ever = Duration::from_secs(100 * 24 * 3600);
+    let fresh_for = if mistake == Mistake::NoFreshness { for_ever } else { terms.fresh_for };
+    Terms { fresh_for, tell_every: terms.look_every, ..terms }
+}

@@ -5,6 +5,7 @@ use std::cell::RefCell;
 use snap_core::Timestamp;
 use worker::clock::Source;
 
+use crate::mistake::Mistake;
 use crate::world::World;
 
 thread_local! {
@@ -35,7 +36,15 @@ impl Source for Played {
     }
 
     fn boottime(&self) -> std::time::Duration {
-        Self::with(|world| std::time::Duration::from_millis(world.state().now().unsigned_abs()))
+        Self::with(|world| {
+            let state = world.state();
+            let fast = if state.mistake == Mistake::BoottimeRuns { 100 } else { 1 };
+            std::time::Duration::from_millis(state.now().unsigned_abs().saturating_mul(fast))
+        })
+    }
+
+    fn boot(&self) -> String {
+        Self::with(|world| world.state().boot.to_string())
     }
 
     fn random(&self) -> u64 {

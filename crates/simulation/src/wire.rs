@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::json;
-use snap_client::{Answered, BoxFuture, Bytes, NotSentReason, Reply, Request, Silence, Wire};
+use snap_client::{Answered, BoxFuture, Bytes, Fuse, NotSentReason, Reply, Request, Silence, UsedConnection, Wire};
 use snap_core::{PartnerReferenceNo, Service, Timestamp};
 use tokio::time::Instant;
 
@@ -18,6 +18,8 @@ use crate::world::{Struck, World, millis};
 pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 /// As configured: what arrives, arrives well before its end.
 pub(crate) const QUIET_PERIOD: Duration = Duration::from_secs(60);
+/// By default.
+pub(crate) const SEND_WITHIN: Duration = Duration::from_secs(5);
 /// One way.
 const WAY: Duration = Duration::from_millis(20);
 /// From when on a late request arrives.
@@ -45,7 +47,13 @@ enum There {
 }
 
 impl Wire for Line {
-    fn transaction(&self, service: Service, request: Request<Bytes>, _now: Timestamp) -> BoxFuture<'_, Reply> {
+    fn transaction<'a>(
+        &'a self,
+        service: Service,
+        request: Request<Bytes>,
+        _now: Timestamp,
+        fuse: Fuse<'a>,
+    ) -> BoxFuture<'a, (Reply, UsedConnection)> {
         let external_id = request.headers().get("x-external-id").and_then(|id| id.to_str().ok()).unwrap_or_default();
         let (provider, external_id) = (self.provider.to_owned(), external_id.to_owned());
         let mut order = Order { provider, service, external_id, body: request.into_body().to_vec() };
@@ -54,7 +62,7 @@ impl Wire for Line {
             Mistake::AnotherBody => order.body.push(b' '),
             _ => {}
         }
-        Box::pin(self.transact(order))
+        Box::pin(async move { (self.transact(order, fuse).await, UsedConnection::none()) })
     }
 
     fn token(&self, _request: Request<Bytes>, _now: Timestamp) -> BoxFuture<'_, (Reply, Option<Timestamp>)> {
@@ -94,15 +102,22 @@ impl Line {
         }
     }
 
-    async fn transact(&self, order: Order) -> Reply {
+    async fn transact(&self, order: Order, fuse: Fuse<'_>) -> Reply {
         let (started, service) = (Instant::now(), order.service);
+        // Its intent was committed just now.
+        let intent = self.world.state().now();
         let call = self.world.call(Op::of_service(service)).await;
         let struck = self.world.strike(call, When::Before).await;
         let there = self.way_there(service, struck);
+        if let Some(detail) = fuse()
+            && self.world.state().mistake != Mistake::NoFuse
+        {
+            return Reply::NotSent { why: NotSentReason::Stale, detail, elapsed: started.elapsed() };
+        }
         if !matches!(there, There::Arrives(_)) || service == Service::TopUp {
             self.world.state().heard = Heard::Unclear;
         }
-        let objection = if service == Service::TopUp { self.objection(&order).await } else { None };
+        let objection = if service == Service::TopUp { self.objection(&order, intent).await } else { None };
         let number = {
             let mut state = self.world.state();
             let now = state.now();
@@ -114,6 +129,12 @@ impl Line {
                 There::Stopped(_) | There::Lost(None) => state.ledger.leave(order, now, None, objection),
                 There::Lost(Some(after)) | There::Arrives(after) => {
                     let at = now + millis(*after);
+                    let others = state.namespace.others_send_from(state.mistake);
+                    let is_beside = service == Service::TopUp && others.is_some_and(|others| at > others);
+                    let beside = is_beside.then(|| {
+                        format!("a top-up of {} arrived when another store may have sent it already", reference(&order))
+                    });
+                    let objection = objection.or(beside);
                     state.ledger.leave(order, now, Some(at), objection)
                 }
                 There::LeavesUnseen => state.ledger.leave(order, now, Some(now), objection),
@@ -147,9 +168,13 @@ impl Line {
 
     /// What is wrong with a top-up that leaves now: by what is committed in this instant, it must be on disk with its number and
     /// its body, and its job must not have ended.
-    async fn objection(&self, order: &Order) -> Option<String> {
+    async fn objection(&self, order: &Order, intent: i64) -> Option<String> {
         let store = self.world.state().store.clone()?;
         let name = reference(order);
+        let age = self.world.state().now() - intent;
+        if age > millis(SEND_WITHIN) {
+            return Some(format!("a top-up of {name} left {age} ms after its intent"));
+        }
         let key = PartnerReferenceNo::parse(&name).ok()?;
         let Ok(timeline) = store.timeline(&key).await else { return Some("the store cannot be read".to_owned()) };
         let Some(timeline) = timeline else {
@@ -218,7 +243,7 @@ impl Line {
         }
         let Some(kind) = struck.error else { return answered(said, started) };
         let (http, mut body) = said;
-        match kind % 9 {
+        match kind % 11 {
             0 => silent(Silence::Reset, started),
             1 => self.runs_out(started).await,
             2 => answered((200, json!("<html>busy</html>")), started),
@@ -236,7 +261,8 @@ impl Line {
                 // The line says otherwise.
                 answered((if http == 200 { 500 } else { 200 }, body), started)
             }
-            _ => answered(refusal(409, service.code(), 1), started),
+            8 => answered(refusal(409, service.code(), 1), started),
+            kind => answered(astray(service, kind, (http, body)), started),
         }
     }
 
@@ -245,6 +271,25 @@ impl Line {
         tokio::time::sleep_until(started + REQUEST_TIMEOUT).await;
         self.world.alive().await;
         silent(Silence::Timeout, started)
+    }
+}
+
+/// What another request was answered, or what shows no more than that the top-up is known (M15, M2).
+fn astray(service: Service, kind: u8, said: Said) -> Said {
+    let anothers = |(http, mut body): Said| {
+        for name in ["partnerReferenceNo", "originalPartnerReferenceNo"] {
+            body[name] = json!("another-top-up");
+        }
+        (http, body)
+    };
+    let is_known = said.0 == 200 && matches!(said.1["latestTransactionStatus"].as_str(), Some("00" | "03" | "06"));
+    match (service, kind) {
+        (Service::TopUp, 9) => anothers(refusal(404, 38, 11)),
+        (Service::TopUp, _) => anothers(refusal(429, 38, 0)),
+        (Service::TopUpStatus | Service::TransferStatus, 9) => anothers(refusal(404, service.code(), 1)),
+        (Service::TopUpStatus | Service::TransferStatus, _) if is_known => refusal(202, service.code(), 0),
+        // An inquiry need not name its reference: a proxy's page.
+        _ => (200, json!("<html>busy</html>")),
     }
 }
 
@@ -258,5 +303,6 @@ fn silent(why: Silence, started: Instant) -> Reply {
 
 fn answered((http_status, body): Said, started: Instant) -> Reply {
     let body = Bytes::from(body.to_string());
-    Reply::Answered(Answered { http_status, body, retry_after: None, date: None, elapsed: started.elapsed() })
+    let (surplus, retry_after, date, elapsed) = (false, None, None, started.elapsed());
+    Reply::Answered(Answered { http_status, body, surplus, retry_after, date, elapsed })
 }

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::mistake::Mistake;
+use crate::namespace::Namespace;
 use crate::op::{Heard, Op};
 use crate::plan::{Fault, Plan, What, When};
 use crate::provider::Ledger;
@@ -46,6 +47,8 @@ pub(crate) struct State {
     base: i64,
     /// When this life began.
     born: Option<Instant>,
+    /// Boots of the machine so far.
+    pub(crate) boot: u32,
     /// How far the wall clock is off, in milliseconds.
     pub(crate) off: i64,
     pub(crate) dice: testbed::Dice,
@@ -89,6 +92,7 @@ pub(crate) struct State {
     /// How long a token lives, in seconds, as the provider says it.
     pub(crate) token_lives: &'static str,
     pub(crate) queues: Queues,
+    pub(crate) namespace: Namespace,
     pub(crate) trace: Trace,
     pub(crate) mistake: Mistake,
     /// The store of the process that lives.
@@ -126,6 +130,7 @@ impl World {
         let state = State {
             base: START,
             born: None,
+            boot: 1,
             off: 0,
             dice: testbed::Dice::seeded(plan.seed ^ 0x5eed),
             calls: 0,
@@ -151,6 +156,7 @@ impl World {
             outage: plan.scenario.outage,
             token_lives: if plan.scenario.short_tokens { "7" } else { "900" },
             queues: Queues::of(&plan.scenario, START),
+            namespace: Namespace::default(),
             trace: Trace::new(told),
             mistake,
             store: None,
@@ -219,6 +225,10 @@ impl World {
         while let Some(fault) = self.take(call, when) {
             match fault.what {
                 What::Crash => self.die().await,
+                What::Boot => {
+                    self.state().boot += 1;
+                    self.die().await;
+                }
                 What::Copy => self.state().copy_wanted = true,
                 What::Restore => {
                     self.state().restore_wanted = true;
@@ -245,6 +255,17 @@ impl World {
                     let mut state = self.state();
                     let now = state.now();
                     state.queues.again(now);
+                    drop(state);
+                    self.0.at_broker.notify_waiters();
+                }
+                What::Adopt(cut_off) => {
+                    let mut state = self.state();
+                    let now = state.now();
+                    if state.namespace.give(now) {
+                        state.broker_back = Some(now + millis(cut_off));
+                        state.queues.connection_lost();
+                        state.queues.generation += 1;
+                    }
                     drop(state);
                     self.0.at_broker.notify_waiters();
                 }
@@ -303,6 +324,14 @@ impl State {
         (self.restored, self.is_asking) = (true, true);
         let now = self.now();
         self.queues.all_again(now);
+    }
+
+    /// The other store begins: whatever was ever sent is sent once more by its producers.
+    pub(crate) fn was_given(&mut self) {
+        self.namespace.is_others = true;
+        self.namespace.witness = None;
+        self.was_restored();
+        self.is_asking = self.mistake != Mistake::AdoptWithoutAsking;
     }
 
     /// From now on there is no room, for a while.

@@ -86,6 +86,10 @@ fn m2_m8_m12_any_error_at_any_call_loses_nothing_and_pays_once() {
                 assert_sound(&sweep(&named(name), What::Error(kind), when));
             }
         }
+        // Answers that are another's, and ones that show no more than that the top-up is known (M15).
+        for kind in 9..11 {
+            assert_sound(&sweep(&named(name), What::Error(kind), When::After));
+        }
     }
 }
 
@@ -133,6 +137,20 @@ fn m4_a_machine_that_sleeps_past_the_uniqueness_window_pays_once() {
         }
     }
     assert_sound(&pairs(&named("answers-lost"), (What::Crash, When::After), (What::Sleep(SLEPT), When::Before), 11));
+}
+
+/// The wall clock is set and the process restarted, or the machine boots: no quiet period is cut short, and nothing waits on.
+#[test]
+fn m17_a_clock_that_is_wrong_over_a_restart_or_a_boot_pays_once() {
+    const DAY: i64 = 86_400_000;
+    for by in [DAY, -DAY] {
+        for ends in [What::Crash, What::Boot, What::Stop] {
+            let set = (What::ClockSet(by), When::Before);
+            assert_sound(&pairs(&named("answers-lost"), set, (ends, When::Before), 61));
+        }
+    }
+    let slept = What::Sleep(Duration::from_secs(7 * 3600));
+    assert_sound(&pairs(&named("requests-lost"), (What::ClockSet(-DAY), When::Before), (slept, When::After), 61));
 }
 
 /// Found by a random plan: the event of a refused message, alone in its store, waited for hours.
@@ -296,6 +314,20 @@ fn m4_a_request_later_than_the_quiet_period_is_found() {
 }
 
 #[test]
+fn m16_a_wire_that_lets_an_intent_leave_however_old_it_is_is_found() {
+    let long = Duration::from_secs(60);
+    for waits in [What::Freeze(long), What::Sleep(long)] {
+        assert_found(&found(Mistake::NoFuse, waits, When::Before), "after its intent");
+        assert_eq!(found(Mistake::None, waits, When::Before), [""; 0], "and does not happen");
+    }
+}
+
+#[test]
+fn m17_a_clock_that_runs_ahead_of_what_has_passed_is_found() {
+    assert_found(&found(Mistake::BoottimeRuns, What::Error(2), When::Before), "was paid 2 times");
+}
+
+#[test]
 fn a_broker_that_forgets_what_was_not_acknowledged_is_found() {
     assert_found(&found(Mistake::BrokerForgets, What::Crash, When::After), "is lost");
 }
@@ -317,4 +349,92 @@ fn m1_a_top_up_that_is_not_what_was_recorded_is_found() {
     let nothing = What::Delay(Duration::ZERO);
     assert_found(&found(Mistake::AnotherNumber, nothing, When::After), "no attempt of it was recorded");
     assert_found(&found(Mistake::AnotherBody, nothing, When::After), "with another body than recorded");
+}
+
+const CUT_OFF: Duration = Duration::from_secs(150);
+
+/// A namespace that is given away at any call, while its worker is cut off for a moment, and for longer than the other one waits.
+#[test]
+fn m13_a_namespace_that_is_given_away_at_any_call_pays_once() {
+    for name in ["finpay-good", "midtrans-good", "twice"] {
+        for cut_off in [Duration::from_secs(1), CUT_OFF] {
+            assert_sound(&sweep(&named(name), What::Adopt(cut_off), When::Before));
+        }
+    }
+    assert_sound(&sweep(&named("finpay-good"), What::Adopt(CUT_OFF), When::After));
+}
+
+/// With a doubt at the first one, or a crash, or a process that stands while its account is being asked for.
+#[test]
+fn m13_a_second_fault_beside_a_namespace_that_is_given_away_pays_once() {
+    let scenario = named("finpay-good");
+    let asked = call_of(&scenario, "Inquiry").expect("an account is asked for");
+    let sent = call_of(&scenario, "TopUp").expect("a top-up is sent");
+    let first = [
+        Fault { at: sent, what: What::Error(1), when: When::Before },
+        Fault { at: sent, what: What::CrashInFlight, when: When::Before },
+        Fault { at: asked, what: What::Freeze(Duration::from_secs(200)), when: When::Before },
+        Fault { at: asked, what: What::Crash, when: When::After },
+    ];
+    for fault in first {
+        assert_sound(&second(&scenario, fault, (What::Adopt(CUT_OFF), When::Before), 1));
+        assert_sound(&second(&scenario, fault, (What::Adopt(Duration::from_secs(30)), When::Before), 2));
+    }
+    for slept in [45, 200] {
+        let adopted = Fault { at: asked, what: What::Adopt(CUT_OFF), when: When::Before };
+        let stands = (What::Freeze(Duration::from_secs(slept)), When::Before);
+        let faults = vec![adopted, Fault { at: asked, what: stands.0, when: stands.1 }];
+        let plan = Plan { scenario: scenario.clone(), faults, seed: slept };
+        assert_eq!(play(&plan).findings, Vec::<String>::new(), "{plan}");
+    }
+}
+
+/// What is found of a mistake where the namespace is given away at one of these calls.
+fn given_away(mistake: Mistake, calls: std::ops::Range<u64>, then: &[Fault]) -> Vec<String> {
+    let mut findings = Vec::new();
+    for at in calls {
+        // For longer than anything that follows: it does not find out by itself.
+        let cut_off = if then.is_empty() { CUT_OFF } else { Duration::from_secs(400) };
+        let adopted = Fault { at, what: What::Adopt(cut_off), when: When::Before };
+        let plan = Plan { scenario: named("finpay-good"), faults: [&[adopted], then].concat(), seed: at };
+        findings.extend(play_with(&plan, mistake, false).findings);
+    }
+    findings
+}
+
+#[test]
+fn m13_a_namespace_without_a_mark_is_found() {
+    assert_found(&given_away(Mistake::NoMark, 1..20, &[]), "when another store may have sent it already");
+}
+
+#[test]
+fn m13_a_worker_that_does_not_look_whether_its_mark_is_fresh_is_found() {
+    let asked = call_of(&named("finpay-good"), "Inquiry").expect("an account is asked for");
+    let stands = Fault { at: asked, what: What::Freeze(Duration::from_secs(200)), when: When::Before };
+    assert_found(&given_away(Mistake::NoFreshness, 1..20, &[stands]), "when another store may have sent it already");
+}
+
+#[test]
+fn m13_a_store_that_takes_over_without_asking_is_found() {
+    assert_found(&given_away(Mistake::AdoptWithoutAsking, 1..20, &[]), "was paid 2 times");
+}
+
+#[test]
+fn m13_a_quiet_period_that_begins_with_the_taking_over_is_found() {
+    let asked = call_of(&named("finpay-good"), "Inquiry").expect("an account is asked for");
+    let sent = call_of(&named("finpay-good"), "TopUp").expect("a top-up is sent");
+    // While it asks for its token: a call of the account would have run out.
+    let stands = Fault { at: asked - 1, what: What::Freeze(Duration::from_secs(45)), when: When::Before };
+    // Whatever it has called meanwhile for a new connection, its top-up is late.
+    let late = (sent..sent + 12).map(|at| Fault { at, what: What::Delay(Duration::from_secs(30)), when: When::Before });
+    let then: Vec<_> = std::iter::once(stands).chain(late).collect();
+    assert_found(
+        &given_away(Mistake::QuietFromAdoption, asked - 2..asked + 1, &then),
+        "when another store may have sent it already",
+    );
+    assert_eq!(
+        given_away(Mistake::None, asked - 2..asked + 1, &then),
+        Vec::<String>::new(),
+        "the right one waits for it"
+    );
 }

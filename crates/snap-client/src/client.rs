@@ -14,7 +14,7 @@ use crate::headers::{self, Identity};
 use crate::token_cache::{Granted, Source, TokenCache};
 use crate::token_exchange::{self, TokenExchange};
 use crate::wire::Network;
-use crate::{ClientConfig, ConfigError, Payload, Reply, Token, TokenFailure, Wire};
+use crate::{ClientConfig, ConfigError, Fuse, NO_FUSE, Payload, Reply, Token, TokenFailure, UsedConnection, Wire};
 
 const METHOD: &str = "POST";
 
@@ -120,7 +120,9 @@ impl SnapClient {
         self.0.tokens.take_exchanges()
     }
 
-    /// Signs `payload`, sends exactly its bytes once, and says what came back.
+    /// Signs `payload`, sends exactly its bytes once, and says what came back, by which connection.
+    ///
+    /// The connection is closed unless it is kept, which is for the reader of the body to do (M15).
     ///
     /// `now` becomes `X-TIMESTAMP`. Not to be dropped half-way: what was sent then is unknown.
     pub async fn call(
@@ -130,7 +132,20 @@ impl SnapClient {
         external_id: &ExternalId,
         payload: Payload,
         now: Timestamp,
-    ) -> Reply {
+    ) -> (Reply, UsedConnection) {
+        self.call_unless(token, service, external_id, payload, now, NO_FUSE).await
+    }
+
+    /// The same, unless `fuse` says why not when a connection is there, immediately before the first byte is written.
+    pub async fn call_unless(
+        &self,
+        token: &Token,
+        service: Service,
+        external_id: &ExternalId,
+        payload: Payload,
+        now: Timestamp,
+        fuse: Fuse<'_>,
+    ) -> (Reply, UsedConnection) {
         let Inner { profile, endpoints, secret, identity, wire, .. } = &*self.0;
         let endpoint = endpoints.of(service);
         let timestamp = profile.spell_timestamp(now);
@@ -140,7 +155,7 @@ impl SnapClient {
         *request.method_mut() = Method::POST;
         *request.uri_mut() = endpoint.target.clone();
         *request.headers_mut() = identity.transaction(token, external_id, &timestamp, &signature);
-        wire.transaction(service, request, now).await
+        wire.transaction(service, request, now, fuse).await
     }
 
     /// Closes connections that nobody needs; to be called now and then, since an idle connection does nothing by itself.

@@ -18,6 +18,15 @@ pub fn check_base_url(text: &str) -> Result<(), ConfigError> {
     BaseUrl::parse(text).map(drop)
 }
 
+/// A `base_url` in the one spelling of all that mean the same: scheme and host in lower case, no port that is the scheme's own,
+/// no slash at the end.
+///
+/// # Errors
+/// [`ConfigError::Setting`] for `base_url`.
+pub fn plain_base_url(text: &str) -> Result<String, ConfigError> {
+    BaseUrl::parse(text).map(|BaseUrl(url)| url.as_str().trim_end_matches('/').to_owned())
+}
+
 /// One service's address.
 #[derive(Debug)]
 pub(crate) struct Endpoint {
@@ -127,6 +136,22 @@ mod tests {
         let endpoint = base.endpoint("paths.topup", "/v1.0/x", Some("/v1.0/x")).unwrap();
         assert_eq!(endpoint.uri.path(), "/account/v1.0/x");
         assert_eq!(endpoint.signing_path, "/v1.0/x");
+    }
+
+    #[test]
+    fn spellings_of_one_base_url_are_one() {
+        for same in
+            ["https://API.example.test/rest/", "HTTPS://api.example.test:443/rest", "https://api.example.test/rest"]
+        {
+            assert_eq!(plain_base_url(same).unwrap(), "https://api.example.test/rest", "{same}");
+        }
+        assert_eq!(plain_base_url("https://api.example.test").unwrap(), "https://api.example.test");
+        for other in
+            ["https://api.example.test/REST", "https://api.example.test:8443/rest", "https://x.example.test/rest"]
+        {
+            assert_ne!(plain_base_url(other).unwrap(), "https://api.example.test/rest", "{other}");
+        }
+        assert!(plain_base_url("x").is_err());
     }
 
     #[test]

@@ -10,7 +10,7 @@ use snap_core::Timestamp;
 pub enum Reply {
     /// A whole HTTP answer was read, whatever its status (redirects included: they are not followed).
     Answered(Answered),
-    /// Proof that no byte of the request left: no connection was ever made for it.
+    /// Proof that no byte of the request left: no connection was ever made for it, or the caller held it back.
     NotSent {
         /// At which step making the connection failed.
         why: NotSentReason,
@@ -39,6 +39,8 @@ pub struct Answered {
     pub http_status: u16,
     /// The whole body, at most 64 KiB, undecoded.
     pub body: Bytes,
+    /// More bytes came right behind it, so which of them answers the request is not sure.
+    pub surplus: bool,
     /// `Retry-After`, from seconds or a date; not bounded here.
     pub retry_after: Option<Duration>,
     /// The provider's clock by its `Date` header (whole seconds), to watch the skew with.
@@ -58,6 +60,8 @@ pub enum NotSentReason {
     ConnectTimeout,
     /// The TLS handshake failed, a certificate that is not trusted included.
     Tls,
+    /// There was one, and the caller's fuse said that it was too late.
+    Stale,
 }
 
 /// Why there is no answer although something may have been sent.
@@ -84,6 +88,7 @@ impl NotSentReason {
             Self::Connect => "connect",
             Self::ConnectTimeout => "connect_timeout",
             Self::Tls => "tls",
+            Self::Stale => "stale",
         }
     }
 }
@@ -131,6 +136,7 @@ impl std::fmt::Debug for Answered {
         f.debug_struct("Answered")
             .field("http_status", &self.http_status)
             .field("body_bytes", &self.body.len())
+            .field("surplus", &self.surplus)
             .field("retry_after", &self.retry_after)
             .field("date", &self.date)
             .field("elapsed", &self.elapsed)

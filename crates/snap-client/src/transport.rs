@@ -9,7 +9,7 @@ use snap_core::Timestamp;
 use tokio::time::Instant;
 
 use crate::connection::BODY_LIMIT;
-use crate::connections::{IDLE, connect_limit};
+use crate::connections::connect_limit;
 use crate::reply::{Answered, NotSentReason, Reply, Silence};
 use crate::trouble::{causes, detail, not_sent_reason};
 use crate::{ClientConfig, ConfigError, headers};
@@ -36,8 +36,8 @@ impl Transport {
             .tls_backend_preconfigured(tls)
             .connect_timeout(connect_limit(config))
             .timeout(config.request_timeout)
-            .pool_max_idle_per_host(1)
-            .pool_idle_timeout(IDLE)
+            // A token lasts minutes, so a kept connection would gain nothing, and an answer that is another's stays away (M15).
+            .pool_max_idle_per_host(0)
             .tcp_nodelay(true)
             .user_agent(headers::USER_AGENT)
             .build()
@@ -58,7 +58,10 @@ impl Transport {
         let timestamp = headers::timestamp(response.headers());
         let retry_after = headers::retry_after(response.headers(), date.unwrap_or(now));
         let reply = match read_body(response).await {
-            Ok(body) => Reply::Answered(Answered { http_status, body, retry_after, date, elapsed: started.elapsed() }),
+            Ok(body) => {
+                let elapsed = started.elapsed();
+                Reply::Answered(Answered { http_status, body, surplus: false, retry_after, date, elapsed })
+            }
             Err((why, detail)) => {
                 Reply::Silent { why, detail, http_status: Some(http_status), elapsed: started.elapsed() }
             }

@@ -20,7 +20,8 @@ pub struct CodeOverride {
 }
 
 impl CodeOverride {
-    pub(crate) fn applies(&self, service: Service, code: ResponseCode) -> bool {
+    /// Whether it says something of this code as the answer of this service.
+    pub fn applies(&self, service: Service, code: ResponseCode) -> bool {
         let asked = self.service.map_or(code.service() == service.code(), |named| named == service);
         asked && self.code.matches(code)
     }

@@ -26,6 +26,8 @@ pub struct Profile {
     pub inquiry: InquiryMode,
     /// Whether 200 00 to a top-up means credited; else it is pending.
     pub ok_is_final: bool,
+    /// Whether a success answer to a top-up names our `partnerReferenceNo`; one that does not is in doubt then.
+    pub echoes_reference: bool,
     /// Whether the `ORIGIN` header must be there.
     pub origin_header: bool,
     /// The form of `X-TIMESTAMP`.

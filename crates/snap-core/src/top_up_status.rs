@@ -53,6 +53,12 @@ pub struct TopUpStatusResponse {
     /// The producer's number of the top-up as echoed.
     #[serde(default, deserialize_with = "lenient::text")]
     pub original_partner_reference_no: Option<String>,
+    /// The provider's number of the top-up under the name that a top-up's own answer has for it.
+    #[serde(default, deserialize_with = "lenient::text")]
+    pub reference_no: Option<String>,
+    /// The producer's number of the top-up under the name that a top-up's own answer has for it.
+    #[serde(default, deserialize_with = "lenient::text")]
+    pub partner_reference_no: Option<String>,
     /// The external id of the top-up.
     #[serde(default, deserialize_with = "lenient::text")]
     pub original_external_id: Option<String>,

@@ -86,15 +86,35 @@ pub enum Fault {
     /// Inquiry: no `feeAmount` in the answer.
     WithoutFee,
 
-    /// Status inquiry: this `latestTransactionStatus` whatever the truth is; `07` takes the personality's own shape (`{"report": "03"}`).
+    /// Status inquiry: this `latestTransactionStatus` whatever the truth is; `07` takes the personality's own shape
+    /// (`{"report": "03"}`). The answer is the service's own success and names the reference; `08` is a status that there is
+    /// not, and an empty text leaves the member out.
     Report(Latest),
+    /// Status inquiry: 202, naming the reference, with this status beside it (`{"in_progress": "03"}`; an empty text: none).
+    InProgress(Latest),
+    /// Status inquiry: the first for a reference meets a replica that has the top-up in progress (202), every later one a
+    /// replica that never learns of it ("not found").
+    LaggingReplica,
+
+    /// The answer, and the same once more after `delayMs` of the rule (default 12); the connection goes on.
+    AnsweredTwice,
+    /// A proxy's 504 at once. When the next request has come by the same connection, this case is answered as the late answer
+    /// to the first (`{"late_answer": "404xx11"}`), and the connection goes on.
+    LateAnswer(Case),
+    /// An interim answer (103) before the real one; the connection goes on.
+    InterimAnswer,
+    /// A byte right behind the answer; the connection goes on.
+    SurplusByte,
 }
 
 impl Fault {
     /// Whether a top-up takes effect before this fault shows, where nothing else is said.
     #[must_use]
     pub const fn commits_by_default(self) -> bool {
-        !matches!(self, Self::Answer(_) | Self::RateLimited | Self::RateLimitedNoHint | Self::Redirect)
+        !matches!(
+            self,
+            Self::Answer(_) | Self::RateLimited | Self::RateLimitedNoHint | Self::Redirect | Self::LateAnswer(_)
+        )
     }
 }
 
@@ -127,10 +147,16 @@ pub enum Latest {
     /// 07
     #[serde(rename = "07")]
     NotFound,
+    /// 08: there is none.
+    #[serde(rename = "08")]
+    Unknown,
+    /// The member is left out.
+    #[serde(rename = "")]
+    Missing,
 }
 
 impl Latest {
-    /// The two digits.
+    /// The two digits; empty where there are none.
     #[must_use]
     pub const fn digits(self) -> &'static str {
         match self {
@@ -142,6 +168,8 @@ impl Latest {
             Self::Cancelled => "05",
             Self::Failed => "06",
             Self::NotFound => "07",
+            Self::Unknown => "08",
+            Self::Missing => "",
         }
     }
 
@@ -157,6 +185,8 @@ impl Latest {
             Self::Cancelled => "Canceled",
             Self::Failed => "Failed",
             Self::NotFound => "Not Found",
+            Self::Unknown => "Unknown",
+            Self::Missing => "",
         }
     }
 }

@@ -57,6 +57,8 @@ const fn answer_after(http: u16, case: u8) -> Act {
     Act::after(Fault::Answer(Case::new(http, case)))
 }
 
+const LATE_429: Fault = Fault::LateAnswer(Case::new(429, 0));
+
 /// Every magic number.
 pub(crate) const TABLE: &[Magic] = &[
     top_up(1, "timeout after commit", after(Fault::Timeout)),
@@ -117,6 +119,8 @@ pub(crate) const TABLE: &[Magic] = &[
     top_up(65, "endless head after commit", after(Fault::EndlessHeaders)),
     top_up(66, "2003900, no commit", before(Fault::ForeignService)),
     top_up(67, "HTTP 200 with empty body, no commit", before(Fault::EmptyBody)),
+    top_up(68, "answered twice, 12 ms apart, after commit", after(Fault::AnsweredTwice)),
+    top_up(69, "504, and when the next request has come a late 429 00; no commit", before(LATE_429)),
     inquiry(70, "inquiry: 404 11", refuse(404, 11), ALWAYS),
     inquiry(71, "inquiry: 403 05 (frozen)", refuse(403, 5), ALWAYS),
     inquiry(72, "inquiry: the amount is out of range", after(Fault::AmountOutOfRange), ALWAYS),
@@ -139,6 +143,14 @@ pub(crate) const TABLE: &[Magic] = &[
     status(94, "answer lost after commit; status: 02 twice, then 00", after(Fault::Report(Latest::Paying)), 2),
     status(95, "answer lost after commit; status: 401 01 once", refuse(401, 1), 1),
     status(96, "answer lost after commit; status: 404 00 twice", refuse(404, 0), 2),
+    status(97, "answer lost after commit; status: 202 twice, then 00", after(Fault::InProgress(Latest::Missing)), 2),
+    status(98, "answer lost after commit; status: no status twice, then 00", after(Fault::Report(Latest::Missing)), 2),
+    status(
+        99,
+        "answer lost after commit; status: 202 once, then not found for ever",
+        after(Fault::LaggingReplica),
+        ALWAYS,
+    ),
 ];
 
 /// The magic number of a customer.

@@ -9,6 +9,9 @@ use crate::config::Behaviour;
 use crate::fault::{Act, Fault};
 use crate::ledger::Order;
 
+/// Between an answer and its copy: long enough for the next request to have left.
+const TWICE_AFTER: Duration = Duration::from_millis(12);
+
 /// How a request is answered.
 #[derive(Debug)]
 pub(crate) enum Play {
@@ -42,6 +45,17 @@ pub(crate) enum Wire {
     Drip { quick: Vec<u8>, slow: Vec<u8>, pause: Duration, hang: Duration },
     /// `first`, then `again` over and over.
     Endless { first: Vec<u8>, again: Vec<u8>, hang: Duration },
+    /// `first` at once, `then` when it is time; after that HTTP goes on.
+    Goes { first: Vec<u8>, when: When, then: Vec<u8> },
+}
+
+/// When more bytes follow.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum When {
+    /// After this.
+    After(Duration),
+    /// As soon as the next request has begun to arrive.
+    NextRequest,
 }
 
 /// A top-up that takes effect later.
@@ -79,6 +93,10 @@ impl Reply {
 
     fn announced_head(&self) -> Vec<u8> {
         self.head(&format!("content-length: {}", self.body.len()))
+    }
+
+    fn whole(&self) -> Vec<u8> {
+        [self.announced_head(), self.body.clone()].concat()
     }
 }
 
@@ -142,6 +160,25 @@ pub(crate) fn perform(act: Act, mut answer: Answer<'_>, service: u8, behaviour: 
             }
             (Play::Reply(reply), code)
         }
+        Fault::AnsweredTwice => {
+            let first = Reply::of(&answer).whole();
+            let when = When::After(act.delay_ms.map_or(TWICE_AFTER, Duration::from_millis));
+            (Play::Wire(Wire::Goes { then: first.clone(), first, when }), code)
+        }
+        Fault::LateAnswer(case) => {
+            let (late, code) = refusal(case);
+            let first = Reply::page(504, "Gateway Time-out").whole();
+            (Play::Wire(Wire::Goes { first, when: When::NextRequest, then: late.whole() }), code)
+        }
+        Fault::InterimAnswer => {
+            let interim = b"HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n".to_vec();
+            let then = Reply::of(&answer).whole();
+            (Play::Wire(Wire::Goes { first: interim, when: When::After(Duration::ZERO), then }), code)
+        }
+        Fault::SurplusByte => {
+            let first = [Reply::of(&answer).whole(), vec![b' ']].concat();
+            (Play::Wire(Wire::Goes { first, when: When::After(Duration::ZERO), then: Vec::new() }), code)
+        }
         Fault::BadGateway => (Play::Reply(Reply::page(502, "Bad Gateway")), None),
         Fault::Redirect => {
             let mut reply = Reply::page(307, "Temporary Redirect");
@@ -175,7 +212,9 @@ pub(crate) fn perform(act: Act, mut answer: Answer<'_>, service: u8, behaviour: 
         | Fault::MissingCode
         | Fault::AmountOutOfRange
         | Fault::WithoutFee
-        | Fault::Report(_) => (Play::Reply(Reply::of(&answer)), code),
+        | Fault::Report(_)
+        | Fault::InProgress(_)
+        | Fault::LaggingReplica => (Play::Reply(Reply::of(&answer)), code),
     }
 }
 

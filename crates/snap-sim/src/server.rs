@@ -23,7 +23,7 @@ use crate::answer::Answer;
 use crate::case::Case;
 use crate::play::{Play, Reply, Wire, timestamp};
 use crate::provider::{Arrived, Provider};
-use crate::wire;
+use crate::wire::{self, Played};
 
 /// Longest request body.
 const MAX_BODY: usize = 64 * 1024;
@@ -97,9 +97,17 @@ async fn connection(provider: Arc<Provider>, stream: TcpStream) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "nodelay was not set");
     }
+    let mut next = Some(stream);
+    while let Some(stream) = next.take() {
+        next = speak(&provider, stream).await;
+    }
+}
+
+/// Speaks HTTP until the connection ends or a fault takes it away; the connection where HTTP goes on after that.
+async fn speak(provider: &Arc<Provider>, stream: TcpStream) -> Option<TcpStream> {
     let slot = Slot::default();
     let service = {
-        let (provider, slot) = (Arc::clone(&provider), Arc::clone(&slot));
+        let (provider, slot) = (Arc::clone(provider), Arc::clone(&slot));
         service_fn(move |request| respond(Arc::clone(&provider), Arc::clone(&slot), request))
     };
     let mut http = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service);
@@ -112,16 +120,20 @@ async fn connection(provider: Arc<Provider>, stream: TcpStream) {
         }
     })
     .await;
-    let Some(Takeover { wire, in_flight }) = takeover else {
-        return;
-    };
-    let pending = matches!(wire, Wire::Late { .. }).then(|| PendingEffect::announce(&provider));
-    let late = wire::play(http.into_parts().io.into_inner(), wire).await;
+    let Takeover { wire, in_flight } = takeover?;
+    let pending = matches!(wire, Wire::Late { .. }).then(|| PendingEffect::announce(provider));
+    let played = wire::play(http.into_parts().io.into_inner(), wire).await;
     drop(in_flight);
-    if let Some(late) = late {
-        provider.book_late(&late);
-    }
+    let goes_on = match played {
+        Played::Closed => None,
+        Played::Late(late) => {
+            provider.book_late(&late);
+            None
+        }
+        Played::GoesOn(stream) => Some(stream),
+    };
     drop(pending);
+    goes_on
 }
 
 async fn respond(

@@ -169,14 +169,19 @@ impl Provider {
             {
                 return Err(Refusal::inconsistent());
             }
-            let latest = match act.fault {
-                Fault::Report(latest) => latest,
+            let shown = match act.fault {
+                Fault::LaggingReplica if attempt == 0 => Fault::InProgress(Latest::Missing),
+                Fault::LaggingReplica => Fault::Report(Latest::NotFound),
+                fault => fault,
+            };
+            let latest = match shown {
+                Fault::Report(latest) | Fault::InProgress(latest) => latest,
                 _ => visible.map_or(Latest::NotFound, |executed| executed.latest(call.now_ms)),
             };
             Ok(Decided {
                 act,
                 reference: Some(asked.reference),
-                ..Decided::plain(status_answer(call, &asked, visible, latest))
+                ..Decided::plain(status_answer(call, &asked, visible, latest, shown))
             })
         })
     }
@@ -284,10 +289,12 @@ fn status_answer<'a>(
     asked: &StatusInquiry<'a>,
     executed: Option<Executed>,
     latest: Latest,
+    shown: Fault,
 ) -> Answer<'a> {
     let digits = call.digits();
+    let in_progress = matches!(shown, Fault::InProgress(_));
     let is_found = latest != Latest::NotFound;
-    if !is_found && call.mount.personality == Personality::Midtrans {
+    if !is_found && !in_progress && call.mount.personality == Personality::Midtrans {
         return Answer::of(Case::new(404, 1), digits);
     }
     let executed = executed.filter(|_| is_found);
@@ -306,8 +313,8 @@ fn status_answer<'a>(
             .or_else(|| executed.map(|executed| external_digits(executed.external))),
         service_code: Some("38"),
         amount: Some(amount),
-        latest_transaction_status: Some(latest.digits()),
-        transaction_status_desc: Some(latest.description()),
-        ..Answer::success(digits)
+        latest_transaction_status: Some(latest.digits()).filter(|digits| !digits.is_empty()),
+        transaction_status_desc: Some(latest.description()).filter(|words| !words.is_empty()),
+        ..if in_progress { Answer::of(Case::new(202, 0), digits) } else { Answer::success(digits) }
     }
 }

@@ -7,20 +7,30 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
-use crate::play::{LateOrder, Wire};
+use crate::play::{LateOrder, When, Wire};
 
 /// Most bytes an endless answer has.
 const ENDLESS: usize = 256 << 20;
 
-/// Plays a script on a connection and closes it. Returns the order that is due now, if one is.
-pub(crate) async fn play(mut stream: TcpStream, wire: Wire) -> Option<LateOrder> {
+/// What is left when a script has been played.
+pub(crate) enum Played {
+    /// The connection is closed.
+    Closed,
+    /// It is closed, and this order is due now.
+    Late(LateOrder),
+    /// HTTP goes on, behind what the client has sent meanwhile.
+    GoesOn(TcpStream),
+}
+
+/// Plays a script on a connection, and closes it unless HTTP goes on.
+pub(crate) async fn play(mut stream: TcpStream, wire: Wire) -> Played {
     match wire {
         Wire::Silence(hang) => wait_for_goodbye(&mut stream, hang).await,
         Wire::Late { hang, after, order } => {
             wait_for_goodbye(&mut stream, hang).await;
             drop(stream);
             sleep(after).await;
-            return Some(order);
+            return Played::Late(order);
         }
         Wire::Rst => {
             if let Err(error) = SockRef::from(&stream).set_linger(Some(Duration::ZERO)) {
@@ -60,8 +70,22 @@ pub(crate) async fn play(mut stream: TcpStream, wire: Wire) -> Option<LateOrder>
                 tracing::debug!("an endless answer was cut");
             }
         }
+        Wire::Goes { first, when, then } => {
+            let said = async {
+                stream.write_all(&first).await?;
+                match when {
+                    When::After(pause) => sleep(pause).await,
+                    When::NextRequest => drop(stream.peek(&mut [0]).await?),
+                }
+                stream.write_all(&then).await
+            };
+            match said.await {
+                Ok(()) => return Played::GoesOn(stream),
+                Err(error) => tracing::debug!(%error, "the client went first"),
+            }
+        }
     }
-    None
+    Played::Closed
 }
 
 /// Waits until the client closes, for `hang` at most.

@@ -1,5 +1,6 @@
 //! Builds the parts, owns every task, stops them in order.
 
+mod clock;
 mod parts;
 mod recovery;
 mod told;
@@ -8,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use outbox::{Health, OpenError, Opened, Store, StoreError};
+use outbox::{Health, OpenError, Opened, Standing, Store, StoreError};
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -22,6 +23,7 @@ use told::{readiness, render};
 
 use crate::amqp::{Broker, Link, Supervisor};
 use crate::config::{Config, ConfigError};
+use crate::custody::{Custodian, CustodyError, Of};
 use crate::drive::Driver;
 use crate::http::Probe;
 use crate::intake::Intake;
@@ -57,6 +59,9 @@ pub enum AppError {
         #[source]
         source: std::io::Error,
     },
+    /// The namespace is not this store's, or not any more (M13).
+    #[error(transparent)]
+    Custody(CustodyError),
     /// The file at the store's path is not the store any more: it was removed, moved or replaced (M13).
     #[error("the store was lost while running: {detail}")]
     Lost {
@@ -125,14 +130,11 @@ impl App {
     /// # Errors
     /// [`AppError`].
     pub async fn of<B: Broker>(config: &Config, parts: Parts<B>) -> Result<Self, AppError> {
-        let Parts { clock, opened, metrics, clients, broker, link, edge } = parts;
+        let Parts { clock, opened, metrics, clients, broker, custody, process, link, edge } = parts;
         let room = Arc::new(Notify::new());
         let lanes = Arc::new(lanes(config, clients, &room));
         let Opened { store, reconcile, newest, .. } = opened;
-        if newest.is_some_and(|newest| newest > clock.now()) {
-            warn!("the store holds times after now: the clock was set back; times go on from the newest");
-        }
-        let clock = clock.not_before(newest);
+        let (clock, reconcile) = clock::continued(&clock, &store, newest, reconcile).await?;
         let restored = Restored::since_start(reconcile);
         let driver = Arc::new(Driver {
             store,
@@ -141,8 +143,10 @@ impl App {
             shutdown: CancellationToken::new(),
             fatal: CancellationToken::new(),
             published: Arc::new(Notify::new()),
+            custody,
         });
         let listener = listen(config).await?;
+        who_starts(config, &driver.store).await?;
         let longest = config.providers.values().map(|provider| provider.request_timeout).max().unwrap_or_default();
         let app = Self {
             driver,
@@ -159,6 +163,7 @@ impl App {
         // Before the recovery: where that waits for room, somebody has to be able to see why.
         let serving = app.stop_serving.clone().drop_guard();
         let began = app.serve(listener, &lanes, broker.is_some());
+        crate::account::at_start(&app.driver.store, config, clock.now()).await?;
         recover(&app.driver, &lanes, &restored).await?;
         let wakes = app.prepare_lanes(&lanes, &restored).await?;
         // From here on nothing is waited for: who gives up a start has given up nothing that had begun.
@@ -170,6 +175,10 @@ impl App {
         let replayer = Replayer::new(app.driver.store.clone(), clock, Rules::of(config));
         app.own(replayer.run(app.driver.shutdown.clone(), app.driver.fatal.clone()));
         if let Some(broker) = broker {
+            let namespace = config.amqp.as_ref().map_or_else(String::new, |amqp| amqp.namespace.clone());
+            let of = Of { namespace, process, longest_call: longest };
+            let store = app.driver.store.clone();
+            let custodian = Custodian::new(Arc::clone(&app.driver.custody), store, restored.clone(), clock, of);
             let intake = Intake {
                 driver: Arc::clone(&app.driver),
                 lanes: Arc::clone(&lanes),
@@ -183,6 +192,7 @@ impl App {
                 broker,
                 intake,
                 relay,
+                custodian,
                 link: Arc::clone(&app.link),
                 clock,
                 stop_consuming: app.stop_consuming.clone(),
@@ -206,15 +216,19 @@ impl App {
         Arc::clone(&self.lanes)
     }
 
-    /// Runs until `shutdown` or a failure of the store, then stops in order.
+    /// Runs until `shutdown`, a failure of the store, or the loss of its namespace, then stops in order.
     ///
     /// # Errors
-    /// [`AppError::Fatal`] where the store failed.
+    /// [`AppError::Fatal`] where the store failed, [`AppError::Custody`] where the namespace is not this store's.
     pub async fn until(self, shutdown: CancellationToken) -> Result<(), AppError> {
         tokio::select! {
             biased;
             () = shutdown.cancelled() => info!("stopping: nothing new is taken"),
             () = self.driver.fatal.cancelled() => error!("stopping: the store failed"),
+            () = self.driver.custody.lost() => {
+                let why = self.driver.custody.lost_by();
+                error!(error = why.as_ref().map(tracing::field::display), "stopping: the namespace is not this store's to work on");
+            }
             // Whoever met it, and whether or not there is work: what is on disk decides, at the next start (M12).
             _ = self.driver.store.health_when(|health| matches!(health, Health::Failed { .. })) => {
                 error!("stopping: the store failed");
@@ -253,11 +267,17 @@ impl App {
         self.stop_serving.cancel();
         self.edge.close();
         let failed = failed || has_failed(&self.driver);
+        // The end of the trail leaves the machine with the log (M13).
+        let audit = self.driver.store.standing().await.map(|standing| standing.audit).ok();
         self.driver.store.close().await;
         if failed {
             return Err(ended_by(self.driver.store.health()));
         }
-        info!("stopped");
+        if let Some(error) = self.driver.custody.lost_by() {
+            return Err(AppError::Custody(error));
+        }
+        let (audit_rows, audit_head) = audit.map(|audit| (audit.rows, audit.hash)).unzip();
+        info!(audit_rows, audit_head, "stopped");
         Ok(())
     }
 
@@ -292,10 +312,10 @@ impl App {
         let began = Arc::new(AtomicBool::new(false));
         let Some(listener) = listener else { return began };
         let readiness = {
-            let (store, link, lanes) = (self.driver.store.clone(), Arc::clone(&self.link), Arc::clone(lanes));
+            let (driver, link, lanes) = (Arc::clone(&self.driver), Arc::clone(&self.link), Arc::clone(lanes));
             let began = Arc::clone(&began);
             Box::new(move || {
-                let ready = readiness(began.load(Ordering::Relaxed), &store, amqp.then_some(&*link), &lanes);
+                let ready = readiness(began.load(Ordering::Relaxed), &driver, amqp.then_some(&*link), &lanes);
                 Box::pin(async move { ready }) as _
             })
         };
@@ -331,6 +351,23 @@ impl Drop for FatalOnPanic {
             self.0.cancel();
         }
     }
+}
+
+/// One line that says which worker this is.
+async fn who_starts(config: &Config, store: &Store) -> Result<(), StoreError> {
+    let Standing { store_id, audit, .. } = store.standing().await?;
+    info!(
+        version = env!("CARGO_PKG_VERSION"),
+        config = %config.file.display(),
+        store = %config.store.path.display(),
+        store_id,
+        namespace = config.amqp.as_ref().map(|amqp| amqp.namespace.as_str()),
+        listen = config.http.listen.map(tracing::field::display),
+        audit_rows = audit.rows,
+        audit_head = audit.hash,
+        "the worker starts"
+    );
+    Ok(())
 }
 
 async fn listen(config: &Config) -> Result<Option<TcpListener>, AppError> {

@@ -30,7 +30,7 @@ pub use jobs::{
 };
 pub use provider::{ProviderActArgs, ProviderCommand};
 pub use sim::{Faults, Personality, Repeat, SimArgs};
-pub use store::{StoreBackupArgs, StoreCommand, StoreRestoreArgs, StoreRestoredArgs};
+pub use store::{StoreAdoptArgs, StoreBackupArgs, StoreClockArgs, StoreCommand, StoreRestoreArgs, StoreRestoredArgs};
 pub use when::{When, WhenError};
 
 use crate::config::Environment;
@@ -191,7 +191,7 @@ valid. To send a file again does no harm: a known partnerReferenceNo is not topp
     /// The providers' lanes: list, pause, resume
     #[command(subcommand, alias = "providers")]
     Provider(ProviderCommand),
-    /// The store itself, after a restore
+    /// The store itself: after a restore, and whose namespace it has
     #[command(subcommand)]
     Store(StoreCommand),
     /// What operators did: list, verify, export

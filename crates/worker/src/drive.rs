@@ -4,8 +4,9 @@
 //! accepted, sending, ended. Cancellation is looked at between steps only: a request that has left is waited for.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use engine::{Event, Noticed, Retry, State, StatusAnswer, Step, apply, next_step};
+use engine::{Answer, DeadReason, Event, Noticed, Retry, State, StatusAnswer, Step, apply, next_step};
 use outbox::{Store, StoreError, StoredJob};
 use snap_core::{Service, Timestamp};
 use tokio::sync::SemaphorePermit;
@@ -13,9 +14,12 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, error, info, warn};
 
+use crate::account;
 use crate::clock::Clock;
+use crate::custody::Custody;
 use crate::full::wait_for_room;
 use crate::lane::{Change, Lane, Signal, Slot};
+use crate::late;
 use crate::notes::Notes;
 use crate::provider::{self, Called, Reading};
 use crate::telemetry::metrics::Metrics;
@@ -35,7 +39,12 @@ pub struct Driver {
     pub fatal: CancellationToken,
     /// There may be outcomes to publish.
     pub published: Arc<tokio::sync::Notify>,
+    /// Whether the namespace is this store's (M13).
+    pub custody: Arc<Custody>,
 }
+
+/// A job waits so long for its store's custody before it makes room for another, and so long until it tries again.
+const CUSTODY_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Why a drive lets go of its job.
 enum Stop {
@@ -70,7 +79,14 @@ impl Driver {
         let mut driving = Driving::new(&self, &lane, job, purpose);
         let stop = driving.run().await;
         if matches!(stop, Stop::Fenced) {
-            info!(reference = %driving.job.request.partner_reference_no, "the job was changed elsewhere; what is stored stands");
+            let reference = &driving.job.request.partner_reference_no;
+            info!(%reference, "the job was changed elsewhere; what is stored stands");
+            if let Some(called) = &driving.unrecorded
+                && let Err(error) = late::record(&self, &lane, reference, called).await
+            {
+                error!(%reference, %error, "the store failed");
+                self.fatal.cancel();
+            }
         }
         guard.asked = driving.asked;
         drop(guard);
@@ -109,24 +125,28 @@ struct Driving<'a> {
     refreshed: bool,
     /// A provider call was made.
     asked: bool,
+    /// What was heard last and is not on disk: evidence, whoever has the job by now (M16).
+    unrecorded: Option<Called>,
     /// The right to call: from the first call on, until what it told is to be recorded.
     caller: Option<SemaphorePermit<'a>>,
 }
 
 impl<'a> Driving<'a> {
     fn new(driver: &'a Driver, lane: &'a Arc<Lane>, job: StoredJob, purpose: Purpose) -> Self {
-        Self { driver, lane, job, purpose, notes: Notes::default(), refreshed: false, asked: false, caller: None }
+        let notes = Notes::of(&job.job.state);
+        Self { driver, lane, job, purpose, notes, refreshed: false, asked: false, unrecorded: None, caller: None }
     }
 
     async fn run(&mut self) -> Stop {
         loop {
             let now = self.driver.clock.now();
-            let step = next_step(&self.job.job, &self.lane.policy, now);
+            let step = next_step(&self.job.job, &self.lane.policy, self.noticed(now));
             debug!(reference = %self.job.request.partner_reference_no, ?step, "next step");
             let stepped = match step {
                 Step::Rest => return Stop::LetGo,
                 Step::WaitUntil(at) => return self.let_go(at).await,
-                Step::Expire => self.happened_and_recorded(Event::Expired, now).await,
+                Step::Expire => self.expire(now).await,
+                Step::OtherAccount => self.other_account(now).await,
                 Step::Inquire | Step::Send | Step::CheckStatus => self.call(step).await,
             };
             match stepped {
@@ -136,9 +156,21 @@ impl<'a> Driving<'a> {
         }
     }
 
+    /// Too late by our clock, which the provider's may contradict (M17).
+    async fn expire(&mut self, now: Timestamp) -> Result<(), Stop> {
+        provider::hear_clock(self.driver, self.lane).await;
+        if next_step(&self.job.job, &self.lane.policy, self.noticed(now)) != Step::Expire {
+            return Ok(());
+        }
+        self.happened_and_recorded(Event::Expired, now).await
+    }
+
     /// One provider call, with everything that has to stand before it.
     async fn call(&mut self, step: Step) -> Result<(), Stop> {
         self.may_call().await?;
+        if step != Step::CheckStatus {
+            self.may_begin().await?;
+        }
         self.wait_for_caller().await?;
         // What queued behind other jobs asks for no token where the lane has come to stand meanwhile (M9).
         self.may_call().await?;
@@ -158,7 +190,8 @@ impl<'a> Driving<'a> {
         };
         // Any of this may have taken a while: what was right before need not be now.
         self.may_call().await?;
-        if next_step(&self.job.job, &self.lane.policy, self.driver.clock.now()) != step {
+        let now = self.noticed(self.driver.clock.now());
+        if next_step(&self.job.job, &self.lane.policy, now) != step {
             return Ok(());
         }
         match step {
@@ -176,6 +209,28 @@ impl<'a> Driving<'a> {
         if self.lane.is_paused() && self.purpose == Purpose::Work {
             self.lane.parked();
             return Err(self.let_go(self.driver.clock.now()).await);
+        }
+        Ok(())
+    }
+
+    /// Whether something new may begin (M13): only while the namespace is known to be this store's. It costs the job nothing.
+    async fn may_begin(&mut self) -> Result<(), Stop> {
+        let Driver { custody, clock, .. } = self.driver;
+        if !custody.may_begin(clock) {
+            // The next job may call meanwhile: doubts are settled all the same.
+            self.caller = None;
+            tokio::select! {
+                biased;
+                () = self.driver.shutdown.cancelled() => return Err(Stop::Leave),
+                () = self.driver.fatal.cancelled() => return Err(Stop::Leave),
+                () = custody.opened(clock, CUSTODY_PATIENCE) => {}
+            }
+            if !custody.may_begin(clock) {
+                return Err(self.let_go(clock.now().plus(CUSTODY_PATIENCE)).await);
+            }
+        }
+        if custody.must_ask(&self.job) {
+            return Err(self.let_go(clock.now()).await);
         }
         Ok(())
     }
@@ -207,6 +262,21 @@ impl<'a> Driving<'a> {
         self.commit_result().await
     }
 
+    /// M14: only the account that it was sent to could tell, and that is not configured any more.
+    async fn other_account(&mut self, now: Timestamp) -> Result<(), Stop> {
+        let names = match self.driver.store.accounts().await {
+            Ok(names) => names,
+            Err(error) => return Err(self.stopped(&error)),
+        };
+        let words = |account: Option<engine::Account>| {
+            account.map_or_else(|| "an account that is not known".to_owned(), |account| account::words(account, &names))
+        };
+        let (theirs, ours) = (words(self.job.job.evidence.account), words(self.lane.policy.account));
+        let why = format!("it may have been paid by {theirs}; section {} names {ours} now", self.lane.name);
+        self.notes.dies_of(Some(why));
+        self.happened_and_recorded(Event::OtherAccount, now).await
+    }
+
     async fn send(&mut self, token: &snap_client::Token) -> Result<(), Stop> {
         let request = match provider::top_up_request(self.driver, self.lane, &self.job) {
             Ok(request) => request,
@@ -218,11 +288,13 @@ impl<'a> Driving<'a> {
             }
         };
         // It may have passed while this drive waited for its turn or for the token, or while the machine slept.
-        let latest = self.driver.clock.latest();
-        if self.job.job.is_expired(latest) {
-            return self.happened_and_recorded(Event::Expired, latest).await;
+        let (started, began) = (self.driver.clock.now(), self.driver.clock.boottime());
+        if next_step(&self.job.job, &self.lane.policy, self.noticed(started)) != Step::Send {
+            return Ok(());
         }
-        let started = self.driver.clock.now();
+        if !self.driver.custody.may_begin(&self.driver.clock) || self.driver.custody.must_ask(&self.job) {
+            return Ok(());
+        }
         let before = self.job.clone();
         self.apply(&Event::SendStarted, started)?;
         self.notes.started(&request, started);
@@ -241,10 +313,17 @@ impl<'a> Driving<'a> {
             }
             Err(error) => return Err(self.stopped(&error)),
         }
-        let called = provider::send(self.driver, self.lane, token, &self.job, request).await;
-        let free = matches!(called.reading.event, Event::TopUp(engine::Answer::NotExecuted { retry: Retry::Free, .. }));
+        let called = {
+            let fuse = || held_back(self.driver, self.lane, &self.job, began);
+            provider::send(self.driver, self.lane, token, &self.job, request, &fuse).await
+        };
+        let free = matches!(
+            called.reading.event,
+            Event::TopUp(Answer::NotSent | Answer::NotExecuted { retry: Retry::Free, .. })
+        );
         let again = self.observed(token, &called).await;
         self.happened(&called)?;
+        self.unrecorded = Some(called);
         if free && !again && self.job.job.state.name() == "ready" {
             return Err(self.wait_a_little().await);
         }
@@ -256,6 +335,7 @@ impl<'a> Driving<'a> {
         let free = matches!(called.reading.event, Event::Checked { answer: StatusAnswer::Nothing(Retry::Free), .. });
         let again = self.observed(token, &called).await;
         self.happened(&called)?;
+        self.unrecorded = Some(called);
         if free && !again {
             return Err(self.wait_a_little().await);
         }
@@ -300,7 +380,7 @@ impl<'a> Driving<'a> {
 
     fn apply(&mut self, event: &Event, at: Timestamp) -> Result<(), Stop> {
         let jitter = self.driver.clock.jitter();
-        let noticed = Noticed { at, latest: self.driver.clock.latest() };
+        let noticed = self.noticed(at);
         match apply(&self.job.job, &self.lane.policy, event, noticed, jitter) {
             Ok(job) => {
                 self.notes.event(event, at);
@@ -313,6 +393,11 @@ impl<'a> Driving<'a> {
                 Err(Stop::Leave)
             }
         }
+    }
+
+    /// By every clock, with what the lane's provider says of ours.
+    fn noticed(&self, at: Timestamp) -> Noticed {
+        Noticed { is_doubted: self.lane.witness.is_doubted(), ..self.driver.clock.noticed(at) }
     }
 
     fn happened(&mut self, called: &Called) -> Result<(), Stop> {
@@ -370,25 +455,15 @@ impl<'a> Driving<'a> {
         self.job.version = recorded.version;
         self.job.attempts = recorded.attempts;
         self.notes.recorded(&mut self.job);
+        self.unrecorded = None;
         if ended {
             self.driver.published.notify_one();
-            self.count_end();
+            count_end(self.driver, &self.lane.name, &self.job);
         }
         if let Some(at) = due {
             self.lane.due(at);
         }
         Ok(())
-    }
-
-    fn count_end(&self) {
-        let state = self.job.job.state.name();
-        self.driver.metrics.job_finished(&self.lane.name, state);
-        let (reference, money) = (&self.job.request.partner_reference_no, self.job.job.evidence.money.as_str());
-        if let State::Dead { reason } = self.job.job.state {
-            warn!(%reference, provider = %self.lane.name, reason = reason.as_str(), money, "the job needs a person");
-        } else {
-            debug!(%reference, provider = %self.lane.name, state, money, "the job came to rest");
-        }
     }
 
     fn stopped(&self, error: &StoreError) -> Stop {
@@ -401,6 +476,39 @@ impl<'a> Driving<'a> {
                 Stop::Leave
             }
         }
+    }
+}
+
+/// Why an intent that began at this time since boot is no good any more (M16): looked at when its first byte is about to leave.
+fn held_back(driver: &Driver, lane: &Lane, job: &StoredJob, began: Duration) -> Option<String> {
+    if driver.fatal.is_cancelled() {
+        return Some("the store failed meanwhile".to_owned());
+    }
+    if !driver.custody.may_begin(&driver.clock) {
+        return Some("the namespace is not known to be this store's any more".to_owned());
+    }
+    let age = driver.clock.boottime().saturating_sub(began);
+    if age > lane.send_within {
+        let (age, good) = (age.as_millis(), lane.send_within.as_millis());
+        return Some(format!("its intent is {age} ms old, and is good for {good} ms"));
+    }
+    job.job.not_after.filter(|at| driver.clock.wall() > *at).map(|_passed| "its notAfter has passed".to_owned())
+}
+
+/// Counts and tells that a job came to rest.
+pub(crate) fn count_end(driver: &Driver, provider: &str, job: &StoredJob) {
+    let state = job.job.state.name();
+    driver.metrics.job_finished(provider, state);
+    let (reference, money) = (&job.request.partner_reference_no, job.job.evidence.money.as_str());
+    match job.job.state {
+        State::Dead { reason: DeadReason::DoubleCreditSuspected } => {
+            driver.metrics.double_credit_suspected(provider);
+            error!(%reference, provider, money, "two attempts of this job look paid: the provider has to say how often it was");
+        }
+        State::Dead { reason } => {
+            warn!(%reference, provider, reason = reason.as_str(), money, "the job needs a person")
+        }
+        _ => debug!(%reference, provider, state, money, "the job came to rest"),
     }
 }
 

@@ -7,6 +7,7 @@ use outbox::{OpenError, StoreError};
 use crate::amqp::AmqpError;
 use crate::app::AppError;
 use crate::config::ConfigError;
+use crate::custody::CustodyError;
 use crate::ops::init::InitError;
 use crate::ops::submit::InputError;
 use crate::text::chain;
@@ -97,6 +98,12 @@ pub enum CommandError {
         /// What can be done instead.
         hint: String,
     },
+    /// It has changed since the operator was shown it; nothing was changed, and nothing was told.
+    #[error("it has moved on since it was shown: {what}; nothing was changed")]
+    MovedOn {
+        /// What it is now.
+        what: String,
+    },
     /// The operator was asked and did not say yes.
     #[error("nothing was changed")]
     Declined,
@@ -168,8 +175,11 @@ impl CommandError {
         match self {
             Self::Config(_) | Self::Usage { .. } | Self::Init(_) | Self::Input(_) | Self::File { .. } => Exit::Usage,
             Self::NotFound { .. } => Exit::NotFound,
-            Self::Refused { .. } => Exit::Refused,
+            Self::Refused { .. } | Self::MovedOn { .. } => Exit::Refused,
             Self::Service(AppError::Listen { .. }) => Exit::Usage,
+            Self::Service(AppError::Custody(CustodyError::Foreign { .. } | CustodyError::Unknown { .. })) => {
+                Exit::Refused
+            }
             Self::Open(error) => exit_of_open(error),
             Self::Store(StoreError::PastRetention(_)) => Exit::Refused,
             // Started again by itself, it would take what is there now for the store.
@@ -190,6 +200,7 @@ impl CommandError {
         match self {
             Self::Usage { hint, .. } | Self::NotFound { hint, .. } | Self::Refused { hint, .. } => Some(hint.clone()),
             Self::Config(_) | Self::Init(_) | Self::Declined => None,
+            Self::MovedOn { .. } => Some("look at it as it is now, and decide again".to_owned()),
             Self::Input(_) => Some("nothing was sent; `worker schema job` describes every field".to_owned()),
             Self::File { .. } => Some("look at the name and at who may read and write there".to_owned()),
             Self::Open(error) => Some(hint_of_open(error)),
@@ -197,6 +208,7 @@ impl CommandError {
                 Some(format!("see who listens there with `ss -ltnp 'sport = :{}'`, or set http.listen", address.port()))
             }
             Self::Store(error) => hint_of_store(error),
+            Self::Service(AppError::Custody(error)) => Some(hint_of_custody(error)),
             Self::Service(AppError::Lost { .. }) => Some(LOST.to_owned()),
             Self::Service(_) => {
                 Some("start it again: what is on disk decides; `worker check` reads the whole store".to_owned())
@@ -302,6 +314,21 @@ fn hint_of_open(error: &OpenError) -> String {
     }
 }
 
+fn hint_of_custody(error: &CustodyError) -> String {
+    match error {
+        CustodyError::Foreign { .. } => "set store.url to the store that it belongs to, or amqp.namespace to one of this \
+            store's own; where that store is gone for good, `worker store adopt --reason TEXT` takes the namespace over, and \
+            this store then asks about everything first"
+            .to_owned(),
+        CustodyError::Unknown { namespace, .. } => format!(
+            "a newer version may have made it, or somebody else: look at `rabbitmqctl list_exchanges name type arguments`; \
+             `worker store adopt --reason TEXT` replaces the exchange {namespace}.custodian"
+        ),
+        CustodyError::Beside { .. } | CustodyError::Behind { .. } => {
+            "start it again: it asks about everything first then, until `worker store reconciled`".to_owned()
+        }
+    }
+}
 /// What to do where the file is not the store any more.
 const LOST: &str = "nothing was acknowledged or sent since then; keep what is there, put the store's own files back, or say \
                     `worker store restore FILE` with the last backup (docs/runbook.md)";

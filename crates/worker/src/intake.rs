@@ -11,7 +11,7 @@ use std::time::Duration;
 use engine::{Event, Job, Policy, apply};
 use lapin::message::Delivery;
 use outbox::{
-    Accepted, Carried, DeadLetterId, Delivered, Duplicate, JobRequest, NewJob, OnConflict, Reconcile, Refusal,
+    Accepted, Carried, DeadLetterId, Delivered, Duplicate, JobRequest, NewJob, OnConflict, PerhapsSent, Refusal,
     StoreError,
 };
 use sha2::{Digest as _, Sha256};
@@ -161,10 +161,10 @@ impl Intake {
         let (mut jobs_done, mut refusals_done) = (false, false);
         loop {
             let now = self.driver.clock.now();
-            let unknown_since = self.restored.mark().map(Reconcile::unknown_since);
+            let perhaps_sent = self.restored.mark().map(|mark| mark.perhaps_sent());
             let (mut jobs, mut slots, mut refusals) = (Vec::new(), Vec::new(), Vec::new());
             for delivery in batch {
-                match self.take(source, delivery, now, unknown_since) {
+                match self.take(source, delivery, now, perhaps_sent) {
                     Taken::Job(job, slot) if !jobs_done => {
                         jobs.push(*job);
                         slots.push(slot);
@@ -173,7 +173,7 @@ impl Intake {
                     _ => {}
                 }
             }
-            if unknown_since.is_none() {
+            if perhaps_sent.is_none() {
                 self.wait_for_own_slots(&mut jobs, &mut slots).await;
             }
             let (accepted, refused) = tokio::join!(self.accept(jobs, slots), self.refuse(refusals));
@@ -255,7 +255,7 @@ impl Intake {
         source: Source,
         delivery: &Arc<Delivery>,
         now: Timestamp,
-        unknown_since: Option<Timestamp>,
+        perhaps_sent: Option<PerhapsSent>,
     ) -> Taken {
         let carried = carried(delivery);
         if source == Source::Dead {
@@ -276,11 +276,11 @@ impl Intake {
                     };
                     return Taken::Refused(Box::new(self.refusal(delivered(delivery), &carried, &refused, now)));
                 };
-                let slot = if unknown_since.is_some() { None } else { lane.try_slot() };
+                let slot = if perhaps_sent.is_some() { None } else { lane.try_slot() };
                 let due_at = slot.is_none().then_some(now);
                 let kept = Arc::clone(delivery);
                 let asked = Asked { request, carried, delivered: move || delivered(&kept), due_at, at: now };
-                Taken::Job(Box::new(new_job(&self.driver.clock, &lane.policy, asked, unknown_since)), slot)
+                Taken::Job(Box::new(new_job(&self.driver.clock, &lane.policy, asked, perhaps_sent)), slot)
             }
             Err(refused) => Taken::Refused(Box::new(self.refusal(delivered(delivery), &carried, &refused, now))),
         }
@@ -307,18 +307,18 @@ pub struct Asked<D> {
 }
 
 /// A job to record, with what becomes of it where its key is taken by other content. Where the store may not know the key
-/// though it was sent (M12), `perhaps_sent_since` says since when: it is asked about first, and "not found" is no proof any
-/// more once that is longer ago than the uniqueness window.
-pub fn new_job<D>(clock: &Clock, policy: &Policy, asked: Asked<D>, perhaps_sent_since: Option<Timestamp>) -> NewJob
+/// though it was sent (M12, M13), `perhaps_sent` says when: it is asked about first, from the end of that time on, and "not
+/// found" is no proof any more once its beginning is longer ago than the uniqueness window.
+pub fn new_job<D>(clock: &Clock, policy: &Policy, asked: Asked<D>, perhaps_sent: Option<PerhapsSent>) -> NewJob
 where
     D: Fn() -> Delivered + Send + Sync + 'static,
 {
     let Asked { request, carried, delivered, due_at, at } = asked;
     let mut job = Job::accepted(request.amount, request.not_after, request.customer_name.is_some(), policy, at);
     let mut due_at = due_at;
-    if let Some(since) = perhaps_sent_since {
+    if let Some(PerhapsSent { since, until }) = perhaps_sent {
         job = job.perhaps_sent_since(since.min(at));
-        job = apply(&job, policy, &Event::StoreRestored, at, clock.jitter()).unwrap_or(job);
+        job = apply(&job, policy, &Event::StoreRestored, at.max(until), clock.jitter()).unwrap_or(job);
         due_at = job.due_at();
     }
     let on_conflict: OnConflict = {

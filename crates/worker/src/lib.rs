@@ -1,10 +1,12 @@
 //! The worker: RabbitMQ in, account inquiry and top-up, outcomes out.
 
+mod account;
 pub mod amqp;
 pub mod app;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod custody;
 pub mod drive;
 pub mod event;
 pub mod exit;
@@ -12,6 +14,7 @@ pub mod full;
 pub mod http;
 pub mod intake;
 pub mod lane;
+mod late;
 pub mod message;
 pub mod notes;
 pub mod ops;
@@ -30,5 +33,6 @@ pub mod telemetry {
     pub mod metrics;
 }
 pub mod text;
+pub mod transition;
 pub mod ulid;
 pub mod wake;

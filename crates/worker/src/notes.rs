@@ -3,19 +3,20 @@
 use std::borrow::Cow;
 
 use engine::{DeadReason, Event, State};
-use outbox::{
-    AnswerFields, AttemptEnd, DeadLetterId, HistoryEntry, NewAttempt, NewDeadLetter, NewOutcome, Record, StoredJob,
-};
+use outbox::{AnswerFields, AttemptEnd, DeadLetter, HistoryEntry, NewAttempt, Record, StoredJob};
 use serde_json::json;
 use snap_core::Timestamp;
 
 use crate::clock::Clock;
-use crate::event::{self, Stamp};
+use crate::event::Stamp;
 use crate::provider::{Called, Request};
+use crate::transition::{Announcement, Change, Operator, Phase};
 
 /// What is known but not yet on disk.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Notes {
+    /// The job's state on disk.
+    before: Phase,
     history: Vec<HistoryEntry>,
     attempts: Vec<NewAttempt>,
     ends: Vec<AttemptEnd>,
@@ -25,22 +26,49 @@ pub struct Notes {
     in_flight: bool,
     /// What stands here was there before the intent was noted.
     before_intent: (usize, usize),
+    /// What a dead letter says instead of what its reason says by itself.
+    why: Option<String>,
     /// Made once per record, so that a repeated write is the same.
-    ended: Option<Ended>,
-}
-
-#[derive(Debug)]
-struct Ended {
-    outcome: NewOutcome,
-    dead_letter: Option<NewDeadLetter>,
+    told: Option<Announcement>,
 }
 
 impl Notes {
+    /// Nothing yet, of a job that is in this state on disk.
+    pub fn of(state: &State) -> Self {
+        Self {
+            before: state.into(),
+            history: Vec::new(),
+            attempts: Vec::new(),
+            ends: Vec::new(),
+            answer: AnswerFields::default(),
+            detail: None,
+            in_flight: false,
+            before_intent: (0, 0),
+            why: None,
+            told: None,
+        }
+    }
+
+    /// Notes of what came late; `known`: the request stands among the job's already.
+    pub(crate) fn late(state: &State, known: bool) -> Self {
+        Self { in_flight: known, ..Self::of(state) }
+    }
+
+    /// What its dead letter says instead of what its reason says by itself.
+    pub(crate) fn dies_of(&mut self, why: Option<String>) {
+        self.why = why;
+    }
+
+    /// What was answered says nothing about how the job ended.
+    pub(crate) fn forget_answer(&mut self) {
+        self.answer = AnswerFields::default();
+    }
+
     /// An event happened.
     pub fn event(&mut self, event: &Event, at: Timestamp) {
         let detail = self.history_detail();
         self.history.push(HistoryEntry { at, event: Cow::Borrowed(event.name()), detail });
-        self.ended = None;
+        self.told = None;
     }
 
     fn history_detail(&self) -> serde_json::Value {
@@ -112,8 +140,28 @@ impl Notes {
 
     /// One transaction of everything noted so far. Called again for the same notes it gives the same record.
     pub fn record(&mut self, job: &StoredJob, due: Option<Timestamp>, now: Timestamp, clock: &Clock) -> Record {
-        if self.ended.is_none() && !self.history.is_empty() && !job.job.state.is_open() {
-            self.ended = Some(self.end(job, now, clock));
+        self.record_by(job, due, now, clock, (None, None))
+    }
+
+    /// [`Notes::record`] of a job that has this dead letter, by this operator's act.
+    pub(crate) fn record_by(
+        &mut self,
+        job: &StoredJob,
+        due: Option<Timestamp>,
+        now: Timestamp,
+        clock: &Clock,
+        (letter, operator): (Option<&DeadLetter>, Option<Operator<'_>>),
+    ) -> Record {
+        let stays_open = self.before == Phase::Open && job.job.state.is_open();
+        if self.told.is_none() && !self.history.is_empty() && !stays_open {
+            let change = Change { before: self.before, after: job, answer: &self.answer, letter, operator };
+            let stamp = Stamp { id: clock.ulid(), at: now };
+            let told = change.announcement(stamp, clock, |reason| match (&self.why, letter) {
+                (Some(why), _) => why.clone(),
+                (None, Some(_)) => found_by_operator(reason),
+                (None, None) => self.dead_detail(reason, job),
+            });
+            self.told = Some(told);
         }
         let mut record = Record::new(job.id, job.version, job.job.clone(), now);
         record.due_at = due;
@@ -121,48 +169,17 @@ impl Notes {
         record.attempts.clone_from(&self.attempts);
         record.ends.clone_from(&self.ends);
         record.answer = self.answer.clone();
-        if let Some(ended) = &self.ended {
-            record.dead_letter.clone_from(&ended.dead_letter);
-            record.outcomes = vec![ended.outcome.clone()];
+        if let Some(told) = &self.told {
+            record.dead_letter.clone_from(&told.dead_letter);
+            record.outcomes.extend(told.outcome.clone());
         }
         record
-    }
-
-    /// One transaction of one event that happened outside a drive: it may kill the job, and then has to say so.
-    pub fn of_event(stored: &StoredJob, next: engine::Job, event: &Event, at: Timestamp, clock: &Clock) -> Record {
-        let mut notes = Self::default();
-        notes.event(event, at);
-        let job = StoredJob { job: next, ..stored.clone() };
-        let due = job.job.due_at();
-        notes.record(&job, due, at, clock)
     }
 
     /// The record is on disk.
     pub fn recorded(&mut self, job: &mut StoredJob) {
         merge(job, std::mem::take(&mut self.answer));
-        *self = Self { in_flight: self.in_flight, ..Self::default() };
-    }
-
-    fn end(&self, job: &StoredJob, now: Timestamp, clock: &Clock) -> Ended {
-        let stamp = Stamp { id: clock.ulid(), at: now };
-        match &job.job.state {
-            State::Dead { reason } => {
-                let response_code = self.answer.response_code.clone().or_else(|| job.response_code.clone());
-                let dead_letter = NewDeadLetter {
-                    id: DeadLetterId::new(clock.ulid()),
-                    reason: *reason,
-                    detail: self.dead_detail(*reason, job),
-                    money_state: job.job.evidence.money,
-                    response_code,
-                };
-                let outcome = event::dead_lettered(stamp, job, &self.answer, &dead_letter);
-                Ended { outcome, dead_letter: Some(dead_letter) }
-            }
-            State::Rejected { reason } => {
-                Ended { outcome: event::rejected(stamp, job, &self.answer, *reason), dead_letter: None }
-            }
-            _ => Ended { outcome: event::succeeded(stamp, job, &self.answer), dead_letter: None },
-        }
+        *self = Self { in_flight: self.in_flight, ..Self::of(&job.job.state) };
     }
 
     fn dead_detail(&self, reason: DeadReason, job: &StoredJob) -> String {
@@ -178,6 +195,8 @@ impl Notes {
             DeadReason::Unresolved => "the status budget is used up; the money may have moved",
             DeadReason::InconsistentAnswer => "an answer names another amount or reference",
             DeadReason::Refunded => "the provider reports the top-up as refunded",
+            DeadReason::OtherAccount => "it may have been paid by an account that is not configured any more",
+            DeadReason::DoubleCreditSuspected => "two attempts of this job look paid",
             _ => "it cannot go on",
         };
         let told = self.answer.response_message.as_deref().or(self.detail.as_deref());
@@ -185,6 +204,14 @@ impl Notes {
             Some(told) => format!("{what}: {told}"),
             None => what.to_owned(),
         }
+    }
+}
+
+/// Why a dead letter has another reason after an operator asked about it.
+fn found_by_operator(reason: DeadReason) -> String {
+    match reason {
+        DeadReason::Refunded => "asked by an operator, the provider reports the top-up as refunded".to_owned(),
+        _ => "asked by an operator, the provider names another amount or reference".to_owned(),
     }
 }
 

@@ -1,42 +1,56 @@
 //! Whether the store may have forgotten what was sent (M12), as the running worker knows it.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use engine::Job;
 use outbox::{Reconcile, Store, StoreError, StoredJob};
 use tracing::{info, warn};
 
-/// Whether every job is asked about before anything is sent; clones are the same. The mode begins with a start only: an
-/// operator cannot begin it beside a running worker, which would send for up to a second what it has not been told about.
+/// Whether every job is asked about before anything is sent; clones are the same. The mode begins with a start, or with the
+/// first sight of the broker's witness, before anything is sent: an operator cannot begin it beside a running worker, which would
+/// send for up to a second what it has not been told about.
 #[derive(Clone, Debug)]
 pub struct Restored(Arc<Inner>);
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Inner {
-    mark: Option<Reconcile>,
-    over: AtomicBool,
+    /// Whether there is a mark: all that a store that knows everything looks at.
+    asks: AtomicBool,
+    mark: Mutex<Option<Arc<Reconcile>>>,
 }
 
 impl Restored {
     /// As the store said when it was opened.
     #[must_use]
     pub fn since_start(mark: Option<Reconcile>) -> Self {
-        if let Some(Reconcile { reason, known_until, .. }) = &mark {
-            warn!(%reason, "the store may have forgotten what was sent: every job is asked about before anything is sent");
-            let known_until = known_until.map(snap_core::Timestamp::to_rfc3339);
-            warn!(
-                known_until,
-                "a key that the store does not know counts as perhaps sent since its newest record: after the provider's uniqueness window it ends as unresolved"
-            );
+        let restored = Self(Arc::default());
+        if let Some(mark) = mark {
+            restored.begin(mark);
         }
-        Self(Arc::new(Inner { mark, over: AtomicBool::new(false) }))
+        restored
+    }
+
+    /// Begins it, or begins it anew: nothing may have been sent in this life.
+    pub(crate) fn begin(&self, mark: Reconcile) {
+        let Reconcile { reason, known_until, .. } = &mark;
+        warn!(%reason, "the store may have forgotten what was sent: every job is asked about before anything is sent");
+        let known_until = known_until.map(snap_core::Timestamp::to_rfc3339);
+        warn!(
+            known_until,
+            "a key that the store does not know counts as perhaps sent since its newest record: after the provider's uniqueness window it ends as unresolved"
+        );
+        *self.0.mark.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(mark));
+        self.0.asks.store(true, Ordering::Release);
     }
 
     /// The mark; `None`: the store knows everything.
     #[must_use]
-    pub fn mark(&self) -> Option<&Reconcile> {
-        self.0.mark.as_ref().filter(|_| !self.0.over.load(Ordering::Relaxed))
+    pub fn mark(&self) -> Option<Arc<Reconcile>> {
+        if !self.0.asks.load(Ordering::Acquire) {
+            return None;
+        }
+        self.0.mark.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Notices that an operator has ended it: what was not asked about by then is marked in the store itself. It costs
@@ -48,7 +62,7 @@ impl Restored {
         if self.mark().is_none() || store.reconcile().await?.is_some() {
             return Ok(());
         }
-        if !self.0.over.swap(true, Ordering::Relaxed) {
+        if self.0.asks.swap(false, Ordering::AcqRel) {
             info!(
                 "an operator says that the store knows everything again: new jobs are not asked about first any more"
             );
@@ -72,6 +86,7 @@ mod tests {
     use std::time::Duration;
 
     use engine::{Event, State, StatusAnswer, apply};
+    use outbox::PerhapsSent;
     use snap_core::{Amount, Timestamp};
 
     use super::*;
@@ -95,7 +110,8 @@ mod tests {
             due_at: Some(at),
             at,
         };
-        let new = new_job(&clock, &policy, asked, Some(known_until));
+        let perhaps_sent = PerhapsSent { since: known_until, until: known_until };
+        let new = new_job(&clock, &policy, asked, Some(perhaps_sent));
         assert_eq!(new.due_at, new.job.due_at());
         let mut job = new.job;
         for turn in 1..=2 {

@@ -2,25 +2,27 @@
 //! they are told.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use outbox::{Accepted, Between, Carried, DeadLetter, DeadLetterFilter, OpenOptions, Passage, Passing};
 use outbox::{JobRequest, Store, StoreError, StoredJob};
 use serde_json::{Value, json};
-use snap_client::{Answered, BoxFuture, Bytes, NotSentReason, Reply, Request, SnapClient, Wire};
+use snap_client::{Answered, BoxFuture, Bytes, Fuse, NotSentReason, Reply, Request, SnapClient, UsedConnection, Wire};
 use snap_core::{Service, Timestamp};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::clock::Clock;
+use crate::clock::{Clock, Source};
 use crate::config::Config;
+use crate::custody::Custody;
 use crate::drive::{Driver, Purpose};
 use crate::intake::{Asked, body_of, new_job};
 use crate::lane::{Gate, Lane, LaneParts};
 use crate::message::{self, Providers};
-use crate::ops::fixture::config_with;
+use crate::ops::fixture::{NOW, config_with};
 use crate::telemetry::metrics::{Metrics, StoreSnapshot};
 
 /// The lanes; jobs are for the first.
@@ -28,8 +30,69 @@ const LANES: [&str; 2] = ["finpay", "midtrans"];
 /// One way to the provider and back.
 const WAY: Duration = Duration::from_millis(20);
 
+/// The clocks of a stage: they go on with the runtime's time, and are wrong as they are told to be.
+#[derive(Debug)]
+pub(crate) struct Clocks {
+    begun: tokio::time::Instant,
+    /// How far the wall clock is off, in milliseconds.
+    off: std::sync::atomic::AtomicI64,
+    /// How long the machine has slept, in milliseconds.
+    slept: std::sync::atomic::AtomicI64,
+    boot: std::sync::atomic::AtomicI64,
+}
+
+impl Clocks {
+    /// For the rest of the tests' process: a source is one for good.
+    pub(crate) fn begin() -> &'static Self {
+        let (begun, zero) = (tokio::time::Instant::now(), std::sync::atomic::AtomicI64::default);
+        Box::leak(Box::new(Self { begun, off: zero(), slept: zero(), boot: zero() }))
+    }
+
+    /// The wall clock is set by so much.
+    pub(crate) fn set(&self, off: Duration, ahead: bool) {
+        let by = i64::try_from(off.as_millis()).expect("a test's durations are short");
+        self.off.fetch_add(if ahead { by } else { -by }, Ordering::Relaxed);
+    }
+
+    /// The machine sleeps: what counts monotonically stands.
+    pub(crate) fn sleep(&self, span: Duration) {
+        let by = i64::try_from(span.as_millis()).expect("a test's durations are short");
+        self.slept.fetch_add(by, Ordering::Relaxed);
+    }
+
+    /// The machine boots anew.
+    pub(crate) fn boot(&self) {
+        self.boot.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Since the stage began.
+    fn passed(&self) -> Duration {
+        self.begun.elapsed() + Duration::from_millis(self.slept.load(Ordering::Relaxed).unsigned_abs())
+    }
+}
+
+impl Source for Clocks {
+    fn wall(&self) -> Timestamp {
+        let true_time = NOW.plus(self.passed()).as_millis();
+        Timestamp::from_millis(true_time + self.off.load(Ordering::Relaxed))
+    }
+
+    fn boottime(&self) -> Duration {
+        Duration::from_secs(3600) + self.passed()
+    }
+
+    fn boot(&self) -> String {
+        format!("boot-{}", self.boot.load(Ordering::Relaxed))
+    }
+
+    fn random(&self) -> u64 {
+        Clock::start().random()
+    }
+}
+
 /// The world of one part.
 pub(crate) struct Stage {
+    pub(crate) clocks: &'static Clocks,
     pub(crate) driver: Arc<Driver>,
     pub(crate) lanes: Arc<BTreeMap<String, Arc<Lane>>>,
     pub(crate) room: Arc<Notify>,
@@ -43,7 +106,8 @@ impl Stage {
     /// With lanes of so many callers each.
     pub(crate) fn new(callers: usize) -> Self {
         let folder = tempfile::tempdir().expect("a directory is made");
-        let (clock, disk) = (Clock::start(), Arc::new(Disk::default()));
+        let clocks = Clocks::begin();
+        let (clock, disk) = (Clock::of(clocks), Arc::new(Disk::default()));
         let options = OpenOptions { reserve_bytes: 0, min_free_bytes: 0, ..OpenOptions::default() };
         let between: Arc<dyn Between> = Arc::<Disk>::clone(&disk);
         let opened = Store::open_here(&folder.path().join("worker.db"), clock.now(), &options, between);
@@ -54,6 +118,7 @@ impl Stage {
             shutdown: CancellationToken::new(),
             fatal: CancellationToken::new(),
             published: Arc::new(Notify::new()),
+            custody: Arc::new(Custody::without_broker()),
         };
         let (config, room, provider) = (config(), Arc::new(Notify::new()), Arc::new(Provider::default()));
         let lane = |name: &str| {
@@ -64,6 +129,7 @@ impl Stage {
                 name: name.into(),
                 profile: Arc::clone(&of.profile),
                 policy: of.policy(),
+                send_within: of.send_within(),
                 client: client.expect("the settings are right"),
                 max_in_flight: callers,
                 rate_limit: 0,
@@ -73,7 +139,16 @@ impl Stage {
         };
         let lanes = Arc::new(BTreeMap::from(LANES.map(lane)));
         let providers = crate::app::config_providers(&config.providers, config.default_provider.as_deref());
-        Self { driver: Arc::new(driver), lanes, room, providers: Arc::new(providers), provider, disk, _folder: folder }
+        Self {
+            clocks,
+            driver: Arc::new(driver),
+            lanes,
+            room,
+            providers: Arc::new(providers),
+            provider,
+            disk,
+            _folder: folder,
+        }
     }
 
     pub(crate) fn lane(&self) -> &Arc<Lane> {
@@ -164,12 +239,19 @@ pub(crate) struct Provider {
     asked: Mutex<Vec<(Service, Value)>>,
     /// Calls under way, and the most there were at a time.
     under_way: Mutex<(usize, usize)>,
+    /// The clock by which its answers are dated; none: they are not.
+    dated: Mutex<Option<&'static Clocks>>,
 }
 
 impl Provider {
     /// To the next call of a service that nothing is told about yet.
     pub(crate) fn says(&self, service: Service, reply: Reply) {
         locked(&self.next).push((service, reply));
+    }
+
+    /// From now on its answers have a `Date`, of the time as it is.
+    pub(crate) fn dates_its_answers(&self, clocks: &'static Clocks) {
+        *locked(&self.dated) = Some(clocks);
     }
 
     /// The services called, in order, and what with.
@@ -197,16 +279,30 @@ impl Provider {
         tokio::time::sleep(WAY).await;
         locked(&self.under_way).0 -= 1;
         let mut next = locked(&self.next);
-        match next.iter().position(|(of, _)| *of == service) {
+        let mut reply = match next.iter().position(|(of, _)| *of == service) {
             Some(place) => next.remove(place).1,
             None => answered(200, &yes(service, &body)),
+        };
+        if let (Reply::Answered(answered), Some(clocks)) = (&mut reply, *locked(&self.dated)) {
+            answered.date = Some(NOW.plus(clocks.passed()));
         }
+        reply
     }
 }
 
 impl Wire for Provider {
-    fn transaction(&self, service: Service, request: Request<Bytes>, _now: Timestamp) -> BoxFuture<'_, Reply> {
-        Box::pin(self.answer(service, request.into_body()))
+    fn transaction<'a>(
+        &'a self,
+        service: Service,
+        request: Request<Bytes>,
+        _now: Timestamp,
+        fuse: Fuse<'a>,
+    ) -> BoxFuture<'a, (Reply, UsedConnection)> {
+        if let Some(detail) = fuse() {
+            let reply = Reply::NotSent { why: NotSentReason::Stale, detail, elapsed: Duration::ZERO };
+            return Box::pin(async { (reply, UsedConnection::none()) });
+        }
+        Box::pin(async move { (self.answer(service, request.into_body()).await, UsedConnection::none()) })
     }
 
     fn token(&self, request: Request<Bytes>, _now: Timestamp) -> BoxFuture<'_, (Reply, Option<Timestamp>)> {
@@ -227,7 +323,10 @@ fn yes(service: Service, asked: &Value) -> Value {
         Service::AccountInquiry => {
             (answer["customerName"], answer["feeAmount"]) = (json!("bu** sa****o"), idr("250.00"));
         }
-        Service::TopUp => answer["referenceNo"] = json!("38000000000000000001"),
+        Service::TopUp => {
+            answer["partnerReferenceNo"] = asked["partnerReferenceNo"].clone();
+            answer["referenceNo"] = json!("38000000000000000001");
+        }
         Service::TopUpStatus | Service::TransferStatus => {
             answer["originalPartnerReferenceNo"] = asked["originalPartnerReferenceNo"].clone();
             answer["latestTransactionStatus"] = json!("00");
@@ -241,9 +340,10 @@ pub(crate) fn idr(value: &str) -> Value {
     json!({ "value": value, "currency": "IDR" })
 }
 
-fn answered(http_status: u16, body: &Value) -> Reply {
+/// An answer of the provider.
+pub(crate) fn answered(http_status: u16, body: &Value) -> Reply {
     let body = Bytes::from(body.to_string());
-    Reply::Answered(Answered { http_status, body, retry_after: None, date: None, elapsed: WAY })
+    Reply::Answered(Answered { http_status, body, surplus: false, retry_after: None, date: None, elapsed: WAY })
 }
 
 /// A refusal in SNAP's words.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use engine::{Event, State, apply};
+use engine::{Event, State};
 use outbox::{LanePause, PauseCause, Reconcile, Resume, StoreError, StoredJob};
 use snap_core::Timestamp;
 use tokio_util::task::TaskTracker;
@@ -12,8 +12,8 @@ use tracing::{error, info, warn};
 use crate::drive::{Driver, Purpose};
 use crate::full::{until_written, wait_for_room};
 use crate::lane::{Cause, Change, Gate, Lane};
-use crate::notes::Notes;
 use crate::restored::{Restored, as_it_may_stand};
+use crate::transition::Transition;
 
 /// Changes by other processes are noticed within this time.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -147,7 +147,7 @@ impl Wake {
             if purpose == Purpose::Probe {
                 self.lane.probe_ended(self.driver.clock.now(), false);
             }
-            return self.ask_first(job, mark).await;
+            return self.ask_first(job, &mark).await;
         }
         match self.lane.any_slot() {
             Some(slot) => {
@@ -174,11 +174,10 @@ impl Wake {
     async fn ask_first(&self, job: StoredJob, mark: &Reconcile) -> Result<(), StoreError> {
         let now = self.driver.clock.now();
         let event = Event::StoreRestored;
-        let stands = as_it_may_stand(&job, mark);
-        let Ok(next) = apply(&stands, &self.lane.policy, &event, now, self.driver.clock.jitter()) else {
-            return Ok(());
-        };
-        let record = Notes::of_event(&job, next, &event, now, &self.driver.clock);
+        let job = StoredJob { job: as_it_may_stand(&job, mark), ..job };
+        let counts_from = Some(mark.since);
+        let asking = Transition { counts_from, ..Transition::of(&job, &self.lane.policy, now) };
+        let Ok(record) = asking.record(&event, &self.driver.clock) else { return Ok(()) };
         if let Some(at) = record.due_at {
             self.lane.due(at);
         }

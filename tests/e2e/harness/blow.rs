@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -56,11 +56,7 @@ impl Blow {
                 if !dir.join("clock").exists() {
                     Self::set_clock(stage, "+0");
                 }
-                let mut env = Command::new("env");
-                env.arg(format!("LD_PRELOAD={}", libfaketime().display()));
-                env.arg(format!("FAKETIME_TIMESTAMP_FILE={}", dir.join("clock").display()));
-                env.args(["FAKETIME_NO_CACHE=1", "FAKETIME_DONT_FAKE_MONOTONIC=1", "DONT_FAKE_MONOTONIC=1"]);
-                stage.worker.spawn_under(env);
+                stage.worker.spawn_under(under_faketime(&dir));
             }
             _ => stage.worker.spawn(),
         }
@@ -201,6 +197,15 @@ pub(crate) fn duplicates(stage: &Stage) -> usize {
 
 fn canonical(stage: &Stage) -> PathBuf {
     fs::canonicalize(stage.worker.dir()).expect("the directory is there")
+}
+
+/// What tells a worker that it starts another time, by the file `clock` in its directory.
+pub(crate) fn under_faketime(dir: &Path) -> Command {
+    let mut env = Command::new("env");
+    env.arg(format!("LD_PRELOAD={}", libfaketime().display()));
+    env.arg(format!("FAKETIME_TIMESTAMP_FILE={}", dir.join("clock").display()));
+    env.args(["FAKETIME_NO_CACHE=1", "FAKETIME_DONT_FAKE_MONOTONIC=1", "DONT_FAKE_MONOTONIC=1"]);
+    env
 }
 
 /// The library that tells a process another time.

@@ -109,6 +109,7 @@ proptest! {
                     }
                     Step::Inquire => inquired(),
                     Step::Expire => Event::Expired,
+                    Step::OtherAccount => Event::OtherAccount,
                     Step::Send => {
                         // The intent is recorded; then the request leaves, and a crash may hide what became of it.
                         let fate = fates.next().unwrap_or(Fate::Paid);

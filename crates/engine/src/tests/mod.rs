@@ -1,6 +1,9 @@
 //! The money rules, the whole table, and random lives against a fake provider.
 
+mod accounts;
+mod clocks;
 mod edges;
+mod late;
 mod lives;
 mod money_rules;
 mod table;
@@ -24,6 +27,7 @@ pub(super) fn policy() -> Policy {
         quiet_period: 600 * SECOND,
         give_up_after: 86_400 * SECOND,
         uniqueness_window: 86_400 * SECOND,
+        account: None,
     }
 }
 
@@ -60,6 +64,11 @@ pub(super) fn unconfirmed() -> Job {
 
 pub(super) fn checked(secs: i64, answer: StatusAnswer) -> (i64, Event) {
     (secs, Event::Checked { asked_at: at(secs), answer })
+}
+
+/// By an operator.
+pub(super) fn asked(secs: i64, answer: StatusAnswer) -> (i64, Event) {
+    (secs, Event::AskedByOperator { answer })
 }
 
 pub(super) const COUNTED: Retry = Retry::Counted(None);

@@ -137,7 +137,7 @@ fn m4_the_uniqueness_window_goes_on_while_the_machine_sleeps() {
     let asked = after(&unconfirmed(), &[checked(700, StatusAnswer::NotFound)]);
     let not_found = Event::Checked { asked_at: at(800), answer: StatusAnswer::NotFound };
     let noticed_at = |latest| {
-        let noticed = Noticed { at: at(800), latest: at(latest) };
+        let noticed = Noticed { wall: at(latest), ..at(800).into() };
         apply(&asked, &policy(), &not_found, noticed, Jitter::NONE).unwrap()
     };
     assert_eq!(noticed_at(86_401).state, State::Ready { at: at(800) }, "to the second of the window it is proof");
@@ -351,16 +351,16 @@ fn m5_m6_a_check_of_a_dead_letter_settles_it_or_leaves_it_and_never_lets_it_be_s
     let mut dead = unconfirmed();
     dead.state = State::Dead { reason: DeadReason::Unresolved };
     for answer in [StatusAnswer::NotFound, StatusAnswer::Nothing(COUNTED), StatusAnswer::Nothing(Retry::Free)] {
-        assert_eq!(after(&dead, &[checked(1000, answer), checked(2000, answer)]), dead, "{answer:?}");
+        assert_eq!(after(&dead, &[asked(1000, answer), asked(2000, answer)]), dead, "{answer:?}");
     }
-    let pending = after(&dead, &[checked(1000, StatusAnswer::Pending)]);
+    let pending = after(&dead, &[asked(1000, StatusAnswer::Pending)]);
     assert!(pending.evidence.accepted && name(&pending) == "dead");
-    assert_eq!(name(&after(&dead, &[checked(1000, StatusAnswer::Paid { amount_seen: false })])), "succeeded");
-    assert_eq!(name(&after(&dead, &[checked(1000, StatusAnswer::Failed)])), "rejected");
-    let refunded = after(&dead, &[checked(1000, StatusAnswer::Refunded)]);
+    assert_eq!(name(&after(&dead, &[asked(1000, StatusAnswer::Paid { amount_seen: false })])), "succeeded");
+    assert_eq!(name(&after(&dead, &[asked(1000, StatusAnswer::Failed)])), "rejected");
+    let refunded = after(&dead, &[asked(1000, StatusAnswer::Refunded)]);
     assert_eq!(refunded.evidence.money, MoneyState::Returned);
     assert!(
-        apply(&refunded, &policy(), &checked(2000, StatusAnswer::Paid { amount_seen: true }).1, at(2000), Jitter::NONE)
+        apply(&refunded, &policy(), &asked(2000, StatusAnswer::Paid { amount_seen: true }).1, at(2000), Jitter::NONE)
             .is_err()
     );
 }
@@ -368,9 +368,34 @@ fn m5_m6_a_check_of_a_dead_letter_settles_it_or_leaves_it_and_never_lets_it_be_s
 #[test]
 fn m7_a_check_does_not_close_a_mismatch_without_having_seen_the_amount() {
     let inconsistent = after(&unconfirmed(), &[checked(40, StatusAnswer::Inconsistent)]);
-    let unseen = after(&inconsistent, &[checked(50, StatusAnswer::Paid { amount_seen: false })]);
+    let unseen = after(&inconsistent, &[asked(50, StatusAnswer::Paid { amount_seen: false })]);
     assert_eq!(unseen.state, State::Dead { reason: DeadReason::InconsistentAnswer });
-    assert_eq!(name(&after(&inconsistent, &[checked(50, StatusAnswer::Paid { amount_seen: true })])), "succeeded");
+    assert_eq!(name(&after(&inconsistent, &[asked(50, StatusAnswer::Paid { amount_seen: true })])), "succeeded");
+}
+
+#[test]
+fn c13_an_operators_answer_is_taken_of_a_dead_letter_only() {
+    let open = [fresh(), sending(), unconfirmed(), after(&sending(), &[(10, Event::TopUp(Answer::Paid))])];
+    for job in open {
+        let (_, event) = asked(1000, StatusAnswer::Paid { amount_seen: true });
+        assert!(apply(&job, &policy(), &event, at(1000), Jitter::NONE).is_err(), "{job:?}");
+    }
+    let mut dead = unconfirmed();
+    dead.state = State::Dead { reason: DeadReason::Unresolved };
+    let (_, event) = checked(1000, StatusAnswer::NotFound);
+    assert!(apply(&dead, &policy(), &event, at(1000), Jitter::NONE).is_err(), "the worker asks about no dead letter");
+}
+
+/// A provider whose replicas disagree: twice "not found", and then an operator's answer that came late.
+#[test]
+fn m2_what_a_late_answer_shows_to_be_known_is_never_sent_again() {
+    let proven = after(&unconfirmed(), &[checked(40, StatusAnswer::NotFound), checked(610, StatusAnswer::NotFound)]);
+    assert_eq!(name(&proven), "ready");
+    let known = after(&proven, &[(620, Event::KnownToProvider)]);
+    assert_eq!((name(&known), known.evidence.accepted), ("unconfirmed", true));
+    let denied = after(&known, &[checked(1300, StatusAnswer::NotFound), checked(2600, StatusAnswer::NotFound)]);
+    assert_eq!(denied.state, State::Dead { reason: DeadReason::Unresolved });
+    assert_eq!(name(&after(&known, &[checked(1300, StatusAnswer::Paid { amount_seen: true })])), "succeeded");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use super::*;
 use crate::RejectReason;
 
-fn states() -> Vec<(&'static str, Job)> {
+pub(super) fn states() -> Vec<(&'static str, Job)> {
     let dead_unsent = after(&fresh(), &[(1, Event::InquiryWrong)]);
     let refunded = after(&unconfirmed(), &[checked(40, StatusAnswer::Refunded)]);
     let inconsistent = after(&unconfirmed(), &[checked(40, StatusAnswer::Inconsistent)]);
@@ -45,6 +45,7 @@ fn events() -> Vec<Event> {
             Answer::Unknown,
             Answer::Duplicate,
             Answer::Inconsistent,
+            Answer::NotSent,
         ]
         .map(Event::TopUp),
     );
@@ -63,7 +64,9 @@ fn events() -> Vec<Event> {
         StatusAnswer::Nothing(Retry::Free),
     ];
     events.extend(answers.map(|answer| checked(1000, answer).1));
+    events.extend(answers.map(|answer| Event::AskedByOperator { answer }));
     events.extend([
+        Event::KnownToProvider,
         Event::Restarted,
         Event::Expired,
         Event::StoreRestored,
@@ -85,7 +88,8 @@ fn the_table_of_every_state_and_event() {
             let cost = match &event {
                 Event::InquiryFailed(retry)
                 | Event::TopUp(Answer::NotExecuted { retry, .. })
-                | Event::Checked { answer: StatusAnswer::Nothing(retry), .. } => match retry {
+                | Event::Checked { answer: StatusAnswer::Nothing(retry), .. }
+                | Event::AskedByOperator { answer: StatusAnswer::Nothing(retry) } => match retry {
                     Retry::Free => " free",
                     Retry::Counted(_) => " counted",
                 },
@@ -107,10 +111,11 @@ fn the_table_of_every_state_and_event() {
                 State::Dead { reason } => format!(" {}", reason.as_str()),
                 _ => String::new(),
             };
+            let by = if matches!(event, Event::AskedByOperator { .. }) { " operator" } else { "" };
             text.push_str(&format!(
                 "  {:<22}{:<16} -> {}{reason}{due} ({}) left {}/{}/{}\n",
                 event.name(),
-                format!("{cost}{sent}").trim(),
+                format!("{cost}{sent}{by}").trim(),
                 next.state.name(),
                 next.evidence.money.as_str(),
                 next.budget.inquiries,

@@ -107,6 +107,7 @@ pub(super) fn case(data: &[u8]) -> Case {
         status => Reply::Answered(Answered {
             http_status: status.parse().unwrap_or(200),
             body: Bytes::copy_from_slice(body),
+            surplus: false,
             retry_after: None,
             date: None,
             elapsed,

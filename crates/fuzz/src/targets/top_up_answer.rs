@@ -27,11 +27,13 @@ pub fn holds(read: impl Reads, data: &[u8]) {
     match answer {
         Answer::Paid => {
             assert_eq!(code, Some((200, 0)), "paid");
-            assert!(is_ours && case.profile.ok_is_final, "paid, and not this one: {claims:?}");
+            let is_named = claims[0] == Claim::Ours || !case.profile.echoes_reference;
+            assert!(is_ours && is_named && case.profile.ok_is_final, "paid, and not this one: {claims:?}");
         }
         Answer::Accepted => {
             assert!(is_ours, "accepted, and not this one: {claims:?}");
-            let is_accepted = code == Some((202, 0)) || code == Some((200, 0)) && !case.profile.ok_is_final;
+            let is_final = case.profile.ok_is_final && claims[0] == Claim::Ours;
+            let is_accepted = code == Some((202, 0)) || code == Some((200, 0)) && !is_final;
             assert!(is_accepted, "accepted by {code:?}");
         }
         Answer::Inconsistent => {
@@ -40,16 +42,22 @@ pub fn holds(read: impl Reads, data: &[u8]) {
         Answer::NotExecuted { sent, .. } => {
             assert_eq!(sent, case.http.is_some(), "bytes written");
             assert!(!sent || is_refused_at_the_door(code), "not executed by {code:?}");
+            assert_ne!(claims[0], Claim::Other, "not executed, said of another top-up");
         }
         Answer::Refused | Answer::Wrong => {
             let refuses = matches!(code, Some((400 | 401 | 403 | 404 | 405, _)));
             let is_doubt = matches!(code, Some((403, 16) | (404, 0 | 1 | 4 | 14 | 18)));
             assert!(refuses && !is_doubt, "{answer:?} by {code:?}");
+            assert_ne!(claims[0], Claim::Other, "refused, said of another top-up");
         }
         Answer::Duplicate => {
             assert!(matches!(code, Some((409, 0 | 1) | (404, 14 | 18))), "a duplicate by {code:?}");
         }
         Answer::Unknown => is_doubtful(&case, code),
+        Answer::NotSent => panic!("no answer says that it was held back"),
+    }
+    if reading.belongs.is_some() {
+        assert!(is_ours && code.is_some(), "kept a connection after {code:?} {claims:?}");
     }
     let kept = reading.fields.and_then(|fields| fields.reference_no);
     if let Some(kept) = kept {

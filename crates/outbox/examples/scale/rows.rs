@@ -204,6 +204,8 @@ fn job(state: State, money: MoneyState) -> Job {
             accepted: false,
             mismatch: false,
             replayed: false,
+            account: None,
+            beside: None,
         },
     }
 }

@@ -56,3 +56,19 @@ async fn to_resume_a_lane_that_is_not_paused_changes_nothing() {
     }
     assert_eq!(fixture.store.lane("finpay").await.unwrap(), resumed);
 }
+
+#[tokio::test]
+async fn c13_an_operator_changes_the_pause_that_was_shown_and_no_other() {
+    let fixture = Fixture::new();
+    let store = &fixture.store;
+    let shown = store.pause_lane("finpay", by_fault(), None).await.unwrap();
+    // A probe renews it: that is the same pause.
+    store.pause_lane("finpay", by_fault(), None).await.unwrap();
+    let resumed = store.operate_lane(shown.clone(), None, audit_entry("provider_resume")).await.unwrap();
+    assert_eq!(resumed.map(|lane| lane.pause), Some(None));
+    // Another operator paused it meanwhile.
+    store.pause_lane("finpay", by_operator(), None).await.unwrap();
+    assert_eq!(store.operate_lane(shown, None, audit_entry("provider_resume")).await.unwrap(), None);
+    assert!(store.lane("finpay").await.unwrap().is_paused_by_operator());
+    assert_eq!(store.audit_rows(0, 9).await.unwrap().len(), 1);
+}

@@ -12,9 +12,11 @@ use snap_core::{Amount, CustomerNumber, ExternalId, PartnerReferenceNo, Private,
 use crate::*;
 
 mod accept;
+mod accounts;
 mod audit;
 mod broken_disk;
 mod claim;
+mod clock;
 mod custody;
 mod dead_letters;
 mod full_disk;
@@ -35,6 +37,7 @@ mod replay;
 mod restoring;
 mod scale;
 mod shrink;
+mod standing;
 mod tried_again;
 
 /// A store of a test's own.
@@ -180,6 +183,8 @@ fn engine_job(state: State) -> Job {
             accepted: false,
             mismatch: false,
             replayed: false,
+            account: None,
+            beside: None,
         },
     }
 }

@@ -32,6 +32,7 @@ const READ_MORE: &[(&str, &str)] = &[
     ),
     ("FROM dead_letters INDEXED BY dead_letters_open", "the gauge adds up what is open"),
     ("FROM lanes", "one row a provider"),
+    ("FROM accounts", "one row an account"),
     ("SELECT count(*) FROM job_states", "for an operator who asks what the file has"),
     ("SELECT count(*) FROM dead_letters", "for an operator who asks what the file has"),
     ("SELECT count(*) FROM audit", "for an operator who asks what the file has"),

@@ -233,13 +233,21 @@ async fn m12_a_copy_that_left_no_trace_is_marked_by_an_operator_with_a_row_in_th
 async fn m12_what_was_refused_before_a_restore_counts_as_perhaps_sent_after_the_mode_too() {
     let fixture = closed_with(&[5]).await;
     let store = put_back(&fixture, 100, true).store;
-    assert_eq!(store.perhaps_sent_since(t(2)).await.unwrap(), None);
+    assert_eq!(store.perhaps_sent(t(2)).await.unwrap().map(|sent| sent.since), None);
     store.mark_reconcile(None, NewAudit { at: t(100), ..audit_entry("store_restored") }).await.unwrap();
-    assert_eq!(store.perhaps_sent_since(t(2)).await.unwrap(), Some(t(2)), "replayed at once, and forgotten");
-    assert_eq!(store.perhaps_sent_since(t(150)).await.unwrap(), Some(t(5)), "its key may have come before");
+    assert_eq!(
+        store.perhaps_sent(t(2)).await.unwrap().map(|sent| sent.since),
+        Some(t(2)),
+        "replayed at once, and forgotten"
+    );
+    assert_eq!(
+        store.perhaps_sent(t(150)).await.unwrap().map(|sent| sent.since),
+        Some(t(5)),
+        "its key may have come before"
+    );
     store.clear_reconcile(audit_entry("store_reconciled")).await.unwrap();
-    assert_eq!(store.perhaps_sent_since(t(2)).await.unwrap(), Some(t(2)));
-    assert_eq!(store.perhaps_sent_since(t(150)).await.unwrap(), None);
+    assert_eq!(store.perhaps_sent(t(2)).await.unwrap().map(|sent| sent.since), Some(t(2)));
+    assert_eq!(store.perhaps_sent(t(150)).await.unwrap().map(|sent| sent.since), None);
 }
 
 #[tokio::test]

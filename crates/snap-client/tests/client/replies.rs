@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::support::{Act, NOW, Server, TOPUP_BODY, config, top_up};
+use crate::support::{Act, NOW, Server, TOPUP_BODY, authority, config, top_up};
 use snap_client::{ClientConfig, NotSentReason, Payload, Reply, Silence, SnapClient, TokenFailure};
 use snap_core::{ExternalId, Service};
 use tokio::net::TcpListener;
@@ -277,7 +277,7 @@ async fn the_bytes_signed_are_the_bytes_sent_and_the_path_includes_the_prefix() 
     let (client, token) = server.client().await;
     for service in [Service::AccountInquiry, Service::TopUp, Service::TopUpStatus] {
         let id = ExternalId::new(NOW, 7);
-        let reply = client.call(&token, service, &id, Payload::new(TOPUP_BODY.as_bytes()), NOW).await;
+        let (reply, _used) = client.call(&token, service, &id, Payload::new(TOPUP_BODY.as_bytes()), NOW).await;
         assert!(matches!(reply, Reply::Answered(_)), "{reply:?}");
     }
     let seen = server.transactions();
@@ -336,7 +336,7 @@ async fn a_profile_without_origin_sends_none() {
     let client = SnapClient::new(ClientConfig { profile, origin: None, ..server.config() }).unwrap();
     let token = client.token(NOW).await.unwrap();
     let id = ExternalId::new(NOW, 1);
-    client.call(&token, Service::TransferStatus, &id, Payload::new("{}"), NOW).await;
+    let (_reply, _used) = client.call(&token, Service::TransferStatus, &id, Payload::new("{}"), NOW).await;
     let seen = &server.transactions()[0];
     assert_eq!((seen.path.as_str(), seen.header("origin")), ("/base/v1.0/transfer/status", ""));
 }
@@ -386,26 +386,11 @@ async fn nothing_that_can_be_printed_holds_a_secret() {
     }
 }
 
-fn authority() -> std::path::PathBuf {
-    concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/authority.pem").into()
-}
-
 /// Answers every request over TLS with a token that is also a success.
 async fn tls_server() -> u16 {
-    use rustls::pki_types::pem::PemObject as _;
-    use rustls::pki_types::{CertificateDer, PrivateKeyDer};
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-    let certificate = CertificateDer::from_pem_slice(include_bytes!("../fixtures/server.pem")).unwrap();
-    let key = PrivateKeyDer::from_pem_slice(include_bytes!("../fixtures/server-key.pem")).unwrap();
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let tls = rustls::ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![certificate], key)
-        .unwrap();
-    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(tls));
+    let acceptor = tokio_rustls::TlsAcceptor::from(crate::support::tls());
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let serve = async move {

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use snap_client::{ClientConfig, Payload, Reply, SnapClient, Token};
+use snap_client::{Belongs, ClientConfig, Payload, Reply, SnapClient, Token, UsedConnection};
 use snap_core::{ExternalId, Profile, Service, SymmetricKey, Timestamp, VerifyingKey};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -40,6 +40,8 @@ pub(crate) enum Act {
     Flood { prefix: &'static str, flood: &'static str },
     /// These bytes, then the connection is closed.
     Bytes(&'static str),
+    /// These bytes, each after its pause; the connection stays open.
+    Then(Vec<(Duration, String)>),
 }
 
 /// One request as it arrived.
@@ -163,10 +165,38 @@ pub(crate) fn config(base_url: &str) -> ClientConfig {
     }
 }
 
-/// One top-up with a number of its own.
+/// One top-up with a number of its own, whose answer is believed.
 pub(crate) async fn top_up(client: &SnapClient, token: &Token, number: u64) -> Reply {
+    let (reply, used) = unkept(client, token, number).await;
+    used.keep(Belongs::Named);
+    reply
+}
+
+/// The same, and the connection before anything is made of it.
+pub(crate) async fn unkept(client: &SnapClient, token: &Token, number: u64) -> (Reply, UsedConnection) {
     let external_id = ExternalId::new(NOW, number);
     client.call(token, Service::TopUp, &external_id, Payload::new(TOPUP_BODY.as_bytes()), NOW).await
+}
+
+pub(crate) fn authority() -> std::path::PathBuf {
+    concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/authority.pem").into()
+}
+
+/// A server's side of TLS, by a certificate of [`authority`].
+pub(crate) fn tls() -> Arc<rustls::ServerConfig> {
+    use rustls::pki_types::pem::PemObject as _;
+    use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+
+    let certificate = CertificateDer::from_pem_slice(include_bytes!("../fixtures/server.pem")).unwrap();
+    let key = PrivateKeyDer::from_pem_slice(include_bytes!("../fixtures/server-key.pem")).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let tls = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate], key)
+        .unwrap();
+    Arc::new(tls)
 }
 
 pub(crate) fn verifies_token_signature(seen: &Seen) -> bool {
@@ -186,6 +216,7 @@ pub(crate) fn http(status: u16, headers: &[(&str, &str)], body: &str) -> String 
 async fn serve(listener: TcpListener, state: Arc<State>, token_gate: Arc<Semaphore>) {
     let mut connections = JoinSet::new();
     while let Ok((stream, _)) = listener.accept().await {
+        stream.set_nodelay(true).unwrap();
         let connection = state.accepted.fetch_add(1, Ordering::SeqCst);
         let reset = {
             let mut acts = state.acts.lock().unwrap();
@@ -270,6 +301,15 @@ async fn perform(act: Act, stream: &mut TcpStream) -> bool {
         Act::Bytes(bytes) => {
             stream.write_all(bytes.as_bytes()).await.unwrap();
             false
+        }
+        Act::Then(pieces) => {
+            for (pause, bytes) in pieces {
+                tokio::time::sleep(pause).await;
+                if stream.write_all(bytes.as_bytes()).await.is_err() {
+                    return false;
+                }
+            }
+            true
         }
     }
 }

@@ -134,7 +134,7 @@ impl Draft {
         self
     }
 
-    fn bytes(&self) -> Vec<u8> {
+    pub(crate) fn bytes(&self) -> Vec<u8> {
         let signature = SymmetricKey::new(self.secret.as_bytes()).sign_transaction(
             "POST",
             &self.path,

@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use snap_sim::{Case, Effect, Fault, Latest, Personality, Rule};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 use tokio::time::Instant;
 
-use crate::client::{BOTH, CUSTOMER, Client, Heard, client, client_of};
+use crate::client::{BOTH, CUSTOMER, Client, Heard, client, client_of, hear};
 
 /// The next top-up meets this fault, for this reference; what is heard.
 async fn top_up_with(client: &Client, reference: &str, fault: Fault, commit: bool) -> Heard {
@@ -412,5 +414,56 @@ pub(crate) async fn eventually(mut is_so: impl AsyncFnMut() -> bool) {
     while !is_so().await {
         assert!(Instant::now() < deadline, "did not come about in ten seconds");
         tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// One connection with this fault on the next top-up.
+async fn kept_open(client: &Client, fault: Fault) -> TcpStream {
+    client.sim.add_rule(Rule { service: Some(38), times: Some(1), ..Rule::new(fault) });
+    let mut stream = TcpStream::connect(client.sim.addr()).await.unwrap();
+    send(&mut stream, client, "A").await;
+    stream
+}
+
+async fn send(stream: &mut TcpStream, client: &Client, reference: &str) {
+    stream.write_all(&client.top_up_draft(reference, CUSTOMER).bytes()).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_answer_comes_twice_and_the_connection_goes_on() {
+    let client = client(Personality::Finpay).await;
+    let mut stream = kept_open(&client, Fault::AnsweredTwice).await;
+    let first = hear(&mut stream, client.patience).await.answer();
+    assert_eq!(first.json()["partnerReferenceNo"], "A");
+    let again = hear(&mut stream, client.patience).await.answer();
+    assert_eq!(again.body, first.body);
+    send(&mut stream, &client, "B").await;
+    assert_eq!(hear(&mut stream, client.patience).await.answer().json()["partnerReferenceNo"], "B");
+    assert_eq!((client.sim.credits_of("A"), client.sim.credits_of("B")), (1, 1));
+}
+
+#[tokio::test]
+async fn a_late_answer_comes_when_the_next_request_has_come() {
+    let client = client(Personality::Finpay).await;
+    let mut stream = kept_open(&client, Fault::LateAnswer(Case::new(404, 11))).await;
+    let proxy = hear(&mut stream, client.patience).await.answer();
+    assert_eq!((proxy.status, proxy.code()), (504, String::new()));
+    send(&mut stream, &client, "B").await;
+    assert_eq!(hear(&mut stream, client.patience).await.answer().code(), "4043811", "the answer to A");
+    eventually(async || client.sim.credits_of("B") == 1).await;
+    assert_eq!(client.sim.credits_of("A"), 0);
+}
+
+#[tokio::test]
+async fn an_interim_answer_and_a_surplus_byte_surround_the_answer() {
+    let client = client(Personality::Finpay).await;
+    let mut stream = kept_open(&client, Fault::InterimAnswer).await;
+    let mut bytes = [0; 16];
+    stream.read_exact(&mut bytes[..12]).await.unwrap();
+    assert_eq!(&bytes[..12], b"HTTP/1.1 103");
+    let mut stream = kept_open(&client, Fault::SurplusByte).await;
+    let mut all = Vec::new();
+    while !all.ends_with(b"} ") {
+        assert_ne!(stream.read_buf(&mut all).await.unwrap(), 0);
     }
 }

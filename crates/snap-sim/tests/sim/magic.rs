@@ -19,7 +19,9 @@ fn in_short(heard: &Heard) -> String {
         Heard::Closed(_) => "fin".into(),
         Heard::TooMuch(_) => "endless".into(),
         Heard::Answer(answer) if answer.body.is_empty() => "empty".into(),
-        Heard::Answer(answer) if answer.status == 502 || answer.status == 307 => answer.status.to_string(),
+        Heard::Answer(answer) if matches!(answer.status, 502 | 504 | 307) && answer.code().is_empty() => {
+            answer.status.to_string()
+        }
         Heard::Answer(answer) if answer.code().is_empty() => "none".into(),
         Heard::Answer(answer) => answer.code(),
     }
@@ -97,6 +99,8 @@ async fn the_first_top_up_of_a_magic_number_meets_its_fault_and_the_second_does_
         (65, "endless", 1),
         (66, "2003900", 0),
         (67, "empty", 0),
+        (68, "ok", 1),
+        (69, "504", 0),
     ];
     for by in BOTH {
         let client = fast_client(by).await;
@@ -179,7 +183,7 @@ async fn numbers_show_in_the_status_inquiry() {
         let client = fast_client(by).await;
         let digits = if by == Personality::Finpay { "39" } else { "36" };
         let code = |http: u16, case: u8| format!("{http}{digits}{case:02}");
-        for number in 90..=96 {
+        for number in 90..=99 {
             let reference = format!("M-{number}");
             assert_eq!(in_short(&client.top_up(&reference, &customer(number)).await), "fin", "{number}");
             assert_eq!(client.sim.credits_of(&reference), 1);
@@ -199,6 +203,22 @@ async fn numbers_show_in_the_status_inquiry() {
             [client.latest("M-94").await, client.latest("M-94").await, client.latest("M-94").await],
             ["02", "02", "00"]
         );
+        let twice = async |number: u8| [status(number).await.answer(), status(number).await.answer()];
+        for answer in twice(97).await {
+            assert_eq!(
+                (answer.code(), answer.json()["originalPartnerReferenceNo"].clone()),
+                (code(202, 0), "M-97".into())
+            );
+        }
+        for answer in twice(98).await {
+            assert_eq!(answer.code(), code(200, 0));
+            assert_eq!(answer.json().get("latestTransactionStatus"), None);
+        }
+        assert_eq!([client.latest("M-97").await, client.latest("M-98").await], ["00", "00"]);
+        assert_eq!(status(99).await.answer().code(), code(202, 0));
+        for _ in 0..3 {
+            assert_eq!(client.latest("M-99").await, "07");
+        }
     }
 }
 

@@ -9,6 +9,7 @@ use lapin::message::Delivery;
 use tokio_util::sync::CancellationToken;
 
 use super::{AmqpError, Outgoing, Source};
+use crate::custody::{Custodial, Custodian};
 
 /// Deliveries of one queue.
 pub trait Deliveries: Send + 'static {
@@ -48,14 +49,21 @@ pub trait Broker: Send + Sync + 'static {
     type Deliveries: Deliveries;
     /// What goes out.
     type Publisher: Publisher;
+    /// What keeps the namespace ours.
+    type Custody: Custodial;
     /// What has to be kept, and closed.
     type Connection: Connection;
 
-    /// One generation: everything new. `over` is cancelled when it ends.
+    /// One generation: everything new. The custodian claims the namespace before anything is taken from it (M13). `over` is
+    /// cancelled when it ends.
     ///
     /// # Errors
-    /// [`AmqpError`]: no connection, or the queues are not as they have to be.
-    fn connect(&self, over: &CancellationToken) -> impl Future<Output = Result<Generation<Self>, AmqpError>> + Send;
+    /// [`AmqpError`]: no connection, the queues are not as they have to be, or the namespace is not ours.
+    fn connect(
+        &self,
+        custodian: &Custodian,
+        over: &CancellationToken,
+    ) -> impl Future<Output = Result<Generation<Self>, AmqpError>> + Send;
 }
 
 /// What one generation works with.
@@ -65,6 +73,8 @@ pub struct Generation<B: Broker + ?Sized> {
     pub incoming: Vec<B::Deliveries>,
     /// Where outcomes go.
     pub publisher: B::Publisher,
+    /// Whose the namespace is.
+    pub custody: B::Custody,
     /// What carries both.
     pub connection: B::Connection,
 }

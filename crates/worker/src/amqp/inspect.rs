@@ -25,7 +25,8 @@ use lapin::{BasicProperties, Channel, Connection, ErrorKind};
 use super::rights::{Kind, Need, Object, Right};
 use super::{AmqpError, Names, in_time};
 use crate::event::kind::SUCCEEDED;
-use refusal::{Declared, No, Told, Value};
+use refusal::{Declared, Value};
+pub(super) use refusal::{No, Told};
 
 /// Nobody binds by it.
 const NOBODYS_KEY: &str = "worker check: nobody binds by this";
@@ -241,7 +242,9 @@ impl Inspector<'_> {
         let bindings = self.names.bindings();
         let of_object =
             |(queue, exchange, _): &&(&str, &str, &str)| [*queue, *exchange].contains(&object.name.as_str());
-        let Some((queue, exchange, _)) = bindings.iter().find(of_object) else { return Ok(None) };
+        let witness = self.names.witness_binding();
+        let found = bindings.iter().chain([&witness]).find(of_object);
+        let Some((queue, exchange, _)) = found else { return Ok(None) };
         let asked = self.ask("looking at a binding", async |channel| {
             channel.queue_unbind((*queue).into(), (*exchange).into(), NOBODYS_KEY.into(), FieldTable::default()).await
         });

@@ -9,6 +9,7 @@
 
 mod broker;
 mod connect;
+mod custody;
 mod deliveries;
 mod inspect;
 mod publish;
@@ -23,6 +24,7 @@ use std::time::Duration;
 
 pub use broker::{Broker, Connection, Deliveries, Generation, Publisher};
 pub use connect::connect;
+pub use custody::Custodies;
 pub(crate) use deliveries::header;
 pub use deliveries::{Incoming, Source, properties_of};
 #[cfg(test)]
@@ -65,9 +67,20 @@ pub enum AmqpError {
         /// The queue.
         queue: String,
     },
+    /// The broker refused an operation; its connection goes on.
+    #[error("{what} was refused: {words}")]
+    Refused {
+        /// What was tried.
+        what: &'static str,
+        /// The broker's words.
+        words: String,
+    },
     /// The broker does not know how to do what is asked: confirms were not on, or it refused a message.
     #[error("{0}")]
     Unusable(&'static str),
+    /// The namespace is not this store's, or not to be had.
+    #[error(transparent)]
+    Custody(#[from] crate::custody::CustodyError),
     /// The store failed while the generation ran.
     #[error("the store failed")]
     Store(#[from] outbox::StoreError),

@@ -11,10 +11,11 @@ use tracing::info;
 
 use super::broker::{Broker, Connection, Generation, Publisher};
 use super::{
-    AmqpError, Incoming, Link, Names, OPERATION_LIMIT, Outgoing, Source, check, connect, declare, deliveries, in_time,
-    publish_window,
+    AmqpError, Custodies, Incoming, Link, Names, OPERATION_LIMIT, Outgoing, Source, check, connect, declare,
+    deliveries, in_time, publish_window,
 };
 use crate::config::AmqpConfig;
+use crate::custody::Custodian;
 
 /// A connection that does not come about by then is given up.
 const CONNECT_LIMIT: Duration = Duration::from_secs(15);
@@ -35,13 +36,18 @@ pub struct Rabbit {
 impl Broker for Rabbit {
     type Deliveries = Incoming;
     type Publisher = Confirmed;
+    type Custody = Custodies;
     type Connection = Connections;
 
-    async fn connect(&self, over: &CancellationToken) -> Result<Generation<Self>, AmqpError> {
+    async fn connect(&self, custodian: &Custodian, over: &CancellationToken) -> Result<Generation<Self>, AmqpError> {
         let names = Names::new(&self.config.namespace);
-        let consume = connect(&self.config, "consume", CONNECT_LIMIT).await?;
-        let publish = connect(&self.config, connect::PUBLISH, CONNECT_LIMIT).await?;
+        let consume = Arc::new(connect(&self.config, "consume", CONNECT_LIMIT).await?);
+        let publish = Arc::new(connect(&self.config, connect::PUBLISH, CONNECT_LIMIT).await?);
 
+        // Before anything else: a foreign namespace is left as it is.
+        let link = Arc::clone(&self.link);
+        let mut custody = Custodies::new(Arc::clone(&consume), Arc::clone(&publish), names.clone(), link);
+        custodian.claim(&mut custody).await?;
         let setup = in_time("opening a channel", OPERATION_LIMIT, consume.create_channel()).await?;
         if self.config.declare {
             declare(&setup, &names).await?;
@@ -59,6 +65,7 @@ impl Broker for Rabbit {
         Ok(Generation {
             incoming: vec![jobs, dead],
             publisher: Confirmed { channel, exchange: names.events.clone(), link: Arc::clone(&self.link) },
+            custody,
             connection: Connections([consume, publish]),
         })
     }
@@ -80,7 +87,7 @@ impl Publisher for Confirmed {
 
 /// To consume, and to publish.
 #[derive(Debug)]
-pub struct Connections([lapin::Connection; 2]);
+pub struct Connections([Arc<lapin::Connection>; 2]);
 
 impl Connection for Connections {
     async fn close(self) {

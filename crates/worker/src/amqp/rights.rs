@@ -49,9 +49,16 @@ pub(crate) enum Use {
     Consume,
     /// The worker publishes outcomes.
     Publish,
+    /// The worker keeps the namespace its store's (M13): it declares this itself, whoever declares the rest.
+    Custody,
     /// `worker submit` publishes jobs; the service does without.
     Submit,
 }
+
+/// What stands for any mark of a namespace: who makes the mark's exchange must be allowed to write to what the mark names, though
+/// nothing of that name is ever made.
+const ANY_MARK: &str = "store.0000000000000000.00000000.00000000";
+const MARKS: &str = "store\\.[0-9a-f.]+";
 
 impl Object {
     pub(crate) fn exchange(name: &str) -> Self {
@@ -106,8 +113,26 @@ impl Names {
         needs.push(need(Right::Read, Object::queue(&self.jobs), Use::Consume));
         needs.push(need(Right::Read, Object::queue(&self.dead), Use::Consume));
         needs.push(need(Right::Write, Object::exchange(&self.events), Use::Publish));
+        needs.extend(self.custody().map(|(right, object)| need(right, object, Use::Custody)));
         needs.push(need(Right::Write, Object::exchange(&self.exchange), Use::Submit));
         needs
+    }
+
+    /// To take the namespace, to hold it, and to tell how far its store has come.
+    fn custody(&self) -> [(Right, Object); 9] {
+        let (mark, hold) = (Object::exchange(&self.custodian), Object::queue(&self.custodian));
+        let (witness, named) = (Object::queue(&self.witness), Object::exchange(ANY_MARK));
+        [
+            (Right::Configure, mark.clone()),
+            (Right::Configure, hold.clone()),
+            (Right::Configure, witness.clone()),
+            (Right::Write, mark.clone()),
+            (Right::Write, witness.clone()),
+            (Right::Write, named),
+            (Right::Read, mark),
+            (Right::Read, hold),
+            (Right::Read, witness),
+        ]
     }
 
     /// The three patterns of `rabbitmqctl set_permissions` that allow what is needed, and nothing else.
@@ -126,6 +151,11 @@ impl Names {
 
     /// Every name is the namespace, or begins with it and a dot.
     fn pattern(&self, names: &[&str]) -> String {
+        if names.contains(&ANY_MARK) {
+            let others: Vec<_> = names.iter().copied().filter(|name| *name != ANY_MARK).collect();
+            let ours = self.pattern(&others);
+            return format!("^({}|{MARKS})$", ours.trim_start_matches('^').trim_end_matches('$'));
+        }
         let escaped = self.exchange.replace('.', "\\.");
         let suffixes: Vec<&str> =
             names.iter().filter_map(|name| name.strip_prefix(&*self.exchange)?.strip_prefix('.')).collect();
@@ -164,9 +194,9 @@ mod tests {
         assert_eq!(
             Names::new("a.b").patterns(true),
             [
-                "^a\\.b(\\.(dlx|events|jobs|dead|outcomes))?$",
-                "^a\\.b(\\.(jobs|dead|outcomes|dlx|events))?$",
-                "^a\\.b(\\.(dlx|events|jobs|dead))?$"
+                "^a\\.b(\\.(dlx|events|jobs|dead|outcomes|custodian|witness))?$",
+                "^(a\\.b(\\.(jobs|dead|outcomes|dlx|events|custodian|witness))?|store\\.[0-9a-f.]+)$",
+                "^a\\.b(\\.(dlx|events|jobs|dead|custodian|witness))?$"
             ]
         );
     }

@@ -11,18 +11,24 @@ use tracing::warn;
 use super::broker::{Broker, Connection as _, Generation};
 use super::{AmqpError, Link, OPERATION_LIMIT};
 use crate::clock::Clock;
+use crate::custody::{Custodian, CustodyError};
 use crate::intake::Intake;
 use crate::relay::Relay;
 
 /// Pauses between generations.
 const PAUSE_MIN_MS: u64 = 200;
 const PAUSE_MAX_MS: u64 = 30_000;
+/// Where another process has the namespace, or the broker has not noticed yet that it is gone: so much longer each time.
+const PAUSE_BESIDE: Duration = Duration::from_secs(2);
+const PAUSE_BESIDE_MAX: Duration = Duration::from_secs(15);
 
 /// Which way a task of a generation carries messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Direction {
     In,
     Out,
+    /// None: it keeps the namespace ours.
+    Neither,
 }
 
 /// Owns the broker edge.
@@ -34,6 +40,8 @@ pub struct Supervisor<B> {
     pub intake: Intake,
     /// What publishes outcomes.
     pub relay: Relay,
+    /// Whose the namespace is.
+    pub custodian: Custodian,
     /// What is known of it.
     pub link: Arc<Link>,
     /// Time and randomness.
@@ -54,10 +62,19 @@ impl<B: Broker> Supervisor<B> {
             let Err(error) = ended else { break };
             let text = crate::text::chain(&error);
             self.link.down(Some(text.clone()));
+            if let AmqpError::Custody(error) = &error
+                && error.is_final()
+            {
+                // The process ends: nothing is taken, and nothing new begins.
+                self.custodian.custody.lose(error);
+                return;
+            }
             // A generation that worked for a while was no failure to connect.
             failures =
                 if self.clock.uptime().saturating_sub(started) > Duration::from_secs(30) { 0 } else { failures + 1 };
-            let pause = self.pause(failures);
+            let is_beside = matches!(error, AmqpError::Custody(CustodyError::Beside { .. }));
+            let beside = PAUSE_BESIDE.saturating_mul(failures).min(PAUSE_BESIDE_MAX);
+            let pause = if is_beside { beside } else { self.pause(failures) };
             warn!(error = %text, pause_ms = pause.as_millis(), "the broker connection ended; it is rebuilt from zero");
             tokio::select! {
                 biased;
@@ -77,7 +94,8 @@ impl<B: Broker> Supervisor<B> {
     async fn generation(&self) -> Result<(), AmqpError> {
         let over = CancellationToken::new();
         let _ends_with_this = over.clone().drop_guard();
-        let Generation { incoming, publisher, connection } = self.broker.connect(&over).await?;
+        let Generation { incoming, publisher, custody, connection } =
+            self.broker.connect(&self.custodian, &over).await?;
         self.link.up();
 
         // Each direction runs as a task of its own; the first that fails ends the generation with its connections.
@@ -88,10 +106,12 @@ impl<B: Broker> Supervisor<B> {
         }
         let relay = self.relay.clone().run(publisher, self.stop_publishing.clone(), over.clone());
         tasks.spawn(async move { (Direction::Out, relay.await) });
+        let keeping = self.custodian.clone().keep(custody, self.stop_publishing.clone(), over.clone());
+        tasks.spawn(async move { (Direction::Neither, keeping.await) });
         let ended = loop {
             match tasks.join_next().await {
                 // Intake ends well when it is told to stop; the relay goes on until the outbox is empty.
-                Some(Ok((Direction::In, Ok(())))) => {}
+                Some(Ok((Direction::In | Direction::Neither, Ok(())))) => {}
                 Some(Ok((_, ended))) => break ended,
                 Some(Err(_panicked)) => break Err(AmqpError::Unusable("a task of the broker edge panicked")),
                 None => break Ok(()),

@@ -24,6 +24,11 @@ pub struct Names {
     pub events: String,
     /// Keeps outcomes where nobody listens yet.
     pub outcomes: String,
+    /// The exchange whose argument is the namespace's mark, and the queue whose one consumer is the custodian (M13). The worker
+    /// always declares both itself.
+    pub custodian: String,
+    /// Keeps the newest word of how far the custodian's store has come.
+    pub witness: String,
 }
 
 /// The routing key of jobs.
@@ -40,6 +45,8 @@ impl Names {
             dead: name("dead"),
             events: name("events"),
             outcomes: name("outcomes"),
+            custodian: name("custodian"),
+            witness: name("witness"),
         }
     }
 
@@ -54,6 +61,11 @@ impl Names {
         jobs.insert("x-overflow".into(), text("reject-publish"));
         jobs.insert("x-delivery-limit".into(), AMQPValue::LongInt(DELIVERY_LIMIT));
         [(&self.jobs, jobs), (&self.dead, quorum()), (&self.outcomes, quorum())]
+    }
+
+    /// Queue, exchange and routing key of the witness, which the worker binds itself.
+    pub(crate) fn witness_binding(&self) -> (&str, &str, &str) {
+        (&self.witness, &self.custodian, "")
     }
 
     /// Queue, exchange and routing key of each.

@@ -11,9 +11,11 @@ use tokio_util::task::TaskTracker;
 use super::AppError;
 use crate::amqp::{Link, Rabbit};
 use crate::clock::Clock;
-use crate::config::{AmqpConfig, AmqpSection, Config, ConfigError};
+use crate::config::{AmqpConfig, AmqpSection, Config, ConfigError, Environment};
+use crate::custody::{Custody, Process, Terms};
 use crate::lane::{Gate, Lane, LaneParts};
 use crate::message::{ProviderRule, Providers};
+use crate::ops::host;
 use crate::telemetry::metrics::Metrics;
 
 /// What a service is made of beside its settings: everything through which it touches the world.
@@ -29,6 +31,10 @@ pub struct Parts<B> {
     pub clients: BTreeMap<String, SnapClient>,
     /// The broker, where there is one.
     pub broker: Option<B>,
+    /// Whether the namespace is this store's.
+    pub custody: Arc<Custody>,
+    /// The process that this is.
+    pub process: Process,
     /// What is known of the broker.
     pub link: Arc<Link>,
     /// Owns the tasks of the broker's connections and of the HTTP server.
@@ -45,7 +51,9 @@ pub(super) async fn real(config: Config) -> Result<(Config, Parts<Rabbit>), AppE
     let opened = open(&config, &clock, &metrics).await?;
     let (link, edge) = (Arc::new(Link::default()), TaskTracker::new());
     let broker = amqp.map(|config| Rabbit { config, link: Arc::clone(&link), tracker: edge.clone() });
-    Ok((config, Parts { clock, opened, metrics, clients, broker, link, edge }))
+    let custody = if config.amqp.is_some() { Custody::new(Terms::default()) } else { Custody::without_broker() };
+    let process = Process::here(&config.store.path, &host(&Environment::read()));
+    Ok((config, Parts { clock, opened, metrics, clients, broker, custody: Arc::new(custody), process, link, edge }))
 }
 
 /// The lanes by provider.
@@ -78,6 +86,7 @@ pub(crate) fn lanes(config: &Config, mut clients: BTreeMap<String, SnapClient>, 
             name: name.as_str().into(),
             profile: Arc::clone(&provider.profile),
             policy: provider.policy(),
+            send_within: provider.send_within(),
             client,
             max_in_flight: provider.max_in_flight,
             rate_limit: provider.rate_limit,

@@ -1,6 +1,6 @@
 //! What the service tells of itself over HTTP.
 
-use outbox::{Health, Store, StoreError};
+use outbox::{Health, StoreError};
 
 use super::Lanes;
 use crate::amqp::Link;
@@ -9,8 +9,8 @@ use crate::http::{Degraded, Readiness};
 use crate::telemetry::metrics::StoreSnapshot;
 
 /// Whether it takes jobs.
-pub(super) fn readiness(began: bool, store: &Store, link: Option<&Link>, lanes: &Lanes) -> Readiness {
-    let store = match store.health() {
+pub(super) fn readiness(began: bool, driver: &Driver, link: Option<&Link>, lanes: &Lanes) -> Readiness {
+    let store = match driver.store.health() {
         Health::Writable if !began => Err("the start is not over: what the last process left is looked at".to_owned()),
         Health::Writable => Ok(()),
         Health::Full => Err("the store is full: nothing is taken and nothing is sent until there is room".to_owned()),
@@ -20,6 +20,11 @@ pub(super) fn readiness(began: bool, store: &Store, link: Option<&Link>, lanes: 
         true => Ok(()),
         false => Err(link.last_error().unwrap_or_else(|| "the broker is not connected yet".to_owned())),
     });
+    // Every lane waits: what is taken is not sent yet.
+    let held = driver.custody.why_not(&driver.clock).into_iter().flat_map(|(_, since)| {
+        let of = move |name: &String| Degraded { provider: name.clone(), cause: "custody".to_owned(), since };
+        lanes.keys().map(of)
+    });
     let degraded = lanes
         .values()
         .filter_map(|lane| {
@@ -27,6 +32,11 @@ pub(super) fn readiness(began: bool, store: &Store, link: Option<&Link>, lanes: 
             let cause = pause.cause.as_str().to_owned();
             Some(Degraded { provider: lane.name.to_string(), cause, since: pause.since })
         })
+        .chain(held)
+        .chain(lanes.values().filter_map(|lane| {
+            let (since, _) = lane.witness.doubt()?;
+            Some(Degraded { provider: lane.name.to_string(), cause: "clock_doubted".to_owned(), since })
+        }))
         .collect();
     Readiness { store, broker, degraded }
 }
@@ -41,5 +51,6 @@ pub(super) async fn render(driver: &Driver, link: &Link) -> Result<String, Store
     };
     driver.metrics.amqp_connected(link.is_connected());
     driver.metrics.amqp_blocked(link.is_blocked());
+    driver.metrics.custodian(driver.custody.may_begin(&driver.clock));
     Ok(driver.metrics.render(&snapshot, driver.clock.now()))
 }

@@ -25,9 +25,10 @@ Examples:
   worker audit verify
   worker audit verify --head 412:9f2c…  that row is still what it was
 
-Finds every row that was changed, removed or added by somebody who does not compute the chain anew. Keep the head it
-prints somewhere else and give it back with --head: that finds the rest. Exit code 1 where the trail is not what was
-written.")]
+Finds every row that was changed, removed or added by somebody who does not compute the chain anew. Where a broker is
+configured and can be asked, it is compared with what a worker has told there of its end: that finds a trail that lost its last
+rows; what it was compared with, or why it was not, is printed. Keep the head it prints somewhere else and give it back with --head:
+that finds the rest. Exit code 1 where the trail is not what was written.")]
     Verify(AuditVerifyArgs),
     /// The whole trail as JSON Lines, the oldest first
     #[command(after_help = "\

@@ -73,6 +73,48 @@ is paid again. Two bring them: producers that publish again what they published 
 whatever was not acknowledged. So let the worker take in all that waits in the queue of jobs first, `<namespace>.jobs`, and
 make sure of the producers.")]
     Reconciled(ActArgs),
+    /// The machine's clock was wrong and is right now: put right what was noted by it
+    #[command(after_help = "\
+Examples:
+  worker store clock-corrected --wrong-since 3d --dry-run
+  worker store clock-corrected --wrong-since 2026-11-22T02:00:00+07:00 --reason 'time server was off by a day, INC-136'
+
+A start notices a clock that was set back by itself, and puts right what was noted ahead of it. What it cannot notice is a
+clock that was ahead before the machine booted, by less than has passed since: say it here. Whatever a job has noted since
+that time is of an unknown age then. What waits is looked at now, quiet periods begin anew, and a top-up that was first sent
+in that time and is not found ends before a person instead of being sent again.
+
+What was rejected as expired by the wrong clock was told to its producer and stays; it is counted. The worker has to be
+stopped, and a running one is refused (exit 5).")]
+    ClockCorrected(StoreClockArgs),
+    /// Take a namespace at the broker over from another store, whose worker is gone for good
+    #[command(after_help = "\
+Examples:
+  worker store adopt --dry-run
+  worker store adopt --reason 'machine kiosk-1 burnt down, no copy of its store, INC-140'
+  worker store adopt --published-since 2h --reason 'producers have published nothing older again, INC-140'
+
+A namespace belongs to one store: a worker of another one is refused (exit 5). This takes it over, into a store whose worker does
+not run, and never from a worker that is connected. Where the other store's files are left, move them instead: they know what was
+sent, this store knows nothing of it.
+
+From then on every job is asked about before anything is sent, for as long as the mode lasts, what the other worker had not
+acknowledged among them; and not before the other one can have nothing under way any more, should it be frozen or cut off. A key that
+this store does not know counts as perhaps sent since the namespace has had a custodian: \"not found\" proves nothing once that is
+longer ago than the provider's uniqueness window, and the job ends as unresolved, before a person. Say with --published-since that no
+message that comes now was first published before that. `worker store reconciled` ends the mode.")]
+    Adopt(StoreAdoptArgs),
+}
+
+/// Arguments of `worker store adopt`.
+#[derive(Clone, Debug, Args)]
+pub struct StoreAdoptArgs {
+    /// No message that comes was first published before: a time, or how long ago [default: since the namespace has a custodian]
+    #[arg(long, value_name = "TIME")]
+    pub published_since: Option<When>,
+    /// Who and why.
+    #[command(flatten)]
+    pub act: ActArgs,
 }
 
 /// Arguments of `worker store backup`.
@@ -89,6 +131,17 @@ pub struct StoreRestoreArgs {
     /// The copy to put back: of `worker store backup`, or the file of a worker that was stopped
     #[arg(value_name = "FILE")]
     pub from: PathBuf,
+    /// Who and why.
+    #[command(flatten)]
+    pub act: ActArgs,
+}
+
+/// Arguments of `worker store clock-corrected`.
+#[derive(Clone, Debug, Args)]
+pub struct StoreClockArgs {
+    /// Since when the clock was wrong, or before: a time, or how long ago
+    #[arg(long, value_name = "TIME")]
+    pub wrong_since: When,
     /// Who and why.
     #[command(flatten)]
     pub act: ActArgs,

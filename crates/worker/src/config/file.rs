@@ -146,6 +146,9 @@ pub(super) struct Provider {
     /// A whole call, answer included.
     #[schemars(extend("default" = "30s"))]
     pub(super) request_timeout: Option<Span>,
+    /// An intent that is older when its first byte would leave is not sent; always far below the quiet period.
+    #[schemars(extend("default" = "5s"))]
+    pub(super) send_within: Option<Span>,
     /// How long a lane that paused itself waits for the first probe.
     #[schemars(extend("default" = "5s"))]
     pub(super) probe_initial: Option<Span>,
@@ -169,6 +172,8 @@ pub(super) struct Provider {
     pub(super) inquiry: Option<InquiryMode>,
     /// Whether 200 to a top-up means credited; else the status inquiry has to confirm it.
     pub(super) ok_is_final: Option<bool>,
+    /// Whether a success answer to a top-up names our `partnerReferenceNo`; without it the answer is in doubt then.
+    pub(super) echoes_reference: Option<bool>,
     /// The exact body of the token request.
     pub(super) token_body: Option<String>,
     /// The service that tells the status of a top-up.

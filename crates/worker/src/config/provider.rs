@@ -43,6 +43,8 @@ pub struct ProviderConfig {
     pub connect_timeout: Duration,
     /// A whole call, answer included.
     pub request_timeout: Duration,
+    /// As it is written; [`Self::send_within`] says what goes.
+    pub(super) send_within: Duration,
     /// Before the first probe of a lane that paused itself.
     pub probe_initial: Duration,
     /// The longest pause between probes.
@@ -52,6 +54,9 @@ pub struct ProviderConfig {
     /// Retries of what is proven not executed.
     pub retry: RetryConfig,
 }
+
+/// A commit and a connection take this long on a busy machine: below it hardly anything would be sent.
+const SEND_WITHIN_LEAST: Duration = Duration::from_secs(1);
 
 /// Retries of what is proven not executed.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -69,6 +74,17 @@ pub struct RetryConfig {
 }
 
 impl ProviderConfig {
+    /// `send_within`, where nothing else is configured.
+    pub(super) const SEND_WITHIN: Duration = Duration::from_secs(5);
+
+    /// For how long an intent is good (M16): as configured, and always far below the quiet period, after which the attempt may
+    /// have been proven unpaid and another one be on its way.
+    #[must_use]
+    pub fn send_within(&self) -> Duration {
+        let most = (self.profile.defaults.quiet_period / 2).max(SEND_WITHIN_LEAST);
+        self.send_within.min(most)
+    }
+
     /// What its client is made of, secrets included.
     ///
     /// # Errors
@@ -136,6 +152,7 @@ impl ProviderConfig {
             quiet_period: status.quiet_period,
             give_up_after: status.give_up_after,
             uniqueness_window: status.uniqueness_window,
+            account: Some(crate::account::of(self)),
         }
     }
 }

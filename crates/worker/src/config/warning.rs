@@ -71,6 +71,22 @@ fn of_provider(provider: &ProviderConfig, found: &mut Vec<Warning>) {
             "it is how long the provider refuses a repeated partnerReferenceNo",
         );
     }
+    // The default is cut without a word: nobody has asked for it.
+    if provider.send_within() < provider.send_within && provider.send_within != ProviderConfig::SEND_WITHIN {
+        let used = crate::output::age(provider.send_within());
+        warn(
+            "send_within",
+            format!("is not far below status.quiet_period, and is cut to {used}"),
+            "an intent must not leave when \"not found\" may be believed about it; make status.quiet_period some minutes",
+        );
+    } else if provider.send_within() > status.quiet_period / 2 {
+        warn(
+            "status.quiet_period",
+            "is not far above send_within: an intent can still leave when \"not found\" is believed about it"
+                .to_owned(),
+            "make it some minutes; midtrans asks for ten",
+        );
+    }
     if provider.connect_timeout >= provider.request_timeout {
         warn(
             "connect_timeout",

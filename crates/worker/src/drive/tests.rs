@@ -9,6 +9,8 @@ use snap_client::Reply;
 use snap_core::{LaneFault, Service};
 use tokio_util::task::TaskTracker;
 
+use super::held_back;
+use crate::custody::CustodyError;
 use crate::drive::Purpose;
 use crate::lane::Signal;
 use crate::restored::Restored;
@@ -155,7 +157,8 @@ async fn what_has_expired_is_not_asked_for_nor_sent() {
     let job = stage.accepted_until("PART-1", Carried::default(), Some(stage.now())).await;
     tokio::time::advance(Duration::from_millis(1)).await;
     assert_eq!(stage.driven(vec![job]).await.first().map(state), Some("rejected"));
-    assert!(stage.provider.asked().is_empty());
+    let asked: Vec<_> = stage.provider.asked().into_iter().map(|(service, _)| service).collect();
+    assert_eq!(asked, [Service::AccessToken], "its clock is heard once");
 }
 
 /// It expires between its inquiry and its top-up.
@@ -242,4 +245,196 @@ async fn in_doubt(stage: &Stage) -> StoredJob {
     assert!(due > stage.now());
     tokio::time::advance(due.since(stage.now())).await;
     job
+}
+
+const THREE_DAYS: Duration = Duration::from_secs(3 * 86_400);
+
+/// The clock of decisions is three days ahead of the wall clock, which was put right while the worker runs; and behind it.
+#[tokio::test(start_paused = true)]
+async fn m17_not_after_goes_by_the_wall_clock_as_it_is_now() {
+    for (ahead, ends) in [(false, "succeeded"), (true, "rejected")] {
+        let stage = Stage::new(1);
+        stage.clocks.set(THREE_DAYS, ahead);
+        let in_a_day = stage.driver.clock.wall().plus(THREE_DAYS / 3);
+        let by_now = if ahead { stage.now().plus(THREE_DAYS / 3) } else { in_a_day };
+        let job = stage.accepted_until("PART-1", Carried::default(), Some(by_now)).await;
+        assert_eq!(stage.driven(vec![job]).await.first().map(state), Some(ends));
+    }
+}
+
+/// A wall clock that is two minutes off, ahead and behind: jobs with `notAfter` wait, others go on, until it is right.
+#[tokio::test(start_paused = true)]
+async fn m17_what_has_a_not_after_waits_while_the_provider_says_that_our_clock_is_wrong() {
+    let two_minutes = Duration::from_secs(120);
+    for ahead in [true, false] {
+        let stage = Stage::new(1);
+        stage.provider.dates_its_answers(stage.clocks);
+        stage.clocks.set(two_minutes, ahead);
+        for number in 1..=2 {
+            let job = stage.accepted(&format!("PART-{number}")).await;
+            assert_eq!(stage.driven(vec![job]).await.first().map(state), Some("succeeded"));
+        }
+        let offset = stage.counted("topup_clock_offset_seconds{provider=\"finpay\"}");
+        assert!(["120", "119", "118"].contains(&offset.as_deref().unwrap().trim_start_matches('-')), "{offset:?}");
+        // By our clock it is too late already, or is not: neither is believed.
+        let soon = stage.driver.clock.wall().plus(Duration::from_secs(60));
+        let late = stage.driver.clock.wall().minus(Duration::from_secs(60));
+        for (key, not_after) in [("PART-3", soon), ("PART-4", late)] {
+            let job = stage.accepted_until(key, Carried::default(), Some(not_after)).await;
+            let job = stage.driven(vec![job]).await.remove(0);
+            assert_eq!(state(&job), "ready");
+            assert!(job.due_at.is_some_and(|due| due > stage.now()), "it waits");
+        }
+        assert_eq!(stage.provider.times(Service::TopUp), 2);
+        let fine = stage.accepted("PART-5").await;
+        assert_eq!(stage.driven(vec![fine]).await.first().map(state), Some("succeeded"), "others go on");
+        // Put right.
+        stage.clocks.set(two_minutes, !ahead);
+        let heard = stage.accepted("PART-6").await;
+        stage.driven(vec![heard]).await;
+        assert!(!stage.lane().witness.is_doubted());
+        let not_after = stage.driver.clock.wall().plus(Duration::from_secs(60));
+        let job = stage.accepted_until("PART-7", Carried::default(), Some(not_after)).await;
+        assert_eq!(stage.driven(vec![job]).await.first().map(state), Some("succeeded"));
+    }
+}
+
+/// A lane waits for a due time while the machine sleeps past it.
+#[tokio::test(start_paused = true)]
+async fn m17_what_came_due_while_the_machine_slept_is_due_when_it_wakes() {
+    let stage = Stage::new(1);
+    let silent = Reply::Silent {
+        why: snap_client::Silence::Timeout,
+        detail: "nothing came".to_owned(),
+        http_status: None,
+        elapsed: Duration::from_secs(5),
+    };
+    stage.provider.says(Service::TopUp, silent);
+    let job = stage.one().await;
+    let due = job.due_at.expect("it is asked about later");
+    stage.clocks.sleep(due.since(stage.now()));
+    let claimed = stage.driver.store.claim_due("finpay", stage.now(), 9).await.unwrap();
+    assert_eq!(claimed.len(), 1);
+}
+
+/// A clock that is three days ahead from the start on: what it would reject cannot be taken back, so the provider's is heard first.
+#[tokio::test(start_paused = true)]
+async fn m17_the_first_decision_of_a_start_is_not_made_by_a_clock_that_the_provider_contradicts() {
+    let stage = Stage::new(2);
+    stage.provider.dates_its_answers(stage.clocks);
+    let in_an_hour = stage.driver.clock.wall().plus(Duration::from_secs(3600));
+    stage.clocks.set(THREE_DAYS, true);
+    let mut jobs = Vec::new();
+    for number in 1..=3 {
+        jobs.push(stage.accepted_until(&format!("PART-{number}"), Carried::default(), Some(in_an_hour)).await);
+    }
+    let waiting = stage.driven(jobs).await;
+    assert!(waiting.iter().all(|job| state(job) == "ready"), "{waiting:?}");
+    assert_eq!(stage.provider.times(Service::AccessToken), 1, "it is asked once");
+    stage.clocks.set(THREE_DAYS, false);
+    let fine = stage.accepted("PART-4").await;
+    stage.driven(vec![fine]).await;
+    assert_eq!(stage.driven(waiting).await.iter().filter(|job| state(job) == "succeeded").count(), 3);
+}
+
+/// Held back: no byte of it left, it costs nothing, and the job is as it was.
+#[tokio::test(start_paused = true)]
+async fn m16_an_intent_that_waited_is_not_sent_and_recorded_as_such() {
+    let stage = Stage::new(1);
+    let why = "its intent is 12000 ms old, and is good for 5000 ms";
+    let held = Reply::NotSent {
+        why: snap_client::NotSentReason::Stale,
+        detail: why.to_owned(),
+        elapsed: Duration::from_secs(12),
+    };
+    stage.provider.says(Service::TopUp, held);
+    let job = stage.one().await;
+    assert_eq!((state(&job), job.due_at), ("ready", Some(stage.now().plus(INITIAL))));
+    assert_eq!(job.job.evidence.money, engine::MoneyState::NeverSent);
+    assert_eq!(job.job.budget.attempts, stage.lane().policy.attempts);
+    let key = snap_core::PartnerReferenceNo::parse("PART-1").unwrap();
+    let timeline = stage.driver.store.timeline(&key).await.unwrap().unwrap();
+    let last = timeline.history.last().unwrap();
+    assert_eq!((last.event.as_ref(), &last.detail), ("not_sent", &json!({ "detail": why })));
+    assert!(!stage.lane().is_paused(), "it says nothing about the provider");
+    assert_eq!(stage.driven(vec![job]).await.first().map(state), Some("succeeded"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn m16_an_intent_is_good_for_moments_until_its_not_after_and_while_the_store_is_there() {
+    let stage = Stage::new(1);
+    let (driver, lane) = (&stage.driver, stage.lane());
+    let mut job = stage.accepted("PART-1").await;
+    let now = driver.clock.boottime();
+    let ago = |by: Duration| now.checked_sub(by).unwrap();
+    assert_eq!(held_back(driver, lane, &job, now), None);
+    let old = held_back(driver, lane, &job, ago(lane.send_within + Duration::from_millis(1))).unwrap();
+    assert!(old.contains("and is good for 5000 ms"), "{old}");
+    job.job.not_after = Some(driver.clock.wall().plus(Duration::from_secs(60)));
+    assert_eq!(held_back(driver, lane, &job, now), None);
+    job.job.not_after = Some(driver.clock.wall().minus(Duration::from_millis(1)));
+    assert_eq!(held_back(driver, lane, &job, now).as_deref(), Some("its notAfter has passed"));
+    job.job.not_after = None;
+    driver.fatal.cancel();
+    assert!(held_back(driver, lane, &job, now).is_some());
+}
+
+/// M14: it goes before a person at once, and nobody is asked.
+#[tokio::test(start_paused = true)]
+async fn m14_a_doubt_at_another_account_is_not_asked_about() {
+    let stage = Stage::new(1);
+    let mut job = in_doubt(&stage).await;
+    let ours = stage.lane().policy.account;
+    assert!(ours.is_some() && job.job.evidence.account == ours, "the attempt is recorded with its account");
+    job.job.evidence.account = Some(engine::Account::from_bytes(*b"anotherA"));
+    let mut moved = outbox::Record::new(job.id, job.version, job.job.clone(), stage.now());
+    moved.due_at = None;
+    let version = stage.driver.store.record(moved).await.unwrap().version;
+    let checks = job.job.budget.checks;
+    let job = stage.driven(vec![StoredJob { version, ..job }]).await.remove(0);
+    assert_eq!(job.job.state, engine::State::Dead { reason: engine::DeadReason::OtherAccount });
+    assert_eq!((job.job.evidence.money, job.job.budget.checks), (engine::MoneyState::MaybeSent, checks));
+    assert_eq!(stage.provider.times(Service::TopUpStatus), 0);
+    let letter = stage.letters().await.remove(0);
+    assert!(letter.detail.contains("by account 616e6f7468657241"), "{}", letter.detail);
+    assert!(letter.detail.contains("section finpay names "), "{}", letter.detail);
+}
+
+/// The namespace is another's, or was not seen for too long: to a drive both are the same.
+fn custody_is_gone(stage: &Stage) {
+    stage.driver.custody.lose(&CustodyError::Unknown { namespace: "topup".to_owned(), found: String::new() });
+}
+
+#[tokio::test(start_paused = true)]
+async fn m13_without_custody_nothing_begins_and_no_budget_is_used() {
+    let stage = Stage::new(1);
+    custody_is_gone(&stage);
+    let (fresh, held) = (stage.accepted("PART-2").await, stage.one().await);
+    assert_eq!((state(&held), stage.provider.asked()), ("ready", Vec::new()), "nobody was called");
+    assert_eq!(held.job.budget, fresh.job.budget);
+    assert!(held.due_at.is_some_and(|due| due > stage.now()), "it is tried again");
+}
+
+#[tokio::test(start_paused = true)]
+async fn m13_custody_that_goes_between_the_inquiry_and_the_top_up_lets_nothing_be_sent() {
+    let stage = Stage::new(1);
+    let job = stage.accepted("PART-1").await;
+    let (driven, ()) = tokio::join!(stage.driven(vec![job]), async {
+        // The account is being asked for.
+        tokio::time::sleep(Duration::from_millis(30)).await;
+        custody_is_gone(&stage);
+    });
+    assert_eq!(stage.provider.times(Service::AccountInquiry), 1);
+    assert_eq!((state(&driven[0]), stage.provider.times(Service::TopUp)), ("inquired", 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn m13_without_custody_doubt_is_settled_all_the_same() {
+    let stage = Stage::new(1);
+    stage.provider.says(Service::TopUp, refused(504, Service::TopUp, 0));
+    let doubt = stage.one().await;
+    assert_eq!(state(&doubt), "unconfirmed");
+    custody_is_gone(&stage);
+    tokio::time::sleep(doubt.job.due_at().unwrap().since(stage.now())).await;
+    assert_eq!(state(&stage.driven(vec![doubt]).await[0]), "succeeded");
 }

@@ -33,6 +33,7 @@ fn policy() -> Policy {
         quiet_period: second,
         give_up_after: second,
         uniqueness_window: second,
+        account: None,
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod gate;
 mod pace;
+mod witness;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,6 +17,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 
 pub use gate::{Cause, Change, Gate, Pause, Signal};
 use pace::Pace;
+pub use witness::Witness;
 
 mod parking;
 
@@ -28,8 +30,12 @@ pub struct Lane {
     pub profile: Arc<Profile>,
     /// Its rules for decisions.
     pub policy: Policy,
+    /// For how long an intent is good.
+    pub send_within: std::time::Duration,
     /// Its connections.
     pub client: SnapClient,
+    /// What its answers say of our clock.
+    pub witness: Witness,
     /// Jobs driven at a time: those that call and those that wait for the disk before and after it.
     slots: Arc<Semaphore>,
     /// Jobs that call at a time.
@@ -83,6 +89,8 @@ pub struct LaneParts {
     pub profile: Arc<Profile>,
     /// Its rules for decisions.
     pub policy: Policy,
+    /// For how long an intent is good.
+    pub send_within: std::time::Duration,
     /// Its connections.
     pub client: SnapClient,
     /// Jobs that may have a request under way at a time.
@@ -101,12 +109,14 @@ fn driven(max_in_flight: usize) -> usize {
 impl Lane {
     /// A lane at rest. `room` is told whenever a slot becomes free in any lane.
     pub fn new(parts: LaneParts, room: Arc<Notify>) -> Self {
-        let LaneParts { name, profile, policy, client, max_in_flight, rate_limit, gate } = parts;
+        let LaneParts { name, profile, policy, send_within, client, max_in_flight, rate_limit, gate } = parts;
         Self {
             name,
             profile,
             policy,
+            send_within,
             client,
+            witness: Witness::default(),
             slots: Arc::new(Semaphore::new(driven(max_in_flight))),
             callers: Semaphore::new(max_in_flight),
             gate: Mutex::new(gate),

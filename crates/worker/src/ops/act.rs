@@ -52,7 +52,7 @@ impl Actor {
     }
 }
 
-fn host(environment: &Environment) -> String {
+pub(crate) fn host(environment: &Environment) -> String {
     let files = ["/proc/sys/kernel/hostname", "/etc/hostname"].into_iter();
     let named = files
         .filter_map(|file| std::fs::read_to_string(file).ok())

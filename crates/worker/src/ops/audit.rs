@@ -8,11 +8,16 @@ use serde::Serialize;
 use serde_json::Value;
 use snap_core::Timestamp;
 
+use super::custody::Seen;
 use super::stdout;
 use crate::cli::{AuditCommand, AuditListArgs, AuditVerifyArgs};
+use crate::config::AmqpSection;
 use crate::exit::{CommandError, Exit};
 use crate::output::{Cell, Column, Output, Table, Tone, moment};
+use crate::text::chain;
 
+/// For the broker to say what was seen of the trail.
+const LOOK_LIMIT: std::time::Duration = std::time::Duration::from_secs(15);
 /// Rows read at a time for an export.
 const PART: usize = 1000;
 
@@ -20,10 +25,16 @@ const PART: usize = 1000;
 ///
 /// # Errors
 /// A cursor that is none, or any failure of the store.
-pub async fn run(command: &AuditCommand, store: &Store, now: Timestamp, output: &Output) -> Result<Exit, CommandError> {
+pub async fn run(
+    command: &AuditCommand,
+    store: &Store,
+    amqp: Option<&AmqpSection>,
+    now: Timestamp,
+    output: &Output,
+) -> Result<Exit, CommandError> {
     match command {
         AuditCommand::List(args) => list(args, store, now, output).await,
-        AuditCommand::Verify(args) => verify(args, store, output).await,
+        AuditCommand::Verify(args) => verify(args, store, amqp, output).await,
         AuditCommand::Export(args) => export(args.filter.at(now), store, output).await,
     }
 }
@@ -95,6 +106,7 @@ fn table(rows: &[AuditRow]) -> Table {
 }
 
 #[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
 struct Verdict {
     /// Whether the trail is what was written.
     sound: bool,
@@ -102,9 +114,57 @@ struct Verdict {
     /// To be kept elsewhere: `--head` takes it.
     head: Option<String>,
     fault: Option<String>,
+    /// What was seen of it outside of the machine, where it was compared with that.
+    witness: Option<String>,
+    /// Why it was not.
+    not_compared: Option<String>,
 }
 
-async fn verify(args: &AuditVerifyArgs, store: &Store, output: &Output) -> Result<Exit, CommandError> {
+/// What the broker's witness says of the trail.
+enum Witnessed {
+    /// It has that row, seen then.
+    Agrees(String),
+    /// It has not.
+    Differs(String),
+    /// Nothing, for this reason.
+    Nothing(String),
+}
+
+/// Compares the trail with what was seen of it outside of the machine.
+async fn witnessed(store: &Store, rows: u64, amqp: Option<&AmqpSection>) -> Result<Witnessed, CommandError> {
+    let Some(section) = amqp else { return Ok(Witnessed::Nothing("no broker is configured".to_owned())) };
+    let seen = match section.connection() {
+        Ok(config) => tokio::time::timeout(LOOK_LIMIT, Seen::at(&config)).await.map_err(|late| late.to_string()),
+        Err(error) => Err(error.to_string()),
+    };
+    let witness = match seen {
+        Ok(Ok(Seen { witness: Some(witness), .. })) => witness,
+        Ok(Ok(Seen { witness: None, .. })) => {
+            return Ok(Witnessed::Nothing("the broker has no witness of this namespace yet".to_owned()));
+        }
+        Ok(Err(error)) => return Ok(Witnessed::Nothing(format!("the broker cannot be asked: {}", chain(&error)))),
+        Err(why) => return Ok(Witnessed::Nothing(format!("the broker cannot be asked: {why}"))),
+    };
+    if witness.store != store.standing().await?.store_id {
+        return Ok(Witnessed::Nothing(format!("the broker's witness is of another store, {}", witness.store)));
+    }
+    let (seen, at) = (witness.audit_rows, moment(witness.at()));
+    if store.has_audit_head(&witness.audit()).await? {
+        return Ok(Witnessed::Agrees(format!("row {seen} is what was witnessed at the broker ({at})")));
+    }
+    Ok(Witnessed::Differs(if rows < seen {
+        format!("it has {rows} rows, and {seen} were witnessed at the broker ({at})")
+    } else {
+        format!("audit row {seen} is not what was witnessed at the broker ({at})")
+    }))
+}
+
+async fn verify(
+    args: &AuditVerifyArgs,
+    store: &Store,
+    amqp: Option<&AmqpSection>,
+    output: &Output,
+) -> Result<Exit, CommandError> {
     let fault = match store.audit_verify().await? {
         Ok(head) => match &args.head {
             Some(kept) if !still_there(kept, &head, store).await? => {
@@ -114,11 +174,25 @@ async fn verify(args: &AuditVerifyArgs, store: &Store, output: &Output) -> Resul
         },
         Err(fault @ (AuditFault::Missing { .. } | AuditFault::Changed { .. })) => Err(fault.to_string()),
     };
+    let unsound = |fault, not_compared| Verdict {
+        sound: false,
+        rows: None,
+        head: None,
+        fault: Some(fault),
+        witness: None,
+        not_compared,
+    };
     let verdict = match fault {
         Ok(AuditHead { rows, hash }) => {
-            Verdict { sound: true, rows: Some(rows), head: Some(format!("{rows}:{hash}")), fault: None }
+            let head = Some(format!("{rows}:{hash}"));
+            let sound = Verdict { sound: true, rows: Some(rows), head, fault: None, witness: None, not_compared: None };
+            match witnessed(store, rows, amqp).await? {
+                Witnessed::Agrees(witness) => Verdict { witness: Some(witness), ..sound },
+                Witnessed::Nothing(why) => Verdict { not_compared: Some(why), ..sound },
+                Witnessed::Differs(fault) => unsound(fault, None),
+            }
         }
-        Err(fault) => Verdict { sound: false, rows: None, head: None, fault: Some(fault) },
+        Err(fault) => unsound(fault, Some("the trail is not sound by itself".to_owned())),
     };
     output.object(&verdict, || verdict.text(output.color())).map_err(stdout)?;
     if verdict.sound {
@@ -143,6 +217,8 @@ impl Verdict {
             ("rows", self.rows.map(|rows| rows.to_string())),
             ("head", self.head.clone()),
             ("fault", self.fault.clone()),
+            ("witness", self.witness.clone()),
+            ("not compared", self.not_compared.clone()),
         ]);
         format!("{}\n\n{}", tone.paint(word, color), facts.render(color))
     }

@@ -3,6 +3,7 @@
 //! The parts look side by side, each within a limit of its own, so that one that hangs hides nothing of the others.
 
 mod broker;
+mod custody;
 mod provider;
 mod store;
 #[cfg(test)]
@@ -85,7 +86,13 @@ async fn look(config: &Config, clock: &Clock) -> Vec<Finding> {
     findings.extend(from_warnings(config.warnings()));
     let of_store = within(store::STORE, STORE_LIMIT, async |found| store::look(config, clock, found).await);
     let of_broker = within(broker::BROKER, BROKER_LIMIT, async |found| match &config.amqp {
-        Some(section) => broker::look(section, found).await,
+        Some(section) => {
+            broker::look(section, found).await;
+            // Where it cannot be reached there is no more to say.
+            if found.iter().any(|finding| finding.check == broker::TOPOLOGY) {
+                custody::look(config, clock, found).await;
+            }
+        }
         None => found.push(Finding::ok(broker::BROKER, "none is configured: jobs come by `worker submit`")),
     });
     let of_providers =

@@ -10,6 +10,7 @@ mod message;
 mod next;
 mod plans;
 mod replay;
+mod shown;
 #[cfg(test)]
 mod tests;
 
@@ -179,12 +180,13 @@ async fn show(id: &str, desk: &Desk<'_>) -> Result<(), CommandError> {
         Some(reference) => store.timeline(reference).await?,
         None => None,
     };
+    let names = if job.is_some() { store.accounts().await? } else { Vec::new() };
     let verdict = replay::judge(&letter, &Rules::of(desk.config), desk).await?;
     let shown = Shown {
         letter: LetterView::new(&letter),
         why: Why::of(&letter),
         next: next::of(&letter, &verdict, matches!(&job, Some(Timeline { job: KnownJob::Tombstone(_), .. }))),
-        history: job.as_ref().map(timeline::entries).unwrap_or_default(),
+        history: job.as_ref().map(|job| timeline::entries(job, &names)).unwrap_or_default(),
         message: letter.delivered.as_ref().map(MessageView::new),
     };
     output.object(&shown, || shown_text(&shown, &letter, output.color())).map_err(stdout)

@@ -13,7 +13,7 @@ use snap_core::{Amount, CustomerNumber, ExternalId, PartnerReferenceNo, Private,
 
 use super::Desk;
 use crate::cli::ActArgs;
-use crate::clock::Clock;
+use crate::clock::{Clock, Source};
 use crate::config::{Config, Environment};
 use crate::output::Output;
 
@@ -40,7 +40,7 @@ const fn at(millis: i64) -> Timestamp {
 }
 
 /// An empty store.
-pub(super) fn empty() -> Filled {
+pub(crate) fn empty() -> Filled {
     let folder = tempfile::tempdir().unwrap();
     let options = OpenOptions { reserve_bytes: 0, ..OpenOptions::default() };
     let path = folder.path().join("worker.db");
@@ -68,11 +68,46 @@ pub(crate) fn config_with(private_key: &str, more: impl Fn(&str) -> String) -> C
     Config::parse(&text, Path::new("worker.toml"), &Environment::default()).unwrap()
 }
 
+/// A wall clock that shows this, whatever the machine's says; it goes on with the runtime's time.
+#[derive(Debug)]
+struct Fixed(Timestamp);
+
+impl Source for Fixed {
+    fn wall(&self) -> Timestamp {
+        self.0
+    }
+
+    fn boottime(&self) -> Duration {
+        Duration::from_secs(3600)
+    }
+
+    fn boot(&self) -> String {
+        "fixture".to_owned()
+    }
+
+    fn random(&self) -> u64 {
+        Clock::start().random()
+    }
+}
+
+/// A clock of the fixture's own: the store's rows have fixed dates, and beside the machine's clock they would be as old as
+/// the source is.
+pub(crate) fn clock() -> Clock {
+    const FIXED: &Fixed = &Fixed(NOW);
+    Clock::of(FIXED)
+}
+
 /// A desk with `filled` on it, where it is [`NOW`].
 pub(super) async fn at_desk<T>(filled: &Filled, output: &Output, work: impl AsyncFnOnce(&Desk<'_>) -> T) -> T {
-    let (config, clock, environment) = (config(), Clock::start(), Environment::from_iter([("USER", "sari")]));
+    let (config, clock, environment) = (config(), clock(), Environment::from_iter([("USER", "sari")]));
     work(&Desk { store: &filled.store, config: &config, clock: &clock, now: NOW, environment: &environment, output })
         .await
+}
+
+/// The clock of a machine that is a year ahead of the fixture.
+pub(super) fn a_year_ahead() -> Clock {
+    const AHEAD: &Fixed = &Fixed(Timestamp::from_millis(NOW.as_millis() + 365 * 86_400_000));
+    Clock::of(AHEAD)
 }
 
 /// `--reason`, `--by` and `--yes`.
@@ -167,6 +202,18 @@ pub(super) async fn never_sent(store: &Store) -> StoredJob {
         response_code: Some("4003701".to_owned()),
     });
     record.outcomes.push(outcome("topup.dead_lettered", "01JD9WZ0Q0V4T8K3M5N7P9R1A6", false));
+    recorded(store, record).await
+}
+
+/// Adds a job of Rp 10,000 that is in doubt at this account.
+pub(crate) async fn in_doubt_at(store: &Store, account: engine::Account) -> StoredJob {
+    let mut job = accept(store, "78912343452347897", "finpay", "081977817907", 1_000_000, at(6_000)).await;
+    job.job.evidence.account = Some(account);
+    let sending = recorded(store, sending(&job, at(6_020))).await;
+    let waiting = State::Unconfirmed { at: at(36_020), not_found: 0, refusal: None };
+    let mut record = changed(&sending, waiting, MoneyState::MaybeSent, at(36_020));
+    record.due_at = Some(at(36_020));
+    record.ends.push(end(&job, Service::TopUp, at(36_020), 504, "5043800", "ambiguous"));
     recorded(store, record).await
 }
 

@@ -95,6 +95,7 @@ partner_id = "CHANGE-ME"                              # X-PARTNER-ID
 channel_id = "CHANGE-ME"                              # CHANNEL-ID
 origin = "www.example.co.id"                          # ORIGIN: your domain, as agreed
 #ok_is_final = true          # 200 to a top-up means credited
+#echoes_reference = true     # a success names our partnerReferenceNo; one that does not is asked about
 "#;
 
 const MIDTRANS: &str = r#"
@@ -107,6 +108,7 @@ private_key = { file = "midtrans.pem" }               # PKCS#8, signs token requ
 partner_id = "CHANGE-ME"                              # X-PARTNER-ID
 channel_id = "CHANGE-ME"                              # CHANNEL-ID
 #ok_is_final = false         # the status inquiry has the last word
+#echoes_reference = true     # a success names our partnerReferenceNo; one that does not is asked about
 "#;
 
 /// The rest of a provider's section.
@@ -116,6 +118,7 @@ const LIMITS: &str = r#"#inquiry = "always"          # "when_needed": only where
 #rate_limit = 0              # requests per second, 0 = none
 #connect_timeout = "3s"      # DNS, TCP and TLS
 #request_timeout = "30s"     # the whole call, answer included
+#send_within = "5s"          # an intent that is older when it would leave is not sent; far below quiet_period
 #probe_initial = "5s"        # a lane that paused itself tries one job after this,
 #probe_max = "5m"            # then after twice as long each time, up to this
 "#;

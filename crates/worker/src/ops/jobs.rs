@@ -109,7 +109,7 @@ async fn show(reference: &PartnerReferenceNo, store: &Store, output: &Output) ->
             ),
         });
     };
-    let shown = Shown { job: JobView::new(&found.job), timeline: timeline::entries(&found) };
+    let shown = Shown { job: JobView::new(&found.job), timeline: timeline::entries(&found, &store.accounts().await?) };
     let text = || {
         let color = output.color();
         let state = found.job.state();

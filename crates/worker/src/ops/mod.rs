@@ -4,6 +4,7 @@ mod act;
 pub mod audit;
 pub mod check;
 pub mod completions;
+mod custody;
 pub mod demo;
 pub mod dlq;
 pub mod drill;
@@ -19,6 +20,8 @@ mod simulated;
 pub mod store;
 pub mod submit;
 mod timeline;
+
+pub(crate) use act::host;
 
 use std::future::Future;
 
@@ -128,7 +131,7 @@ fn command_in_runtime(command: &Command, world: &World) -> Result<Exit, CommandE
             let config = world.config()?;
             in_runtime(Threads::One, async {
                 let store = open_for_reading(&config, &clock)?;
-                let ended = audit::run(command, &store, clock.now(), output).await;
+                let ended = audit::run(command, &store, config.amqp.as_ref(), clock.now(), output).await;
                 store.close().await;
                 ended
             })
@@ -155,8 +158,11 @@ fn command_in_runtime(command: &Command, world: &World) -> Result<Exit, CommandE
             let access = match command {
                 StoreCommand::Info | StoreCommand::Backup(_) | StoreCommand::Restore(_) => Access::Reading,
                 StoreCommand::Restored(args) if args.act.dry_run => Access::Reading,
-                StoreCommand::Restored(_) => Access::Alone,
+                StoreCommand::Adopt(args) if args.act.dry_run => Access::Reading,
+                StoreCommand::Restored(_) | StoreCommand::Adopt(_) => Access::Alone,
                 StoreCommand::Reconciled(act) => Access::to_act(!act.dry_run),
+                StoreCommand::ClockCorrected(args) if args.act.dry_run => Access::Reading,
+                StoreCommand::ClockCorrected(_) => Access::Alone,
             };
             at_desk(world, &clock, access, async |desk| store::run(command, desk).await)
         }
@@ -206,6 +212,8 @@ fn at_desk(
     in_runtime(Threads::One, async {
         let store = open(&config, clock, access)?;
         let (environment, output) = (&world.environment, &world.output);
+        // By the clock of the worker: what is noted beside it waits by that.
+        let clock = &clock.beside(store.clock().await?.as_ref());
         let desk = Desk { store: &store, config: &config, clock, now: clock.now(), environment, output };
         let ended = work(&desk).await;
         store.close().await;

@@ -5,7 +5,7 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use outbox::{Lane, LanePause, PauseCause, Resume, StateTotal, Total};
+use outbox::{Lane, LanePause, PauseCause, StateTotal, Total};
 use serde::Serialize;
 use serde_json::json;
 use snap_core::Timestamp;
@@ -275,16 +275,24 @@ async fn change(
         "waitingAmount": waiting.amount.to_string(),
         "before": before.pause.as_ref().map(cause),
     });
-    Ok(match wish {
+    let (action, pause) = match wish {
         Wish::Pause => {
             let cause = PauseCause::Operator { by: actor.by.clone(), reason: actor.reason.clone() };
-            let pause = LanePause { cause, at: desk.now, probe_at: None };
-            let audit = actor.audit(desk.now, "provider_pause", &args.name, shown);
-            desk.store.pause_lane(&args.name, pause, Some(audit)).await?
+            ("provider_pause", Some(LanePause { cause, at: desk.now, probe_at: None }))
         }
-        Wish::Resume => {
-            let audit = actor.audit(desk.now, "provider_resume", &args.name, shown);
-            desk.store.resume_lane(&args.name, Resume::Operator, Some(audit)).await?
-        }
-    })
+        Wish::Resume => ("provider_resume", None),
+    };
+    let audit = actor.audit(desk.now, action, &args.name, shown);
+    let Some(lane) = desk.store.operate_lane(before.clone(), pause, audit).await? else {
+        let now = desk.store.lane(&args.name).await?;
+        let what = match &now.pause {
+            Some(LanePause { cause: PauseCause::Operator { by, reason }, .. }) => {
+                format!("{} is paused by {by} now: {reason}", args.name)
+            }
+            Some(pause) => format!("{} is paused now ({})", args.name, cause(pause)),
+            None => format!("{} is not paused now", args.name),
+        };
+        return Err(CommandError::MovedOn { what });
+    };
+    Ok(lane)
 }

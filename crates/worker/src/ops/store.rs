@@ -1,17 +1,18 @@
-//! `worker store`: what is in its file, and entering and leaving the mode in which every job is asked about first (M12).
+//! `worker store`: what is in its file, whose namespace it has, and entering and leaving the mode in which every job is asked about
+//! first (M12, M13).
 
+mod adopt;
 pub mod backup;
+mod clock;
 mod info;
 pub mod restore;
 #[cfg(test)]
 mod tests;
 
-use engine::{Event, State, apply};
-use outbox::{
-    DeadLetter, HistoryEntry, JobFilter, KnownJob, NewDeadLetter, Reconcile, Record, StoreError, StoredJob, Total,
-};
+use engine::{Event, State};
+use outbox::{JobFilter, KnownJob, Reconcile, StoreError, StoredJob, Total};
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::json;
 use snap_core::Timestamp;
 
 use super::act::{Actor, ask};
@@ -19,9 +20,9 @@ use super::jobs::Rupiah;
 use super::{Desk, stdout};
 use crate::cli::{ActArgs, StoreCommand, StoreRestoredArgs};
 use crate::exit::{CommandError, Exit};
-use crate::notes::Notes;
 use crate::output::{age, counted, moment, rupiah};
 use crate::restored::as_it_may_stand;
+use crate::transition::Transition;
 use crate::wake::must_ask_first;
 
 /// Jobs read at a time.
@@ -40,6 +41,8 @@ pub async fn run(command: &StoreCommand, desk: &Desk<'_>) -> Result<Exit, Comman
         StoreCommand::Backup(_) | StoreCommand::Restore(_) => {}
         StoreCommand::Restored(args) => restored(args, desk).await?,
         StoreCommand::Reconciled(act) => reconciled(act, desk).await?,
+        StoreCommand::ClockCorrected(args) => clock::corrected(args, desk).await?,
+        StoreCommand::Adopt(args) => adopt::adopt(args, desk).await?,
     }
     Ok(Exit::Done)
 }
@@ -122,6 +125,12 @@ async fn reconciled(act: &ActArgs, desk: &Desk<'_>) -> Result<(), CommandError> 
     let unasked = unasked(mark.since, desk).await?;
     all_configured(&unasked, desk)?;
     desk.output.say(&preview(&mark, &unasked));
+    if mark.since > desk.now {
+        return Err(CommandError::Refused {
+            what: format!("until {} another process may still send under this store's name", moment(mark.since)),
+            hint: "say it again then: what is new is sent at once from there on".to_owned(),
+        });
+    }
     if act.dry_run {
         return tell(Some(&mark), &unasked, None, act, desk);
     }
@@ -136,6 +145,10 @@ async fn reconciled(act: &ActArgs, desk: &Desk<'_>) -> Result<(), CommandError> 
         if left.is_empty() {
             break;
         }
+    }
+    // What was shown is what is ended: a copy that was put back meanwhile is another matter.
+    if desk.store.reconcile().await?.map(|now| now.since) != Some(mark.since) {
+        return Err(CommandError::MovedOn { what: "the asking has ended, or has begun anew".to_owned() });
     }
     if !left.is_empty() {
         let what = format!("{} change faster than they can be marked", counted(left.len() as u64, "job"));
@@ -195,34 +208,23 @@ fn may_be_replayed(job: &StoredJob, since: Timestamp) -> bool {
 async fn mark_one(job: &StoredJob, mark: &Reconcile, desk: &Desk<'_>) -> Result<(), CommandError> {
     let event = Event::StoreRestored;
     let Some(provider) = desk.config.providers.get(&job.request.provider) else { return Ok(()) };
-    let stands = as_it_may_stand(job, mark);
-    let Ok(next) = apply(&stands, &provider.policy(), &event, desk.now, desk.clock.jitter()) else { return Ok(()) };
-    let record = if matches!(next.state, State::Dead { .. } | State::Discarded { .. }) {
-        let Some(timeline) = desk.store.timeline(&job.request.partner_reference_no).await? else { return Ok(()) };
-        let open = timeline.dead_letters.into_iter().find(|letter| letter.closed.is_none());
-        marked(job, next, open, desk.now)
-    } else {
-        Notes::of_event(job, next, &event, desk.now, desk.clock)
+    let letter = match job.job.state {
+        // It stays before a person, who is told that nobody knows any more whether it was sent; a discarded one stays closed.
+        State::Dead { .. } => {
+            let Some(timeline) = desk.store.timeline(&job.request.partner_reference_no).await? else { return Ok(()) };
+            timeline.dead_letters.into_iter().find(|letter| letter.closed.is_none())
+        }
+        _ => None,
     };
+    let stands = StoredJob { job: as_it_may_stand(job, mark), ..job.clone() };
+    let policy = provider.policy();
+    let (letter, counts_from) = (letter.as_ref(), Some(mark.since));
+    let marking = Transition { letter, counts_from, ..Transition::of(&stands, &policy, desk.now) };
+    let Ok(record) = marking.record(&event, desk.clock) else { return Ok(()) };
     match desk.store.record(record).await {
         Ok(_) | Err(StoreError::Fenced { .. }) => Ok(()),
         Err(error) => Err(error.into()),
     }
-}
-
-/// It stays before a person, who is told that nobody knows any more whether it was sent; a discarded one stays closed.
-fn marked(job: &StoredJob, next: engine::Job, letter: Option<DeadLetter>, now: Timestamp) -> Record {
-    let money_state = next.evidence.money;
-    let mut record = Record::new(job.id, job.version, next, now);
-    record.history.push(HistoryEntry { at: now, event: Event::StoreRestored.name().into(), detail: Value::Null });
-    record.dead_letter = letter.map(|letter| NewDeadLetter {
-        id: letter.id,
-        reason: letter.reason,
-        detail: letter.detail,
-        money_state,
-        response_code: letter.response_code,
-    });
-    record
 }
 
 fn sum(jobs: &[StoredJob]) -> Total {

@@ -1,6 +1,7 @@
 //! One job on one axis: what the broker brought, what the store knows, what the provider was asked, what was told.
 
-use outbox::{Attempt, ClosedAs, DeadLetter, HistoryEntry, KnownJob, Outcome, Timeline};
+use engine::Account;
+use outbox::{AccountName, Attempt, ClosedAs, DeadLetter, HistoryEntry, KnownJob, Outcome, Timeline};
 use serde::Serialize;
 use serde_json::Value;
 use snap_core::{Service, Timestamp};
@@ -32,6 +33,9 @@ enum What {
         no: u32,
         service: u8,
         external_id: String,
+        /// To whom it was sent, where it can move money.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        account: Option<AccountEntry>,
         /// Null: nobody knows how it ended, so it was perhaps sent.
         ended_at: Option<String>,
         duration_ms: Option<u64>,
@@ -60,11 +64,41 @@ enum What {
     },
 }
 
+/// The account that an attempt was sent to.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct AccountEntry {
+    digest: String,
+    /// Null, as the rest: its name was never noted.
+    profile: Option<String>,
+    base_url: Option<String>,
+    partner_id: Option<String>,
+}
+
+impl AccountEntry {
+    fn of(account: Account, names: &[AccountName]) -> Self {
+        let name = names.iter().find(|name| name.digest == account);
+        Self {
+            digest: account.to_string(),
+            profile: name.map(|name| name.profile.clone()),
+            base_url: name.map(|name| name.base_url.clone()),
+            partner_id: name.map(|name| name.partner_id.clone()),
+        }
+    }
+
+    fn told(&self) -> String {
+        match (&self.base_url, &self.partner_id) {
+            (Some(base_url), Some(partner_id)) => format!("to {base_url} as partner {partner_id}"),
+            _ => format!("to account {}", self.digest),
+        }
+    }
+}
+
 /// Everything that happened to a job, the oldest first. Where several things have one time, the cause stands first.
-pub(super) fn entries(timeline: &Timeline) -> Vec<Entry> {
+pub(super) fn entries(timeline: &Timeline, names: &[AccountName]) -> Vec<Entry> {
     let mut entries: Vec<Entry> = timeline.history.iter().map(event).collect();
     for attempt in &timeline.attempts {
-        let request = request(attempt);
+        let request = request(attempt, names);
         // The intent is on disk before its request leaves; every other event of that time follows from the answer.
         let is_before = |entry: &Entry| match &entry.what {
             _ if entry.time != request.time => entry.time < request.time,
@@ -112,13 +146,14 @@ fn member((name, value): (&String, &Value)) -> String {
     }
 }
 
-fn request(attempt: &Attempt) -> Entry {
+fn request(attempt: &Attempt, names: &[AccountName]) -> Entry {
     let end = attempt.end.as_ref();
     let took = end.map(|end| end.ended_at.since(attempt.started_at).as_millis());
     let what = What::Request {
         no: attempt.no,
         service: attempt.service.code(),
         external_id: attempt.external_id.to_string(),
+        account: attempt.account.map(|account| AccountEntry::of(account, names)),
         ended_at: end.map(|end| end.ended_at.to_rfc3339()),
         duration_ms: took.map(|took| u64::try_from(took).unwrap_or(u64::MAX)),
         http_status: end.and_then(|end| end.http_status),
@@ -192,7 +227,17 @@ impl What {
             Self::Event { event, detail } => {
                 (Cell::new(event), nothing(), Cell::new(detail.as_deref().unwrap_or_default()))
             }
-            Self::Request { service, external_id, duration_ms, http_status, response_code, class, detail, .. } => {
+            Self::Request {
+                service,
+                external_id,
+                account,
+                duration_ms,
+                http_status,
+                response_code,
+                class,
+                detail,
+                ..
+            } => {
                 let name = Service::from_code(*service).map_or("request", asked);
                 let what = Cell::toned(format!("{service} {name}"), Tone::Strong);
                 let took = duration_ms.map_or_else(nothing, |took| Cell::new(milliseconds(took)));
@@ -204,7 +249,12 @@ impl What {
                 }
                 let tone = class.as_deref().map_or(Tone::Notice, tone_of_class);
                 let id = Cell::toned(format!("X-EXTERNAL-ID {external_id}"), Tone::Faint);
-                (what, took, Cell::toned(end, tone).below(id))
+                let end = Cell::toned(end, tone).below(id);
+                let end = match account {
+                    Some(account) => end.below(Cell::toned(account.told(), Tone::Faint)),
+                    None => end,
+                };
+                (what, took, end)
             }
             Self::DeadLetter { dead_letter_id, reason, money_state, response_code, detail } => {
                 let code = response_code.as_ref().map(|code| format!(", {code}")).unwrap_or_default();

@@ -3,10 +3,13 @@
 mod read;
 mod supposed;
 
+use std::time::Duration;
+
 use outbox::StoredJob;
-use snap_client::{Payload, Reply, Token, TokenFailure};
+use snap_client::{Answered, Fuse, NotSentReason, Payload, Reply, Token, TokenFailure, UsedConnection};
 use snap_core::{ExternalId, LaneFault, Service, Timestamp, TopUpDetails};
 
+pub(crate) use read::without_effect;
 pub use read::{Expected, Reading, reading};
 pub(crate) use supposed::supposed;
 
@@ -46,12 +49,24 @@ pub fn top_up_request(driver: &Driver, lane: &Lane, job: &StoredJob) -> Result<R
     Ok(Request { external_id: driver.clock.external_id(), payload: Payload::new(request.to_body()) })
 }
 
-/// Sends a top-up whose intent is on disk.
-pub async fn send(driver: &Driver, lane: &Lane, token: &Token, job: &StoredJob, request: Request) -> Called {
+/// Sends a top-up whose intent is on disk, unless `fuse` says why it is no good any more (M16).
+pub async fn send(
+    driver: &Driver,
+    lane: &Lane,
+    token: &Token,
+    job: &StoredJob,
+    request: Request,
+    fuse: Fuse<'_>,
+) -> Called {
     let Request { external_id, payload } = request;
     let started_at = driver.clock.now();
-    let reply = call(driver, lane, token, Service::TopUp, &external_id, payload).await;
-    let reading = read::top_up(&lane.profile, expected(job), &reply);
+    let now = driver.clock.wall();
+    let (reply, used) = lane.client.call_unless(token, Service::TopUp, &external_id, payload, now, fuse).await;
+    let reading = match &reply {
+        Reply::NotSent { why: NotSentReason::Stale, detail, .. } => Reading::held_back(detail),
+        reply => read::top_up(&lane.profile, expected(job), reply),
+    };
+    reading.keep(used);
     ended(driver, lane, Service::TopUp, external_id, started_at, reading, &reply)
 }
 
@@ -62,8 +77,9 @@ pub async fn inquire(driver: &Driver, lane: &Lane, token: &Token, job: &StoredJo
     let service = Service::AccountInquiry;
     match lane.profile.account_inquiry_request(&details(job)) {
         Ok(request) => {
-            let reply = call(driver, lane, token, service, &external_id, Payload::new(request.to_body())).await;
+            let (reply, used) = call(driver, lane, token, service, &external_id, Payload::new(request.to_body())).await;
             let reading = read::inquiry(&lane.profile, expected(job), &reply);
+            reading.keep(used);
             ended(driver, lane, service, external_id, started_at, reading, &reply)
         }
         Err(error) => {
@@ -79,8 +95,9 @@ pub async fn check(driver: &Driver, lane: &Lane, token: &Token, job: &StoredJob)
     let external_id = driver.clock.external_id();
     let started_at = driver.clock.now();
     let request = lane.profile.status_request(&job.request.partner_reference_no, job.reference_no.as_deref());
-    let reply = call(driver, lane, token, service, &external_id, Payload::new(request.to_body())).await;
+    let (reply, used) = call(driver, lane, token, service, &external_id, Payload::new(request.to_body())).await;
     let reading = read::status(&lane.profile, expected(job), started_at, &reply);
+    reading.keep(used);
     ended(driver, lane, service, external_id, started_at, reading, &reply)
 }
 
@@ -100,6 +117,39 @@ pub fn note_token_calls(driver: &Driver, lane: &Lane) {
         let class =
             if exchange.granted { "success" } else { exchange_class(lane, exchange.http_status, exchange.code) };
         driver.metrics.provider_request(&lane.name, Service::AccessToken, class, exchange.elapsed);
+        if let Some(date) = exchange.date {
+            clock_heard(driver, lane, date, exchange.started.plus(exchange.elapsed), exchange.elapsed);
+        }
+    }
+}
+
+/// M17: before a decision that cannot be taken back the provider's clock is heard, once, where nothing was heard of it yet.
+pub async fn hear_clock(driver: &Driver, lane: &Lane) {
+    if lane.witness.has_heard() || lane.is_paused() {
+        return;
+    }
+    let ask = || async {
+        // Refused or not, its answer tells the time; where there is none, our clock is all there is.
+        drop(lane.client.token(driver.clock.wall()).await);
+        note_token_calls(driver, lane);
+    };
+    lane.witness.first.get_or_init(ask).await;
+}
+
+/// M17: what the `Date` of an answer that came at `wall` says of our clock.
+fn clock_heard(driver: &Driver, lane: &Lane, date: Timestamp, wall: Timestamp, elapsed: Duration) {
+    let change = lane.witness.heard(date, wall, elapsed);
+    if let Some(ahead) = change.offset {
+        driver.metrics.clock_offset(&lane.name, ahead);
+    }
+    match change.doubted {
+        Some(true) => tracing::warn!(
+            provider = %lane.name,
+            ahead_s = lane.witness.doubt().map(|(_, ahead)| ahead),
+            "the provider's clock says that ours is wrong: jobs with notAfter wait, and \"not found\" proves nothing, until they agree"
+        ),
+        Some(false) => tracing::info!(provider = %lane.name, "our clock and the provider's agree again"),
+        None => {}
     }
 }
 
@@ -115,7 +165,7 @@ async fn call(
     service: Service,
     external_id: &ExternalId,
     payload: Payload,
-) -> Reply {
+) -> (Reply, UsedConnection) {
     lane.client.call(token, service, external_id, payload, driver.clock.wall()).await
 }
 
@@ -129,6 +179,9 @@ fn ended(
     reply: &Reply,
 ) -> Called {
     driver.metrics.provider_request(&lane.name, service, reading.class.as_str(), reply.elapsed());
+    if let Reply::Answered(Answered { date: Some(date), elapsed, .. }) = reply {
+        clock_heard(driver, lane, *date, driver.clock.wall(), *elapsed);
+    }
     tracing::debug!(
         provider = %lane.name,
         service = service.code(),

@@ -3,14 +3,20 @@
 
 use std::time::Duration;
 
-use engine::{Answer, Event, Retry, StatusAnswer};
+use engine::{Answer, Event, Retry};
 use outbox::AnswerFields;
 use serde::de::DeserializeOwned;
-use snap_client::{Answered, Reply};
+use snap_client::{Answered, Belongs, Reply, UsedConnection};
 use snap_core::{
     AccountInquiryResponse, Amount, Class, LaneFault, LenientMoney, Profile, ResponseCode, Service, Timestamp,
-    TopUpResponse, TopUpStatusResponse, TransactionStatus, classify_reply, lane_fault,
+    TopUpResponse, TopUpStatusResponse, classify_reply, lane_fault,
 };
+
+mod overrides;
+mod status;
+
+pub(crate) use overrides::without_effect;
+pub(super) use status::status;
 
 use crate::lane::Signal;
 
@@ -33,6 +39,9 @@ pub struct Reading {
     pub detail: Option<String>,
     /// What goes into the job's columns and its outcome; `None` where the reply says nothing about the outcome.
     pub fields: Option<AnswerFields>,
+    /// How surely it is the answer to this request; `None` where it may be another's, or was not understood: its connection
+    /// carries nothing more then (M15).
+    pub belongs: Option<Belongs>,
 }
 
 /// What the answer has to agree with.
@@ -61,6 +70,10 @@ struct Opened {
     code: Option<ResponseCode>,
     class: Class,
     retry_after: Option<Duration>,
+    /// More bytes came right behind it.
+    surplus: bool,
+    /// The code fits the HTTP status, and is one of the service that was called or one that the profile reads as such.
+    agrees: bool,
 }
 
 fn door<T: Coded + DeserializeOwned>(profile: &Profile, service: Service, reply: &Reply) -> (Door, Option<T>) {
@@ -69,11 +82,16 @@ fn door<T: Coded + DeserializeOwned>(profile: &Profile, service: Service, reply:
         Reply::Silent { why, detail, http_status, .. } => {
             (Door::Silent { http_status: *http_status, detail: format!("{why}: {detail}") }, None)
         }
-        Reply::Answered(Answered { http_status, body, retry_after, .. }) => {
+        Reply::Answered(Answered { http_status, body, retry_after, surplus, .. }) => {
             let parsed: Option<T> = snap_core::parse_answer(body).ok();
             let code = parsed.as_ref().and_then(Coded::code).and_then(|code| ResponseCode::parse(code).ok());
             let class = classify_reply(profile, service, *http_status, code);
-            let opened = Opened { http_status: *http_status, code, class, retry_after: *retry_after };
+            let agrees = code.is_some_and(|code| {
+                let is_known = code.service() == service.code() || profile.class_override(service, code).is_some();
+                code.http_status() == *http_status && is_known
+            });
+            let (http_status, retry_after, surplus) = (*http_status, *retry_after, *surplus);
+            let opened = Opened { http_status, code, class, retry_after, surplus, agrees };
             (Door::Open(Box::new(opened)), parsed)
         }
     }
@@ -113,10 +131,9 @@ fn knows_the_reference(opened: &Opened) -> bool {
     opened.class == Class::Duplicate || (inconsistent && opened.http_status == 404)
 }
 
-fn ours(opened: &Opened, service: Service) -> Option<Ours> {
+fn ours(opened: &Opened) -> Option<Ours> {
     // A code that disagrees with its HTTP status, or answers another service, says nothing about the lane either.
-    let code =
-        opened.code.filter(|code| code.http_status() == opened.http_status && code.service() == service.code())?;
+    let code = opened.code.filter(|_| opened.agrees)?;
     match opened.class {
         Class::AuthRefresh => Some(Ours::Token(LaneFault::TokenRefused)),
         Class::ConfigError | Class::RetrySafe => match lane_fault(code)? {
@@ -134,8 +151,21 @@ impl Reading {
         Self::new(Event::InquiryWrong, Signal::Nothing, Class::ConfigError).detail(why)
     }
 
+    /// It was held back: no byte of it left (M16).
+    pub(super) fn held_back(why: &str) -> Self {
+        Self::new(Event::TopUp(Answer::NotSent), Signal::Nothing, Class::RetrySafe).detail(why)
+    }
+
+    /// Keeps the connection that the answer came by, where the answer is surely that of its request; else it is closed.
+    pub fn keep(&self, used: UsedConnection) {
+        if let Some(belongs) = self.belongs {
+            used.keep(belongs);
+        }
+    }
+
     fn new(event: Event, signal: Signal, class: Class) -> Self {
-        Self { event, signal, token_refused: None, class, http_status: None, code: None, detail: None, fields: None }
+        let (token_refused, http_status, code, detail, fields, belongs) = (None, None, None, None, None, None);
+        Self { event, signal, token_refused, class, http_status, code, detail, fields, belongs }
     }
 
     fn detail(mut self, detail: impl Into<String>) -> Self {
@@ -158,6 +188,46 @@ impl Reading {
         self.fields = Some(fields);
         self
     }
+
+    fn belonging(mut self, belongs: Option<Belongs>) -> Self {
+        self.belongs = belongs;
+        self
+    }
+}
+
+/// Whose reference an answer names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Echo {
+    Ours,
+    Absent,
+    Anothers,
+}
+
+impl Echo {
+    fn of(ours: &str, theirs: Option<&str>) -> Self {
+        match theirs {
+            None | Some("") => Self::Absent,
+            Some(theirs) if theirs == ours => Self::Ours,
+            Some(_) => Self::Anothers,
+        }
+    }
+
+    /// Whether it can be what another request was answered: by its name, or because it did not come alone (M15).
+    fn is_in_question(self, opened: &Opened) -> bool {
+        self == Self::Anothers || (self == Self::Absent && opened.surplus)
+    }
+
+    /// Of a refusal: most name no reference, and a copy of one would refuse the next request.
+    fn of_refusal(self, opened: &Opened) -> Option<Belongs> {
+        (opened.agrees && self == Self::Ours).then_some(Belongs::Named)
+    }
+}
+
+const ANOTHERS: &str = "another partnerReferenceNo came back";
+const NOT_ALONE: &str = "it names no partnerReferenceNo, and more bytes came right behind it";
+
+fn why_in_question(echo: Echo) -> &'static str {
+    if echo == Echo::Anothers { ANOTHERS } else { NOT_ALONE }
 }
 
 fn fields(opened: &Opened, answer: Option<&impl Coded>) -> AnswerFields {
@@ -179,10 +249,6 @@ fn kept_number(number: Option<&str>) -> Option<String> {
         !number.is_empty() && number.chars().count() <= REFERENCE_NO_MAX && !number.contains(char::is_control)
     };
     number.filter(fits).map(str::to_owned)
-}
-
-fn differs(ours: &str, theirs: Option<&str>) -> bool {
-    theirs.is_some_and(|theirs| !theirs.is_empty() && theirs != ours)
 }
 
 fn amount_differs(ours: Amount, theirs: Option<LenientMoney>) -> bool {
@@ -222,49 +288,46 @@ pub(super) fn top_up(profile: &Profile, expected: Expected<'_>, reply: &Reply) -
         }
         Door::Open(opened) => *opened,
     };
+    let echo = Echo::of(expected.reference, answer.as_ref().and_then(|answer| answer.partner_reference_no.as_deref()));
+    let is_taken = matches!(opened.class, Class::Success | Class::Pending);
     let mut told = fields(&opened, answer.as_ref());
+    if !is_taken && echo.is_in_question(&opened) {
+        return Reading::new(unknown, Signal::Nothing, Class::Ambiguous)
+            .of(&opened)
+            .told(told)
+            .detail(why_in_question(echo));
+    }
+    let is_sure = echo == Echo::Ours || !(profile.echoes_reference || echo.is_in_question(&opened));
     // A status inquiry names this number, and is refused when it is another one's: neither the number of somebody else's
     // top-up may be kept, nor one of an answer that is not believed (a repeat would get a number of its own).
-    told.reference_no = answer
-        .as_ref()
-        .filter(|_| matches!(opened.class, Class::Success | Class::Pending))
-        .filter(|answer| !differs(expected.reference, answer.partner_reference_no.as_deref()))
-        .and_then(|answer| kept_number(answer.reference_no.as_deref()));
-    let reading = match (ours(&opened, Service::TopUp), opened.class) {
+    told.reference_no =
+        answer.as_ref().filter(|_| is_taken && is_sure).and_then(|answer| kept_number(answer.reference_no.as_deref()));
+    let reading = match (ours(&opened), opened.class) {
         (Some(Ours::Token(fault)), class) => {
             return Reading::new(not_executed(true, Retry::Free), Signal::Nothing, class)
                 .of(&opened)
-                .token_refused(fault);
+                .token_refused(fault)
+                .belonging(echo.of_refusal(&opened));
         }
         (Some(Ours::Lane(fault)), class) => {
-            return Reading::new(not_executed(true, Retry::Free), Signal::Fault(fault), class).of(&opened);
+            return Reading::new(not_executed(true, Retry::Free), Signal::Fault(fault), class)
+                .of(&opened)
+                .belonging(echo.of_refusal(&opened));
         }
         (None, class @ (Class::Success | Class::Pending)) => {
-            let answer = answer.as_ref();
-            let mismatch = answer.and_then(|answer| {
-                if differs(expected.reference, answer.partner_reference_no.as_deref()) {
-                    Some("another partnerReferenceNo came back")
-                } else if amount_differs(expected.amount, answer.amount) {
-                    Some("another amount came back")
-                } else {
-                    None
-                }
-            });
-            match mismatch {
-                Some(what) => {
-                    Reading::new(Event::TopUp(Answer::Inconsistent), Signal::Fine, Class::Ambiguous).detail(what)
-                }
-                None if class == Class::Success && profile.ok_is_final => {
-                    Reading::new(Event::TopUp(Answer::Paid), Signal::Fine, class)
-                }
-                None => Reading::new(Event::TopUp(Answer::Accepted), Signal::Fine, class),
-            }
+            let amount = answer.as_ref().and_then(|answer| answer.amount);
+            taken(profile, expected, echo, is_sure, class, amount)
         }
         (None, class @ Class::RetrySafe) => {
             Reading::new(not_executed(true, Retry::Counted(opened.retry_after)), Signal::Fine, class)
+                .belonging(echo.of_refusal(&opened))
         }
-        (None, class @ Class::BusinessReject) => Reading::new(Event::TopUp(Answer::Refused), Signal::Fine, class),
-        (None, class @ Class::ConfigError) => Reading::new(Event::TopUp(Answer::Wrong), Signal::Wrong, class),
+        (None, class @ Class::BusinessReject) => {
+            Reading::new(Event::TopUp(Answer::Refused), Signal::Fine, class).belonging(echo.of_refusal(&opened))
+        }
+        (None, class @ Class::ConfigError) => {
+            Reading::new(Event::TopUp(Answer::Wrong), Signal::Wrong, class).belonging(echo.of_refusal(&opened))
+        }
         (None, class) if knows_the_reference(&opened) => {
             Reading::new(Event::TopUp(Answer::Duplicate), Signal::Nothing, class)
         }
@@ -273,6 +336,39 @@ pub(super) fn top_up(profile: &Profile, expected: Expected<'_>, reply: &Reply) -
         }
     };
     reading.of(&opened).told(told)
+}
+
+/// What a success or a 202 tells (M7).
+fn taken(
+    profile: &Profile,
+    expected: Expected<'_>,
+    echo: Echo,
+    is_sure: bool,
+    class: Class,
+    amount: Option<LenientMoney>,
+) -> Reading {
+    let inconsistent =
+        |what| Reading::new(Event::TopUp(Answer::Inconsistent), Signal::Fine, Class::Ambiguous).detail(what);
+    if echo == Echo::Anothers {
+        return inconsistent(ANOTHERS);
+    }
+    if amount_differs(expected.amount, amount) {
+        return inconsistent("another amount came back");
+    }
+    let belongs = if echo == Echo::Ours { Belongs::Named } else { Belongs::ByService };
+    match class {
+        Class::Success if is_sure && profile.ok_is_final => {
+            Reading::new(Event::TopUp(Answer::Paid), Signal::Fine, class)
+        }
+        class if is_sure => Reading::new(Event::TopUp(Answer::Accepted), Signal::Fine, class),
+        // It may be the answer to another request. Asked about, and never sent again: most likely it is ours.
+        class => {
+            let class = if class == Class::Success { Class::Ambiguous } else { class };
+            return Reading::new(Event::TopUp(Answer::Accepted), Signal::Nothing, class)
+                .detail("the answer names no partnerReferenceNo");
+        }
+    }
+    .belonging(Some(belongs))
 }
 
 /// What an account inquiry's reply tells.
@@ -291,7 +387,13 @@ pub(super) fn inquiry(profile: &Profile, expected: Expected<'_>, reply: &Reply) 
         Door::Open(opened) => *opened,
     };
     let told = fields(&opened, answer.as_ref());
-    let reading = match (ours(&opened, Service::AccountInquiry), opened.class, answer) {
+    let theirs = answer.as_ref().filter(|_| profile.inquiry_fields.partner_reference_no);
+    let echo = Echo::of(expected.reference, theirs.and_then(|answer| answer.partner_reference_no.as_deref()));
+    if echo == Echo::Anothers || (opened.class != Class::Success && echo.is_in_question(&opened)) {
+        let why = why_in_question(echo);
+        return Reading::new(counted, Signal::Nothing, Class::RetrySafe).of(&opened).detail(why);
+    }
+    let reading = match (ours(&opened), opened.class, answer) {
         (Some(Ours::Token(fault)), class, _) => {
             return Reading::new(failed(Retry::Free), Signal::Nothing, class).of(&opened).token_refused(fault);
         }
@@ -299,7 +401,10 @@ pub(super) fn inquiry(profile: &Profile, expected: Expected<'_>, reply: &Reply) 
             return Reading::new(failed(Retry::Free), Signal::Fault(fault), class).of(&opened);
         }
         (None, class @ Class::Success, Some(answer)) => match inquired(profile, expected, &answer) {
-            Ok(event) => return Reading::new(event, Signal::Fine, class).of(&opened),
+            Ok(event) => {
+                let belongs = if echo == Echo::Ours { Belongs::Named } else { Belongs::ByService };
+                return Reading::new(event, Signal::Fine, class).of(&opened).belonging(Some(belongs));
+            }
             Err(Unusable::Answer(why)) => {
                 return Reading::new(counted, Signal::Nothing, Class::RetrySafe).of(&opened).detail(why);
             }
@@ -314,7 +419,8 @@ pub(super) fn inquiry(profile: &Profile, expected: Expected<'_>, reply: &Reply) 
             return Reading::new(failed(Retry::Counted(opened.retry_after)), Signal::Nothing, class).of(&opened);
         }
     };
-    reading.of(&opened).told(told)
+    let belongs = echo.of_refusal(&opened);
+    reading.of(&opened).told(told).belonging(belongs)
 }
 
 enum Unusable {
@@ -325,11 +431,6 @@ enum Unusable {
 }
 
 fn inquired(profile: &Profile, expected: Expected<'_>, answer: &AccountInquiryResponse) -> Result<Event, Unusable> {
-    if profile.inquiry_fields.partner_reference_no
-        && differs(expected.reference, answer.partner_reference_no.as_deref())
-    {
-        return Err(Unusable::Answer("another partnerReferenceNo came back"));
-    }
     let money = |money: Option<LenientMoney>, why| match money {
         None => Ok(None),
         Some(money) => money.amount().map(Some).ok_or(Unusable::Answer(why)),
@@ -345,82 +446,6 @@ fn inquired(profile: &Profile, expected: Expected<'_>, answer: &AccountInquiryRe
         return Err(Unusable::Job("the inquiry gave no feeAmount"));
     }
     Ok(Event::Inquired { customer_name, fee, min, max })
-}
-
-/// What a status inquiry's reply tells; it was asked at `asked_at`.
-pub(super) fn status(profile: &Profile, expected: Expected<'_>, asked_at: Timestamp, reply: &Reply) -> Reading {
-    let (door, answer) = door::<TopUpStatusResponse>(profile, profile.status_service, reply);
-    let checked = |answer| Event::Checked { asked_at, answer };
-    let nothing = |retry| checked(StatusAnswer::Nothing(retry));
-    let opened = match door {
-        Door::NotSent(detail) => {
-            return Reading::new(nothing(Retry::Free), Signal::Unreachable, Class::RetrySafe).detail(detail);
-        }
-        Door::Silent { http_status, detail } => {
-            let reading = Reading::new(nothing(Retry::Counted(None)), Signal::Nothing, Class::RetrySafe).detail(detail);
-            return Reading { http_status, ..reading };
-        }
-        Door::Open(opened) => *opened,
-    };
-    match ours(&opened, profile.status_service) {
-        Some(Ours::Token(fault)) => {
-            return Reading::new(nothing(Retry::Free), Signal::Nothing, opened.class).of(&opened).token_refused(fault);
-        }
-        Some(Ours::Lane(fault)) => {
-            return Reading::new(nothing(Retry::Free), Signal::Fault(fault), opened.class).of(&opened);
-        }
-        None => {}
-    }
-    let agrees = opened.code.is_some_and(|code| {
-        code.http_status() == opened.http_status && code.service() == profile.status_service.code()
-    });
-    let code = opened.code.filter(|_| agrees).map(|code| (code.http_status(), code.case()));
-    let (status, class) = match (code, &answer) {
-        (Some((200, 0)), Some(answer)) => status_told(expected, answer),
-        (Some((404, 1)), _) => (StatusAnswer::NotFound, Class::Ambiguous),
-        _ if opened.http_status == 503 => {
-            return Reading::new(nothing(Retry::Free), Signal::Unreachable, opened.class).of(&opened);
-        }
-        _ => (StatusAnswer::Nothing(Retry::Counted(opened.retry_after)), opened.class),
-    };
-    let signal = match status {
-        StatusAnswer::Nothing(_) => Signal::Nothing,
-        _ => Signal::Fine,
-    };
-    let mut told = fields(&opened, answer.as_ref());
-    told.reference_no = answer.as_ref().and_then(|answer| kept_number(answer.original_reference_no.as_deref()));
-    let reading = Reading::new(checked(status), signal, class).of(&opened);
-    // Only an answer that settles the top-up may replace what its own answer said.
-    match status {
-        StatusAnswer::Paid { .. } | StatusAnswer::Cancelled | StatusAnswer::Failed | StatusAnswer::Refunded => {
-            reading.told(told)
-        }
-        StatusAnswer::Inconsistent => reading.detail("the status names another amount or partnerReferenceNo"),
-        _ => reading,
-    }
-}
-
-fn status_told(expected: Expected<'_>, answer: &TopUpStatusResponse) -> (StatusAnswer, Class) {
-    let other_reference = differs(expected.reference, answer.original_partner_reference_no.as_deref());
-    let unreadable = (StatusAnswer::Nothing(Retry::Counted(None)), Class::Ambiguous);
-    let Some(status) = answer.latest_transaction_status.as_deref().and_then(TransactionStatus::parse) else {
-        return unreadable;
-    };
-    match status {
-        TransactionStatus::Success if other_reference || amount_differs(expected.amount, answer.amount) => {
-            (StatusAnswer::Inconsistent, Class::Ambiguous)
-        }
-        // Whatever it says, it says it of another top-up.
-        _ if other_reference => unreadable,
-        TransactionStatus::Success => (StatusAnswer::Paid { amount_seen: answer.amount.is_some() }, Class::Success),
-        TransactionStatus::Initiated | TransactionStatus::Paying | TransactionStatus::Pending => {
-            (StatusAnswer::Pending, Class::Pending)
-        }
-        TransactionStatus::Refunded => (StatusAnswer::Refunded, Class::BusinessReject),
-        TransactionStatus::Cancelled => (StatusAnswer::Cancelled, Class::BusinessReject),
-        TransactionStatus::Failed => (StatusAnswer::Failed, Class::BusinessReject),
-        TransactionStatus::NotFound => (StatusAnswer::NotFound, Class::Ambiguous),
-    }
 }
 
 #[cfg(test)]

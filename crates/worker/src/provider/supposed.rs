@@ -17,6 +17,7 @@ pub(crate) fn supposed(
     status: Option<TransactionStatus>,
 ) -> Option<Reading> {
     let mut body = serde_json::json!({
+        "partnerReferenceNo": "-",
         "customerName": "-",
         "feeAmount": { "value": "0.00", "currency": "IDR" },
     });
@@ -29,6 +30,7 @@ pub(crate) fn supposed(
     let reply = Reply::Answered(Answered {
         http_status,
         body: if code.is_some() { body.to_string().into() } else { "".into() },
+        surplus: false,
         retry_after: None,
         date: None,
         elapsed: Duration::ZERO,

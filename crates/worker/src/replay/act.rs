@@ -1,14 +1,14 @@
 //! What letting one item go writes.
 
-use engine::{Event, apply};
-use outbox::{Carried, DeadLetter, Delivered, NewAudit, Plan, PlanAct, PlanItem, StoreError, StoredJob};
+use engine::{Event, MoneyState};
+use outbox::{Carried, DeadLetter, Delivered, NewAudit, PerhapsSent, Plan, PlanAct, PlanItem, StoreError, StoredJob};
 use serde_json::{Value, json};
 use snap_core::Timestamp;
 
 use super::{Replayer, Verdict, verdict};
-use crate::event::{self, Action, RefusedMessage, Stamp};
+use crate::event::{self, RefusedMessage, Stamp};
 use crate::intake::{Asked, body_of, new_job};
-use crate::notes::Notes;
+use crate::transition::{Operator, Transition};
 
 impl Replayer {
     /// What to do with an item whose turn has come, and whose lane it needs; none where it is left.
@@ -28,12 +28,16 @@ impl Replayer {
             None => None,
         };
         let now = self.clock.now();
-        match (verdict(&letter, job.as_ref(), &self.rules, self.clock.latest()), job) {
+        match (verdict(&letter, job.as_ref(), &self.rules, self.clock.noticed(now)), job) {
             (Verdict::Refused(why), _) => skip(&why),
+            // Shown as asked about first: what has been proven since is another decision.
+            (Verdict::Sends | Verdict::Expires, Some(_)) if item.money_state == MoneyState::MaybeSent => {
+                skip("it has moved on since it was shown: it may not have been sent any more")
+            }
             (Verdict::Intake(request), _) => {
                 let provider = request.provider.clone();
                 // M12: it may have been replayed, and that was forgotten.
-                let perhaps_sent = self.store.perhaps_sent_since(letter.dead_at).await?;
+                let perhaps_sent = self.store.perhaps_sent(letter.dead_at).await?;
                 Ok((self.message(plan, &letter, *request, perhaps_sent, now), Some(provider)))
             }
             (_, Some(job)) => {
@@ -49,12 +53,9 @@ impl Replayer {
 
     fn resumed(&self, plan: &Plan, letter: &DeadLetter, job: &StoredJob, now: Timestamp) -> Result<PlanAct, String> {
         let policy = self.rules.policies.get(&job.request.provider).ok_or("its provider is not configured")?;
-        let event = Event::Replayed;
-        let next = apply(&job.job, policy, &event, now, self.clock.jitter()).map_err(|illegal| illegal.to_string())?;
-        let mut record = Notes::of_event(job, next, &event, now, &self.clock);
-        let action = Action { dead_letter: &letter.id, reason: letter.reason, by: &plan.by, why: &plan.reason };
-        // `of_event` tells of an end, and this is none.
-        record.outcomes = vec![event::replayed(self.stamp(now), job, action)];
+        let operator = Operator { by: &plan.by, why: &plan.reason };
+        let replay = Transition { letter: Some(letter), operator: Some(operator), ..Transition::of(job, policy, now) };
+        let mut record = replay.record(&Event::Replayed, &self.clock).map_err(|illegal| illegal.to_string())?;
         let shown = json!({ "moneyState": letter.money_state.as_str(), "state": record.job.state.name() });
         record.audit = Some(trail(plan, letter, now, shown));
         Ok(PlanAct::Job(Box::new(record)))
@@ -65,7 +66,7 @@ impl Replayer {
         plan: &Plan,
         letter: &DeadLetter,
         request: outbox::JobRequest,
-        perhaps_sent: Option<Timestamp>,
+        perhaps_sent: Option<PerhapsSent>,
         now: Timestamp,
     ) -> PlanAct {
         let (Some(delivered), Some(policy)) = (&letter.delivered, self.rules.policies.get(&request.provider)) else {

@@ -2,9 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use engine::{DeadReason, MoneyState, Policy};
+use engine::{DeadReason, MoneyState, Noticed, Policy};
 use outbox::{DeadLetter, JobRequest, StoredJob};
-use snap_core::Timestamp;
 
 use crate::app::config_providers;
 use crate::config::Config;
@@ -73,18 +72,19 @@ impl Verdict {
 
 /// Whether `letter`, with its `job` where it has one, may be replayed at `now`.
 #[must_use]
-pub fn verdict(letter: &DeadLetter, job: Option<&StoredJob>, rules: &Rules, now: Timestamp) -> Verdict {
+pub fn verdict(letter: &DeadLetter, job: Option<&StoredJob>, rules: &Rules, now: impl Into<Noticed>) -> Verdict {
     if let Some((_, how)) = letter.closed {
         return Verdict::Refused(format!("it is closed already: {}", how.as_str()));
     }
     match job {
-        Some(job) => of_job(letter, job, rules, now),
+        Some(job) => of_job(letter, job, rules, now.into()),
         None if letter.job.is_some() => Verdict::Refused("its job cannot be read".to_owned()),
         None => of_message(letter, rules),
     }
 }
 
-fn of_job(letter: &DeadLetter, job: &StoredJob, rules: &Rules, now: Timestamp) -> Verdict {
+fn of_job(letter: &DeadLetter, job: &StoredJob, rules: &Rules, noticed: Noticed) -> Verdict {
+    let now = noticed.latest();
     let refused = |why: String| Verdict::Refused(why);
     let provider = &job.request.provider;
     let Some(policy) = rules.policies.get(provider) else {
@@ -96,10 +96,18 @@ fn of_job(letter: &DeadLetter, job: &StoredJob, rules: &Rules, now: Timestamp) -
             refused("it was refunded: it needs a new partnerReferenceNo".to_owned())
         }
         MoneyState::Returned => refused("the money came back: it needs a new partnerReferenceNo".to_owned()),
+        _ if letter.reason == DeadReason::DoubleCreditSuspected => {
+            refused("two attempts look paid: only the provider can say how often it was".to_owned())
+        }
+        MoneyState::MaybeSent if policy.is_of_another_account(&job.job) => refused(format!(
+            "it may have been paid by another account than section {provider} names now: nothing that is asked there says \
+             anything about it; put the old section back, or ask it by `worker dlq check`"
+        )),
         MoneyState::ProvenPaid => refused("it is paid".to_owned()),
         // A restored store knows of some only that they may have been sent: nobody can say when.
         MoneyState::MaybeSent => {
-            match evidence.first_sent_at.filter(|at| at.as_millis() > 0).map(|first| now.since(first)) {
+            // What is noted as after now is of a clock that was wrong.
+            match evidence.first_sent_at.filter(|at| at.as_millis() > 0 && *at <= now).map(|first| now.since(first)) {
                 Some(since) if since > policy.uniqueness_window => refused(format!(
                     "first sent {} ago, and {provider} knows a reference for {}: \"not found\" proves nothing any more; \
                  `worker dlq check` still asks",
@@ -113,7 +121,7 @@ fn of_job(letter: &DeadLetter, job: &StoredJob, rules: &Rules, now: Timestamp) -
                 ),
             }
         }
-        MoneyState::NeverSent | MoneyState::ProvenUnpaid if job.job.is_expired(now) => Verdict::Expires,
+        MoneyState::NeverSent | MoneyState::ProvenUnpaid if noticed.is_too_late(&job.job) => Verdict::Expires,
         MoneyState::NeverSent | MoneyState::ProvenUnpaid => Verdict::Sends,
     }
 }

@@ -16,7 +16,9 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 use snap_core::{Class, Service, Timestamp};
 
-use families::{DeliveryLabels, LaneLabels, OUTCOMES, ProviderFamilies, ProviderMetrics, ReasonLabels, StateLabels};
+use families::{
+    DeliveryLabels, LaneLabels, OUTCOMES, ProviderFamilies, ProviderLabels, ProviderMetrics, ReasonLabels, StateLabels,
+};
 
 /// The content type of [`Metrics::render`].
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -71,8 +73,10 @@ pub struct Metrics {
     providers: Vec<ProviderMetrics>,
     store_commit: Histogram,
     lane_paused: Family<LaneLabels, Gauge>,
+    clock_offset: Family<ProviderLabels, Gauge>,
     amqp_connected: Gauge,
     amqp_blocked: Gauge,
+    custodian: Gauge,
 }
 
 impl fmt::Debug for Metrics {
@@ -87,16 +91,23 @@ impl Metrics {
         let mut registry = Registry::default();
         let deliveries = Family::<DeliveryLabels, Counter>::default();
         let families = ProviderFamilies::default();
-        let lane_paused = Family::default();
+        let (lane_paused, clock_offset) = (Family::default(), Family::default());
         let store_commit = Histogram::new(COMMIT_BUCKETS);
-        let (amqp_connected, amqp_blocked) = (Gauge::default(), Gauge::default());
+        let (amqp_connected, amqp_blocked, custodian) = (Gauge::default(), Gauge::default(), Gauge::default());
         registry.register("topup_deliveries", "Deliveries by what became of them", deliveries.clone());
         families.register(&mut registry);
         registry.register("topup_store_commit_seconds", "Group commits of the store", store_commit.clone());
         registry.register("topup_lane_paused", "1 while a provider's lane stands for this cause", lane_paused.clone());
+        registry.register(
+            "topup_clock_offset_seconds",
+            "How far our clock is ahead of the provider's, by the Date of its last answer",
+            clock_offset.clone(),
+        );
         if amqp {
             registry.register("topup_amqp_connected", "1 while the broker is connected", amqp_connected.clone());
             registry.register("topup_amqp_blocked", "1 while the broker blocks publishing", amqp_blocked.clone());
+            let help = "1 while the namespace is known to be this store's, so that top-ups may begin";
+            registry.register("topup_custodian", help, custodian.clone());
         }
         Self {
             deliveries: DeliveryResult::ALL
@@ -105,8 +116,10 @@ impl Metrics {
             registry,
             store_commit,
             lane_paused,
+            clock_offset,
             amqp_connected,
             amqp_blocked,
+            custodian,
         }
     }
 
@@ -127,6 +140,13 @@ impl Metrics {
         let outcome = OUTCOMES.iter().position(|outcome| *outcome == state);
         if let (Some(of), Some(outcome)) = (self.provider(provider), outcome) {
             of.finished[outcome].inc();
+        }
+    }
+
+    /// Two attempts of a job look paid.
+    pub fn double_credit_suspected(&self, provider: &str) {
+        if let Some(of) = self.provider(provider) {
+            of.double_credits.inc();
         }
     }
 
@@ -164,6 +184,11 @@ impl Metrics {
         }
     }
 
+    /// Our clock is ahead of the provider's by so many seconds; below zero it is behind.
+    pub fn clock_offset(&self, provider: &str, seconds: i64) {
+        self.clock_offset.get_or_create(&ProviderLabels { provider: provider.to_owned() }).set(seconds);
+    }
+
     /// The broker is connected, or not.
     pub fn amqp_connected(&self, connected: bool) {
         self.amqp_connected.set(connected.into());
@@ -172,6 +197,11 @@ impl Metrics {
     /// The broker has blocked publishing, or not.
     pub fn amqp_blocked(&self, blocked: bool) {
         self.amqp_blocked.set(blocked.into());
+    }
+
+    /// Top-ups may begin, as far as the namespace's custody goes, or not.
+    pub fn custodian(&self, is_ours: bool) {
+        self.custodian.set(is_ours.into());
     }
 
     /// Everything in the OpenMetrics text form, as of `now`.

@@ -21,14 +21,14 @@ const IMPOSSIBLE_OF_QUEUE: &str = "x-queue-leader-locator";
 
 /// The broker's no to one operation; its connection goes on.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct No {
+pub(in crate::amqp) struct No {
     pub(super) code: u16,
     pub(super) text: String,
 }
 
 /// What a no to a declare tells.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Told {
+pub(in crate::amqp) enum Told {
     /// This user may not configure it.
     Forbidden,
     /// It is not there, and was not made.
@@ -41,7 +41,7 @@ pub(super) enum Told {
 
 /// A setting in the broker's words.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Value {
+pub(in crate::amqp) enum Value {
     None,
     Is {
         text: String,
@@ -62,12 +62,33 @@ pub(super) struct Declared {
 }
 
 impl No {
-    pub(super) fn new(error: &AMQPError) -> Self {
+    pub(in crate::amqp) fn new(error: &AMQPError) -> Self {
         Self { code: error.get_id(), text: crate::output::plain_text(error.get_message().as_str()) }
     }
 
-    pub(super) fn is_forbidden(&self) -> bool {
-        self.code == ACCESS_REFUSED
+    /// A right is missing.
+    pub(in crate::amqp) fn is_forbidden(&self) -> bool {
+        self.code == ACCESS_REFUSED && !self.is_in_use()
+    }
+
+    /// Another consumer has the queue for itself.
+    pub(in crate::amqp) fn is_in_use(&self) -> bool {
+        self.code == ACCESS_REFUSED && self.text.contains("in exclusive use")
+    }
+
+    /// It is not there, or its node is not.
+    pub(in crate::amqp) fn is_missing(&self) -> bool {
+        self.code == NOT_FOUND
+    }
+
+    /// The broker's words.
+    pub(in crate::amqp) fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The broker's words.
+    pub(in crate::amqp) fn into_text(self) -> String {
+        self.text
     }
 
     /// Whether it is a refusal of a right on this object, and not on another that the operation names.
@@ -79,7 +100,7 @@ impl No {
         self.is_forbidden() && self.text.contains(&format!("{kind} '{}'", object.name))
     }
 
-    pub(super) fn told(self) -> Told {
+    pub(in crate::amqp) fn told(self) -> Told {
         match self.code {
             ACCESS_REFUSED => Told::Forbidden,
             NOT_FOUND => Told::Missing,
@@ -135,7 +156,7 @@ impl Value {
         }
     }
 
-    pub(super) fn into_text(self) -> String {
+    pub(in crate::amqp) fn into_text(self) -> String {
         match self {
             Self::None => "none".to_owned(),
             Self::Is { text, .. } => text,

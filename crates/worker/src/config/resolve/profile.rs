@@ -32,6 +32,7 @@ pub(super) fn named(name: &str, section: &mut Section<'_>) -> Option<Profile> {
 pub(super) fn overridden(mut profile: Profile, written: &mut file::Provider, section: &mut Section<'_>) -> Profile {
     set(&mut profile.inquiry, written.inquiry.take());
     set(&mut profile.ok_is_final, written.ok_is_final.take());
+    set(&mut profile.echoes_reference, written.echoes_reference.take());
     set(&mut profile.token_body, written.token_body.take());
     set(&mut profile.status_service, written.status_service.take());
     set(&mut profile.phone_form, written.phone_form.take());
@@ -101,6 +102,19 @@ fn check(profile: &Profile, section: &mut Section<'_>) {
             section.problem("external_id_max", "is less than the 32 digits of our numbers", "leave it out");
         }
         Err(other) => section.problem("profile", format!("cannot be used: {other}"), "leave out what overrides it"),
+    }
+    for place in crate::provider::without_effect(profile) {
+        let rule = &profile.overrides[place];
+        section.problem(
+            &format!("overrides[{place}]"),
+            format!(
+                "has no effect: a status inquiry (service {}) answered with {} is read the same without it",
+                profile.status_service.code(),
+                rule.code
+            ),
+            "leave it out; there `success` (its latestTransactionStatus counts), `pending` and `auth_refresh` have an effect, \
+             and whatever takes a standard meaning away",
+        );
     }
     for (key, max) in [("phone_max", profile.phone_max), ("customer_name_max", profile.customer_name_max)] {
         if max == 0 {

@@ -41,6 +41,7 @@ pub(super) fn resolve(name: &str, mut written: file::Provider, section: &mut Sec
     section.range("max_in_flight", max_in_flight, 1, 10_000);
     let connect_timeout = section.span("connect_timeout", written.connect_timeout, Duration::from_secs(3));
     let request_timeout = section.span("request_timeout", written.request_timeout, Duration::from_secs(30));
+    let send_within = section.span("send_within", written.send_within, ProviderConfig::SEND_WITHIN);
     let probe_initial = section.span("probe_initial", written.probe_initial, Duration::from_secs(5));
     let probe_max = section.span("probe_max", written.probe_max, Duration::from_secs(300));
     check_order("probe_initial", probe_initial, "probe_max", probe_max, section);
@@ -63,6 +64,7 @@ pub(super) fn resolve(name: &str, mut written: file::Provider, section: &mut Sec
         rate_limit: written.rate_limit.unwrap_or(0),
         connect_timeout,
         request_timeout,
+        send_within,
         probe_initial,
         probe_max,
         inquiry_max_age,

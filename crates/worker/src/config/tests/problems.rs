@@ -135,6 +135,11 @@ fn values_that_cannot_work_are_named() {
             with("overrides = [{ code = \"50038\", class = \"pending\" }]"),
             "providers.finpay.overrides[0].code has a value that does not fit",
         ),
+        (
+            with("overrides = [{ code = \"2003900\", class = \"success\", service = 39 }]"),
+            "providers.finpay.overrides[0] has no effect: a status inquiry (service 39) answered with 2003900 is read the same \
+             without it\nhint: leave it out; there `success`",
+        ),
         (with("retry = 3"), "providers.finpay.retry has a value that does not fit"),
         ("providers = 3".to_owned(), "providers has a value that does not fit"),
     ] {

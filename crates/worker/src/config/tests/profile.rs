@@ -9,9 +9,10 @@ use super::{MINIMAL, parse, with};
 use crate::config::json_schema;
 
 /// Every setting of a profile: how it is written in a provider's section, where it lands, and as what.
-const SETTINGS: [(&str, &str, &str); 33] = [
+const SETTINGS: [(&str, &str, &str); 34] = [
     ("inquiry = \"when_needed\"", "/inquiry", "\"when_needed\""),
     ("ok_is_final = false", "/ok_is_final", "false"),
+    ("echoes_reference = false", "/echoes_reference", "false"),
     ("token_body = '{\"grant_type\":\"x\"}'", "/token_body", r#""{\"grant_type\":\"x\"}""#),
     ("status_service = 36", "/status_service", "36"),
     ("phone_form = \"international\"", "/phone_form", "\"international\""),

@@ -33,7 +33,7 @@ async fn trail() -> Filled {
 
 async fn asked(filled: &Filled, command: AuditCommand, format: Format) -> (Exit, String, String) {
     let output = Output::captured(format);
-    let exit = run(&command, &filled.store, NOW, &output).await.unwrap();
+    let exit = run(&command, &filled.store, None, NOW, &output).await.unwrap();
     if format == Format::Table && !matches!(command, AuditCommand::Export(_)) {
         assert!(output.written().lines().all(|line| line.chars().count() <= 100), "{}", output.written());
     }
@@ -108,7 +108,7 @@ async fn a_tampered_row_is_found() {
     let options = outbox::OpenOptions { read_only: true, create: false, ..outbox::OpenOptions::default() };
     let opened = Store::open(&filled.path, NOW, &options).unwrap();
     let output = Output::captured(Format::Table);
-    let exit = run(&AuditCommand::Verify(AuditVerifyArgs::default()), &opened.store, NOW, &output).await.unwrap();
+    let exit = run(&AuditCommand::Verify(AuditVerifyArgs::default()), &opened.store, None, NOW, &output).await.unwrap();
     assert_eq!(exit, Exit::Unexpected);
     assert_snapshot!("verify_tampered_table", output.written());
     assert!(output.said().starts_with("hint: "), "{}", output.said());

@@ -14,7 +14,7 @@ use crate::output::counted;
 use crate::text::chain;
 
 pub(super) const BROKER: &str = "broker";
-const TOPOLOGY: &str = "topology";
+pub(super) const TOPOLOGY: &str = "topology";
 const PERMISSIONS: &str = "permissions";
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 /// A broker that answers at all answers at once.

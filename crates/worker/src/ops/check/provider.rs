@@ -57,6 +57,7 @@ fn words(failure: &TokenFailure) -> String {
                 NotSentReason::Connect => "it takes no connection",
                 NotSentReason::ConnectTimeout => "no connection comes about in time",
                 NotSentReason::Tls => "TLS fails",
+                NotSentReason::Stale => "it was held back",
             };
             format!("{step} ({detail})")
         }
@@ -71,6 +72,7 @@ fn hint(failure: &TokenFailure, host: &str) -> String {
             NotSentReason::Connect => {
                 "look at host and port in base_url; if they are right, nothing runs there now".to_owned()
             }
+            NotSentReason::Stale => "try again".to_owned(),
             NotSentReason::ConnectTimeout => {
                 "a firewall drops it: look at this machine's way out, and whether the provider lets its address in"
                     .to_owned()

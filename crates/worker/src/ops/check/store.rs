@@ -45,6 +45,8 @@ pub(super) async fn look(config: &Config, clock: &Clock, findings: &mut Vec<Find
         });
         // What cannot be read is damage, and said so.
         findings.extend(waiting.unwrap_or_default());
+        let strays = crate::account::strays(&store, config).await.unwrap_or_default();
+        findings.extend(strays.iter().map(|stray| Finding::warning("accounts", stray.told(), stray.hint())));
         // Without a limit of its own: there is no writer to wait for.
         store.close().await;
     }

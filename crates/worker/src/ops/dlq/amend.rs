@@ -1,7 +1,7 @@
 //! `worker dlq edit` of a job: a linked amendment, of what no attempt has made true yet. It keeps the key.
 
-use engine::{Event, apply};
-use outbox::{Amendment, DeadLetter, HistoryEntry, JobRequest, Record, StoredJob};
+use engine::Event;
+use outbox::{Amendment, DeadLetter, JobRequest, Record, StoredJob};
 use serde_json::{Map, Value, json};
 use snap_core::{Money, Private};
 
@@ -9,6 +9,7 @@ use super::close::refused;
 use crate::exit::CommandError;
 use crate::ops::Desk;
 use crate::ops::act::Actor;
+use crate::transition::Transition;
 
 /// The job's request as its producer would write it, for an editor.
 pub(super) fn as_message(request: &JobRequest) -> Vec<u8> {
@@ -65,14 +66,14 @@ pub(super) fn changed(before: &JobRequest, after: &JobRequest) -> Result<Vec<&'s
     Ok(free.iter().filter(|(_, same)| !same).map(|(name, _)| *name).collect())
 }
 
-/// The job after the amendment, where the engine allows one.
-pub(super) fn amended(job: &StoredJob, request: &JobRequest, desk: &Desk<'_>) -> Result<engine::Job, CommandError> {
+/// The record of the amendment, where the engine allows one.
+pub(super) fn amended(job: &StoredJob, request: &JobRequest, desk: &Desk<'_>) -> Result<Record, CommandError> {
     let Some(provider) = desk.config.providers.get(&job.request.provider) else {
         return Err(refused(format!("provider {} is not configured", job.request.provider)));
     };
-    let event = amending(request);
-    apply(&job.job, &provider.policy(), &event, desk.now, desk.clock.jitter())
-        .map_err(|illegal| refused(illegal.to_string()))
+    let policy = provider.policy();
+    let amendment = Transition::of(job, &policy, desk.now).record(&amending(request), desk.clock);
+    amendment.map_err(|illegal| refused(illegal.to_string()))
 }
 
 const fn amending(request: &JobRequest) -> Event {
@@ -88,9 +89,10 @@ pub(super) async fn record(
     actor: &Actor,
     desk: &Desk<'_>,
 ) -> Result<(), CommandError> {
-    let mut record = Record::new(job.id, job.version, amended(job, request, desk)?, desk.now);
-    let detail = json!({ "fields": fields });
-    record.history.push(HistoryEntry { at: desk.now, event: amending(request).name().into(), detail });
+    let mut record = amended(job, request, desk)?;
+    for entry in &mut record.history {
+        entry.detail = json!({ "fields": fields });
+    }
     record.amendment = Some(Box::new(Amendment {
         customer_name: request.customer_name.clone(),
         notes: request.notes.clone(),

@@ -6,25 +6,30 @@ mod tests;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use engine::{DeadReason, Event, MoneyState, State, apply};
-use outbox::{AnswerFields, AttemptEnd, DeadLetter, HistoryEntry, NewAttempt, NewDeadLetter, Record, StoredJob};
+use engine::{DeadReason, Event, MoneyState, State, StatusAnswer};
+use outbox::{DeadLetter, Record, StoreError, StoredJob};
 use serde_json::{Value, json};
 use snap_client::{Token, TokenFailure};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::choice::{Item, chosen, preview};
-use super::close::{job_of, must_be_open, refused, work};
+use super::close::{must_be_open, refused, work};
+use super::shown::{job_of, moved_on};
 use crate::app::{clients, lanes};
 use crate::cli::DlqActArgs;
+use crate::custody::Custody;
 use crate::drive::Driver;
-use crate::event::{self, Stamp};
 use crate::exit::{CommandError, Exit};
 use crate::lane::Lane;
 use crate::ops::Desk;
 use crate::ops::act::Actor;
 use crate::provider::{self, Called};
 use crate::telemetry::metrics::Metrics;
+use crate::transition::{Operator, Transition};
+
+/// A worker that drives the job changes it meanwhile; what it changed is read again, so often.
+const ROUNDS: usize = 5;
 
 /// Asks about each of them, one after the other.
 pub(super) async fn check(args: &DlqActArgs, desk: &Desk<'_>) -> Result<Exit, CommandError> {
@@ -53,6 +58,8 @@ impl Caller {
             shutdown: CancellationToken::new(),
             fatal: CancellationToken::new(),
             published: Arc::new(Notify::new()),
+            // It only asks.
+            custody: Arc::new(Custody::without_broker()),
         };
         Ok(Self { driver, lanes: lanes(desk.config, clients(desk.config)?, &Arc::new(Notify::new())) })
     }
@@ -67,22 +74,106 @@ impl Caller {
             MoneyState::Returned => return Err(refused("it was refunded, which is final")),
             MoneyState::MaybeSent | MoneyState::ProvenUnpaid | MoneyState::ProvenPaid => {}
         }
-        let Some(lane) = self.lanes.get(&job.request.provider) else {
-            return Err(refused(format!("provider {} is not configured", job.request.provider)));
-        };
+        let lane = self.lane_of(&job, desk).await?;
         lane.turn().await;
         let called = match self.ask(lane, &job).await {
             Ok(called) => called,
             Err(failure) => return Ok(Item::unreachable(letter, format!("no token: {failure}"))),
         };
-        let event = &called.reading.event;
-        let jitter = desk.clock.jitter();
-        let next = apply(&job.job, &lane.policy, event, called.ended_at, jitter)
-            .map_err(|illegal| refused(illegal.to_string()))?;
-        let (word, detail) = (word(event, &next.state), detail(&called));
-        let record = record(letter, &job, next, &called, actor, desk);
-        desk.store.record(record).await?;
-        Ok(Item::done(letter, word, detail))
+        let Event::Checked { answer, .. } = called.reading.event else {
+            return Err(CommandError::Unexpected(anyhow::anyhow!("a status inquiry told of something else")));
+        };
+        let mut record = self.recorded(lane, (letter, &job), &called, answer, actor)?;
+        let state = record.job.state.clone();
+        record.audit = Some(actor.audit(called.ended_at, "dlq_check", letter.id.as_str(), shown(&called, &record)));
+        match desk.store.record(record).await {
+            Ok(_) => Ok(Item::done(letter, word(&called.reading.event, &state), detail(&called))),
+            Err(StoreError::Fenced { .. }) => self.came_too_late(lane, letter, &called, answer, actor, desk).await,
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn recorded(
+        &self,
+        lane: &Lane,
+        (letter, job): (&DeadLetter, &StoredJob),
+        called: &Called,
+        answer: StatusAnswer,
+        actor: &Actor,
+    ) -> Result<Record, CommandError> {
+        let operator = Operator { by: &actor.by, why: &actor.reason };
+        let act = Transition {
+            called: Some(called),
+            letter: Some(letter),
+            operator: Some(operator),
+            ..Transition::of(job, &lane.policy, called.ended_at)
+        };
+        let event = Event::AskedByOperator { answer };
+        act.record(&event, &self.driver.clock).map_err(|illegal| refused(illegal.to_string()))
+    }
+
+    /// The job has moved on while the provider was asked. What it is now is not this command's to change, but an answer that
+    /// shows that the provider has the top-up is kept: the job is asked about, and is never sent again on its account.
+    async fn came_too_late(
+        &self,
+        lane: &Lane,
+        letter: &DeadLetter,
+        called: &Called,
+        answer: StatusAnswer,
+        actor: &Actor,
+        desk: &Desk<'_>,
+    ) -> Result<Item, CommandError> {
+        let moved = moved_on(letter, desk).await;
+        let CommandError::MovedOn { .. } = moved else { return Err(moved) };
+        let told = detail(called).map_or_else(String::new, |told| format!("; the provider said {told}"));
+        let mut text = format!("{moved}{told}");
+        if shows_that_it_is_known(answer) && self.keep(lane, letter, called, actor, desk).await? {
+            text.push_str(": it is asked about again, and not sent on any other proof");
+        }
+        Ok(Item::moved_on(letter, text))
+    }
+
+    /// Keeps what an answer shows about a job that waits for the worker; whether it could be kept.
+    async fn keep(
+        &self,
+        lane: &Lane,
+        letter: &DeadLetter,
+        called: &Called,
+        actor: &Actor,
+        desk: &Desk<'_>,
+    ) -> Result<bool, CommandError> {
+        for _ in 0..ROUNDS {
+            let Some(id) = letter.job else { return Ok(false) };
+            let Some(job) = desk.store.job(id).await? else { return Ok(false) };
+            let late = Transition { called: Some(called), ..Transition::of(&job, &lane.policy, desk.clock.now()) };
+            // A request that is under way, and what came to rest, are left alone: the detail tells of the answer.
+            let Ok(mut record) = late.record(&Event::KnownToProvider, &self.driver.clock) else { return Ok(false) };
+            record.audit = Some(actor.audit(called.ended_at, "dlq_check", letter.id.as_str(), shown(called, &record)));
+            match desk.store.record(record).await {
+                Err(StoreError::Fenced { .. }) => {}
+                recorded => return recorded.map(|_| true).map_err(Into::into),
+            }
+        }
+        Ok(false)
+    }
+
+    /// The lane that asks the account that the job may have been paid by: its own, or another one that names the account (M14).
+    async fn lane_of(&self, job: &StoredJob, desk: &Desk<'_>) -> Result<&Arc<Lane>, CommandError> {
+        let provider = &job.request.provider;
+        let own = self.lanes.get(provider);
+        if let Some(lane) = own.filter(|lane| !lane.policy.is_of_another_account(&job.job)) {
+            return Ok(lane);
+        }
+        let account = job.job.evidence.account;
+        let is_its = |lane: &&Arc<Lane>| account.is_some() && lane.policy.account == account;
+        if let Some(lane) = self.lanes.values().find(is_its) {
+            return Ok(lane);
+        }
+        let (Some(account), Some(_)) = (account, own) else {
+            return Err(refused(format!("provider {provider} is not configured")));
+        };
+        let account = crate::account::words(account, &desk.store.accounts().await?);
+        Err(refused(format!("it may have been paid by {account}, which no section names: no other one can tell")))
     }
 
     /// One question; a token that is refused is refreshed once.
@@ -116,70 +207,20 @@ fn detail(called: &Called) -> Option<String> {
     Some(known.into_iter().flatten().collect::<Vec<_>>().join(" "))
 }
 
-fn record(
-    letter: &DeadLetter,
-    job: &StoredJob,
-    next: engine::Job,
-    called: &Called,
-    actor: &Actor,
-    desk: &Desk<'_>,
-) -> Record {
-    let at = called.ended_at;
-    let reading = &called.reading;
-    let answer = reading.fields.clone().unwrap_or_default();
-    let more = reading.detail.as_ref().map_or(Value::Null, |detail| json!({ "detail": detail }));
-    let after = StoredJob { job: next, ..job.clone() };
-    let stamp = Stamp { id: desk.clock.ulid(), at };
-    let mut record = Record::new(job.id, job.version, after.job.clone(), at);
-    record.history.push(HistoryEntry { at, event: reading.event.name().into(), detail: more });
-    record.attempts.push(NewAttempt {
-        service: called.service,
-        external_id: called.external_id.clone(),
-        started_at: called.started_at,
-        body_sha256: None,
-        end: Some(AttemptEnd {
-            external_id: called.external_id.clone(),
-            ended_at: at,
-            http_status: reading.http_status,
-            response_code: reading.code.map(|code| code.as_str().to_owned()),
-            class: Some(reading.class.as_str().into()),
-            detail: reading.detail.clone(),
-        }),
-    });
-    match &after.job.state {
-        State::Dead { reason } => {
-            let renewed = renewed(letter, *reason, &after, &answer);
-            if *reason != letter.reason {
-                record.outcomes.push(event::dead_lettered(stamp, &after, &answer, &renewed));
-            }
-            record.dead_letter = Some(renewed);
-        }
-        State::Rejected { reason } => record.outcomes.push(event::rejected(stamp, &after, &answer, *reason)),
-        _ => record.outcomes.push(event::succeeded(stamp, &after, &answer)),
-    }
-    let shown = json!({
-        "answer": reading.event.name(),
-        "responseCode": reading.code.map(|code| code.to_string()),
-        "state": after.job.state.name(),
-        "moneyState": after.job.evidence.money.as_str(),
-    });
-    record.answer = answer;
-    record.audit = Some(actor.audit(at, "dlq_check", letter.id.as_str(), shown));
-    record
+/// Whether an answer shows that the provider has the top-up.
+const fn shows_that_it_is_known(answer: StatusAnswer) -> bool {
+    matches!(
+        answer,
+        StatusAnswer::Paid { .. } | StatusAnswer::Pending | StatusAnswer::Refunded | StatusAnswer::Inconsistent
+    )
 }
 
-/// The same dead letter, as it stands now.
-fn renewed(letter: &DeadLetter, reason: DeadReason, job: &StoredJob, answer: &AnswerFields) -> NewDeadLetter {
-    let detail = match reason {
-        reason if reason == letter.reason => letter.detail.clone(),
-        DeadReason::Refunded => "asked by an operator, the provider reports the top-up as refunded".to_owned(),
-        _ => "asked by an operator, the provider names another amount or reference".to_owned(),
-    };
-    NewDeadLetter {
-        id: letter.id.clone(),
-        reason,
-        detail,
-        money_state: job.job.evidence.money,
-        response_code: answer.response_code.clone().or_else(|| letter.response_code.clone()),
-    }
+/// For the trail.
+fn shown(called: &Called, record: &Record) -> Value {
+    json!({
+        "answer": called.reading.event.name(),
+        "responseCode": called.reading.code.map(|code| code.to_string()),
+        "state": record.job.state.name(),
+        "moneyState": record.job.evidence.money.as_str(),
+    })
 }

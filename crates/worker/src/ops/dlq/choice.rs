@@ -87,7 +87,8 @@ pub(super) struct Item {
     id: String,
     partner_reference_no: Option<String>,
     amount: Option<Rupiah>,
-    /// In one word: `discarded`, `restored`, `succeeded`, … ; `refused` where a rule forbade it; `planned` in a dry run.
+    /// In one word: `discarded`, `restored`, `succeeded`, … ; `refused` where a rule forbade it; `moved_on` where it has
+    /// changed since it was shown; `planned` in a dry run.
     result: &'static str,
     /// Null where the word says all.
     detail: Option<String>,
@@ -104,6 +105,11 @@ impl Item {
 
     pub(super) fn failed(letter: &DeadLetter, detail: impl Into<String>) -> Self {
         Self::of(letter, "refused", Some(detail.into()), true)
+    }
+
+    /// It has changed since it was shown, and was left as it is.
+    pub(super) fn moved_on(letter: &DeadLetter, detail: impl Into<String>) -> Self {
+        Self::of(letter, "moved_on", Some(detail.into()), true)
     }
 
     /// It could not be done for now; no rule forbids it.
@@ -162,7 +168,7 @@ pub(super) fn tell(items: &[Item], dry_run: bool, desk: &Desk<'_>) -> Result<Exi
     desk.output.object(&summary, text).map_err(stdout)?;
     Ok(match items {
         _ if failed == 0 => Exit::Done,
-        [only] if only.result == "refused" => Exit::Refused,
+        [only] if matches!(only.result, "refused" | "moved_on") => Exit::Refused,
         _ => Exit::SomeFailed,
     })
 }

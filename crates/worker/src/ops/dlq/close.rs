@@ -2,17 +2,15 @@
 
 use std::time::Duration;
 
-use engine::{Event, Job, State, apply};
-use outbox::{
-    AnswerFields, CloseDeadLetter, ClosedAs, DeadLetter, HistoryEntry, NewDeadLetter, NewOutcome, Record, StoreError,
-    StoredJob,
-};
+use engine::{Event, State};
+use outbox::{CloseDeadLetter, ClosedAs, DeadLetter, NewOutcome, Record, StoreError, StoredJob};
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::choice::{Item, chosen, named, preview, tell};
+use super::shown::{job_of, moved_on};
 use crate::cli::{DlqActArgs, DlqPurgeArgs, DlqRestoreArgs};
-use crate::event::{self, Action, RefusedMessage, Stamp};
+use crate::event::{self, RefusedMessage, Stamp};
 use crate::exit::{CommandError, Exit};
 use crate::ops::act::{Actor, ask};
 use crate::ops::jobs::Rupiah;
@@ -20,6 +18,7 @@ use crate::ops::{Desk, stdout};
 use crate::output::{age, counted, rupiah};
 use crate::replay::carried;
 use crate::text::chain;
+use crate::transition::{Operator, Transition};
 
 /// Closes for good, as far as an operator says so.
 pub(super) async fn discard(args: &DlqActArgs, desk: &Desk<'_>) -> Result<Exit, CommandError> {
@@ -59,10 +58,14 @@ pub(super) async fn work(
     let mut items = Vec::with_capacity(letters.len());
     for letter in &letters {
         items.push(match one(letter, &actor).await {
-            // Of this one only: somebody else was there first, or it is not in the state it must be in.
-            Err(CommandError::Store(
-                error @ (StoreError::Fenced { .. } | StoreError::DeadLetterState { .. } | StoreError::PastRetention(_)),
-            )) => Item::failed(letter, chain(&error)),
+            // Of this one only: another operator or the worker was there first, or it is not in the state it must be in.
+            Err(CommandError::Store(StoreError::Fenced { .. })) => {
+                Item::moved_on(letter, moved_on(letter, desk).await.to_string())
+            }
+            Err(moved @ CommandError::MovedOn { .. }) => Item::moved_on(letter, moved.to_string()),
+            Err(CommandError::Store(error @ (StoreError::DeadLetterState { .. } | StoreError::PastRetention(_)))) => {
+                Item::failed(letter, chain(&error))
+            }
             Err(CommandError::Refused { what, .. }) => Item::failed(letter, what),
             other => other?,
         });
@@ -84,28 +87,23 @@ pub(super) fn refused(what: impl Into<String>) -> CommandError {
     CommandError::Refused { what: what.into(), hint: "`worker dlq show ID` says what may be done".to_owned() }
 }
 
-/// The job of a dead letter.
-pub(super) async fn job_of(letter: &DeadLetter, desk: &Desk<'_>) -> Result<Option<StoredJob>, CommandError> {
-    match letter.job {
-        Some(id) => Ok(desk.store.job(id).await?),
-        None => Ok(None),
-    }
-}
-
-/// The job after an operator's event; its provider's rules need not be configured any more for these.
-fn after(job: &StoredJob, event: &Event, desk: &Desk<'_>) -> Result<Job, CommandError> {
+/// The record of an operator's event; its provider's rules need not be configured any more for these.
+fn recorded(
+    (letter, job): (&DeadLetter, &StoredJob),
+    event: &Event,
+    actor: &Actor,
+    desk: &Desk<'_>,
+) -> Result<Record, CommandError> {
     let rules = desk.config.providers.get(&job.request.provider).or_else(|| desk.config.providers.values().next());
     let Some(rules) = rules else { return Err(refused("no provider is configured")) };
-    apply(&job.job, &rules.policy(), event, desk.now, desk.clock.jitter())
-        .map_err(|illegal| refused(illegal.to_string()))
+    let policy = rules.policy();
+    let operator = Operator { by: &actor.by, why: &actor.reason };
+    let act = Transition { letter: Some(letter), operator: Some(operator), ..Transition::of(job, &policy, desk.now) };
+    act.record(event, desk.clock).map_err(|illegal| refused(illegal.to_string()))
 }
 
 fn stamp(desk: &Desk<'_>) -> Stamp {
     Stamp { id: desk.clock.ulid(), at: desk.now }
-}
-
-fn entry(event: &Event, desk: &Desk<'_>) -> HistoryEntry {
-    HistoryEntry { at: desk.now, event: event.name().into(), detail: Value::Null }
 }
 
 async fn discard_one(letter: &DeadLetter, actor: &Actor, desk: &Desk<'_>) -> Result<Item, CommandError> {
@@ -114,12 +112,7 @@ async fn discard_one(letter: &DeadLetter, actor: &Actor, desk: &Desk<'_>) -> Res
     let audit = actor.audit(desk.now, "dlq_discard", letter.id.as_str(), shown);
     match job_of(letter, desk).await? {
         Some(job) => {
-            let next = after(&job, &Event::Discarded, desk)?;
-            let action = Action { dead_letter: &letter.id, reason: letter.reason, by: &actor.by, why: &actor.reason };
-            let job = StoredJob { job: next, ..job };
-            let mut record = Record::new(job.id, job.version, job.job.clone(), desk.now);
-            record.history.push(entry(&Event::Discarded, desk));
-            record.outcomes.push(event::discarded(stamp(desk), &job, action));
+            let mut record = recorded((letter, &job), &Event::Discarded, actor, desk)?;
             record.audit = Some(audit);
             desk.store.record(record).await?;
         }
@@ -160,20 +153,8 @@ async fn restore_one(letter: &DeadLetter, actor: &Actor, desk: &Desk<'_>) -> Res
     if !matches!(job.job.state, State::Discarded { .. }) {
         return Err(refused(format!("its job is {}", job.job.state.name())));
     }
-    let next = after(&job, &Event::Restored, desk)?;
-    let dead_letter = NewDeadLetter {
-        id: letter.id.clone(),
-        reason: letter.reason,
-        detail: letter.detail.clone(),
-        money_state: next.evidence.money,
-        response_code: letter.response_code.clone(),
-    };
-    let job = StoredJob { job: next, ..job };
-    let mut record = Record::new(job.id, job.version, job.job.clone(), desk.now);
-    record.history.push(entry(&Event::Restored, desk));
-    // Producers were told that it ended: it needs a person again.
-    record.outcomes.push(event::dead_lettered(stamp(desk), &job, &AnswerFields::default(), &dead_letter));
-    record.dead_letter = Some(dead_letter);
+    // Producers were told that it ended: they are told that it needs a person again.
+    let mut record = recorded((letter, &job), &Event::Restored, actor, desk)?;
     record.audit = Some(audit);
     desk.store.record(record).await?;
     Ok(Item::done(letter, "restored", None))

@@ -4,14 +4,15 @@
 use std::io::Read as _;
 use std::path::Path;
 
-use outbox::{Accepted, DeadLetter, DeadLetterId, Delivered, Duplicate, JobRequest, StoredJob};
+use outbox::{Accepted, DeadLetter, DeadLetterId, Delivered, Duplicate, JobRequest, StoreError, StoredJob};
 use serde::Serialize;
 use serde_json::{Value, json};
 use snap_core::{CustomerNumber, PartnerReferenceNo};
 
 use super::amend;
 use super::choice::named;
-use super::close::{job_of, must_be_open};
+use super::close::must_be_open;
+use super::shown::{job_of, moved_on};
 use crate::app::config_providers;
 use crate::cli::DlqEditArgs;
 use crate::exit::{CommandError, Exit};
@@ -143,7 +144,10 @@ async fn amend_job(
     }
     ask(&args.act, desk.output, "amend it?")?;
     let actor = Actor::of(&args.act, desk.environment);
-    amend::record(letter, job, &request, &fields, &actor, desk).await?;
+    match amend::record(letter, job, &request, &fields, &actor, desk).await {
+        Err(CommandError::Store(StoreError::Fenced { .. })) => return Err(moved_on(letter, desk).await),
+        recorded => recorded?,
+    }
     tell(letter, &request, ("amended", None), &fields, false, desk)
 }
 
@@ -227,7 +231,7 @@ async fn take_in(
         });
     };
     // M12: it may have been taken in, and that was forgotten.
-    let perhaps_sent = desk.store.perhaps_sent_since(letter.dead_at).await?;
+    let perhaps_sent = desk.store.perhaps_sent(letter.dead_at).await?;
     let (body, properties, headers) = (text.to_vec(), delivered.properties.clone(), delivered.headers.clone());
     let asked = Asked {
         request: request.clone(),
@@ -245,7 +249,13 @@ async fn take_in(
     });
     job.closes = Some(letter.id.clone());
     job.audit = Some(Actor::of(&args.act, desk.environment).audit(desk.now, "dlq_edit", letter.id.as_str(), shown));
-    let became = desk.store.accept(vec![job]).await?.pop();
+    let became = match desk.store.accept(vec![job]).await {
+        // Another operator was there first: it is closed, or has given way to another one.
+        Err(StoreError::DeadLetterState { why, .. }) => {
+            return Err(CommandError::MovedOn { what: format!("the dead letter {why}") });
+        }
+        became => became?.pop(),
+    };
     Ok(match became {
         Some(Accepted::Conflict { dead_letter, .. }) => ("conflict", Some(dead_letter)),
         Some(Accepted::Duplicate(Duplicate::Finished { .. } | Duplicate::Unfinished | Duplicate::Dead)) => {

@@ -43,6 +43,8 @@ pub(super) struct Tally {
 /// Breaks things around one worker.
 pub(super) struct Breaker<'a> {
     pub(super) sim: &'a Running,
+    /// Another account: a simulator of the same kind with a ledger of its own.
+    pub(super) other: &'a Running,
     pub(super) proxy: Option<&'a Line>,
     pub(super) commands: &'a Commands,
     pub(super) worker: &'a mut Worker,
@@ -94,6 +96,11 @@ impl Breaker<'_> {
                 self.worker.signal(Signal::CONT)?;
             }
             Act::SecondWorker => self.second_worker().await?,
+            Act::SwapStore(swap) => return self.swap_store(swap).await,
+            Act::RemoveLock => return self.remove_lock().await,
+            Act::SecondStore => return self.second_store().await,
+            Act::OtherAccount(span) => return self.other_account(span).await,
+            Act::OtherClock(seconds, span) => return self.other_clock(seconds, span).await,
             Act::Operator(span) => self.operator(span).await?,
             Act::WriteLimit => return self.limit_writes().await,
             Act::FullDisk(span) => {
@@ -143,7 +150,7 @@ impl Breaker<'_> {
     }
 
     /// Starts the worker and waits until it is ready, however often that takes.
-    async fn revive(&mut self) -> anyhow::Result<()> {
+    pub(super) async fn revive(&mut self) -> anyhow::Result<()> {
         for _ in 0..3 {
             self.tally.restarts += 1;
             match self.worker.start().await? {
@@ -169,7 +176,7 @@ impl Breaker<'_> {
         Ok(())
     }
 
-    fn look_after_its_end(&mut self) -> anyhow::Result<bool> {
+    pub(super) fn look_after_its_end(&mut self) -> anyhow::Result<bool> {
         let ended = self.worker.ended()?;
         if let Some(status) = ended {
             self.found(format!("the worker ended by itself: {status}"));
@@ -237,7 +244,7 @@ impl Breaker<'_> {
         Ok(false)
     }
 
-    fn found(&mut self, detail: String) {
+    pub(super) fn found(&mut self, detail: String) {
         self.tally.findings.push(Finding { kind: Kind::Behaviour, detail });
     }
 }

@@ -238,6 +238,13 @@ fn words(name: &'static str) -> &'static str {
     match name {
         "freeze" => "the worker frozen (SIGSTOP) and let go on",
         "secondWorker" => "a second worker on the same store, refused",
+        "storeRemoved" => "the store's files moved away under the worker, which ended",
+        "storeSwapped" => "an older copy put in the store's place under the worker, which ended",
+        "lockRemoved" => "the side file taken away, a second worker refused",
+        "secondStore" => "another store on the same namespace, refused",
+        "otherAccount" => "the configuration names another account for a while",
+        "clockAhead" => "the worker's wall clock three days ahead for a while",
+        "clockBehind" => "the worker's wall clock three days behind for a while",
         "operatorPause" => "a lane paused and resumed by an operator",
         "writeRefused" => "the store's writes refused (a limit on file sizes)",
         "fullDisk" => "the disk full",

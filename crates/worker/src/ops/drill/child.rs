@@ -58,6 +58,13 @@ impl Commands {
         Ok(Self { program, config: config.to_owned(), environment })
     }
 
+    /// The same with more in their environment.
+    pub(super) fn with(&self, more: &[(&str, &str)]) -> Self {
+        let mut changed = self.clone();
+        changed.environment.extend(more.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        changed
+    }
+
     fn command(&self, wrapped: bool) -> Command {
         let mut command = if wrapped {
             let mut shell = Command::new(SHELL);
@@ -138,6 +145,8 @@ pub(super) struct Worker {
     commands: Commands,
     /// What `run` alone is told: the line to the broker.
     own: Vec<(String, String)>,
+    /// What it is told beside that from its next start on.
+    surroundings: Vec<(String, String)>,
     http: SocketAddr,
     log: PathBuf,
     random: Random,
@@ -151,7 +160,12 @@ impl Worker {
     pub(super) fn new(commands: Commands, own: Vec<(String, String)>, log: PathBuf, seed: u64) -> Self {
         let mut random = Random::new(seed);
         let http = free_address(&mut random);
-        Self { commands, own, http, log, random, process: None, pumps: JoinSet::new() }
+        Self { commands, own, surroundings: Vec::new(), http, log, random, process: None, pumps: JoinSet::new() }
+    }
+
+    /// Puts this into its environment from its next start on, and nothing else beside its own.
+    pub(super) fn surround(&mut self, more: Vec<(String, String)>) {
+        self.surroundings = more;
     }
 
     /// Starts it, and does not wait.
@@ -163,7 +177,7 @@ impl Worker {
         let mut command = self.commands.command(can_limit_writes());
         command.arg("run").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         command.env("WORKER__HTTP__LISTEN", self.http.to_string());
-        command.envs(self.own.iter().map(|(name, value)| (name, value)));
+        command.envs(self.own.iter().chain(&self.surroundings).map(|(name, value)| (name, value)));
         let mut child = command.spawn().context("failed to start worker run")?;
         if let Some(mut said) = child.stderr.take() {
             self.pumps.spawn(async move {

@@ -2,6 +2,7 @@
 //! them, and the messages that arrived. Nothing of the worker's store or engine is used here.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -63,13 +64,48 @@ pub(super) struct Event {
     pub(super) body: Vec<u8>,
 }
 
+/// What the simulators count for themselves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Totals {
+    /// Credits beyond the first of a reference, at one account.
+    pub(super) double_credits: u64,
+    /// Requests refused as badly made.
+    pub(super) refused: u64,
+    pub(super) redirects_followed: u64,
+}
+
+impl Totals {
+    /// Over all accounts.
+    fn of(verdicts: impl Iterator<Item = snap_sim::Verdict>) -> Self {
+        verdicts.fold(Self::default(), |totals, verdict| Self {
+            double_credits: totals.double_credits + verdict.double_credits,
+            refused: totals.refused + verdict.refused,
+            redirects_followed: totals.redirects_followed + verdict.redirects_followed,
+        })
+    }
+}
+
+/// One report a reference: whoever was credited at two accounts was credited twice.
+fn merged(reports: impl Iterator<Item = ReferenceReport>) -> Vec<ReferenceReport> {
+    let mut by_reference = BTreeMap::<String, ReferenceReport>::new();
+    for report in reports {
+        match by_reference.entry(report.reference.clone()) {
+            Entry::Vacant(vacant) => {
+                vacant.insert(report);
+            }
+            Entry::Occupied(mut known) => known.get_mut().credits.extend(report.credits),
+        }
+    }
+    by_reference.into_values().collect()
+}
+
 /// Everything there is to judge.
 #[derive(Clone, Debug)]
 pub(super) struct Evidence {
     /// By `partnerReferenceNo`.
     pub(super) submitted: BTreeMap<String, Submitted>,
     pub(super) ledger: Vec<ReferenceReport>,
-    pub(super) totals: snap_sim::Verdict,
+    pub(super) totals: Totals,
     /// `X-EXTERNAL-ID` of every request that is remembered.
     pub(super) external_ids: Vec<String>,
     pub(super) jobs: Vec<Job>,
@@ -88,7 +124,7 @@ pub(super) struct Evidence {
 pub(super) async fn gather(
     submitted: BTreeMap<String, Submitted>,
     acts: u64,
-    sim: &Running,
+    accounts: &[&Running],
     commands: &Commands,
     amqp: Option<&AmqpSection>,
 ) -> anyhow::Result<Evidence> {
@@ -103,9 +139,13 @@ pub(super) async fn gather(
     };
     Ok(Evidence {
         submitted,
-        ledger: sim.references(),
-        totals: sim.verdict(),
-        external_ids: sim.requests().into_iter().filter_map(|request| request.external_id).collect(),
+        ledger: merged(accounts.iter().flat_map(|sim| sim.references())),
+        totals: Totals::of(accounts.iter().map(|sim| sim.verdict())),
+        external_ids: accounts
+            .iter()
+            .flat_map(|sim| sim.requests())
+            .filter_map(|request| request.external_id)
+            .collect(),
         jobs,
         dead_letters,
         events,

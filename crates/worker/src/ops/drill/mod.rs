@@ -7,6 +7,7 @@ mod breaker;
 mod certificate;
 mod child;
 mod disk;
+mod edges;
 mod evidence;
 mod judge;
 mod plan;
@@ -121,6 +122,7 @@ async fn drill(
         command: "drill",
         overrides: Environment::from_iter(overrides.clone()),
     };
+    let other = Stage::provider(&setting).await?;
     let Stage { sim, config } = Stage::set(setting).await?;
     let line = match &args.amqp {
         Some(url) => line_to(url).await?,
@@ -131,10 +133,12 @@ async fn drill(
         seed,
         span: Duration::from_secs(args.seconds.into()),
         kills: args.kills,
+        amqp: args.amqp.is_some(),
         broker: proxy.is_some(),
         provider: args.faults != Faults::None,
         writes: can_limit_writes(),
         disk: args.fill,
+        clock: edges::clock_library().is_some(),
     };
     let commands = Commands::new(&config.file, &world.environment, &overrides)?;
     let log = folder.path.join("worker.log");
@@ -146,6 +150,7 @@ async fn drill(
         plan: plan(&frame),
         doubt: config.providers.values().map(|one| one.policy().give_up_after).max().unwrap_or_default(),
         sim: &sim,
+        other: &other,
         amqp: config.amqp.as_ref(),
         proxy: proxy.as_ref(),
         commands: &commands,
@@ -161,6 +166,7 @@ async fn drill(
     };
     worker.kill().await?;
     sim.shutdown().await;
+    other.shutdown().await;
     if let Some(section) = &config.amqp
         && let Err(error) = queues::take_away(section).await
     {
@@ -195,6 +201,14 @@ fn not_exercised(args: &DrillArgs, frame: &Frame, weathered: &Weathered) -> Vec<
     gap(!refused && frame.writes, "writes refused (none was under way when they were, or the drill was too short)");
     gap(!refused && !frame.writes, "writes refused (this system cannot limit them from outside)");
     gap(!broken.contains_key("fullDisk"), "a disk that is really full (no --fill)");
+    gap(args.amqp.is_none(), "another store on the same namespace (no --amqp)");
+    for (name, text) in [
+        ("storeRemoved", "the store's files moved away (nothing was to be recorded when they were)"),
+        ("storeSwapped", "an older copy in the store's place (nothing was to be recorded when it was put there)"),
+    ] {
+        gap(!broken.contains_key(name), text);
+    }
+    gap(!frame.clock, "a wall clock that is wrong (libfaketime is not installed)");
     gap(true, "a loss of power");
     gaps
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use snap_sim::LaneFault;
 
+use super::edges::Swap;
 use crate::ops::simulated::random::Random;
 
 /// Something that is broken.
@@ -17,6 +18,16 @@ pub(super) enum Act {
     Freeze(Duration),
     /// `worker run` once more on the same store.
     SecondWorker,
+    /// The store's files are moved away under the running worker, or swapped.
+    SwapStore(Swap),
+    /// The side file is taken away, and a second worker started.
+    RemoveLock,
+    /// `worker run` with another store on the same namespace.
+    SecondStore,
+    /// Every provider's section names another account for so long.
+    OtherAccount(Duration),
+    /// The worker's wall clock is so many seconds wrong for so long.
+    OtherClock(i64, Duration),
     /// An operator pauses a lane, and resumes it after so long.
     Operator(Duration),
     /// A limit on the size of files: every longer write fails.
@@ -47,6 +58,13 @@ impl Act {
             Self::KillTwice(_) => "killWhileRecovering",
             Self::Freeze(_) => "freeze",
             Self::SecondWorker => "secondWorker",
+            Self::SwapStore(Swap::Nothing) => "storeRemoved",
+            Self::SwapStore(Swap::OlderCopy) => "storeSwapped",
+            Self::RemoveLock => "lockRemoved",
+            Self::SecondStore => "secondStore",
+            Self::OtherAccount(_) => "otherAccount",
+            Self::OtherClock(0.., _) => "clockAhead",
+            Self::OtherClock(..0, _) => "clockBehind",
             Self::Operator(_) => "operatorPause",
             Self::WriteLimit => "writeRefused",
             Self::FullDisk(_) => "fullDisk",
@@ -70,6 +88,8 @@ pub(super) struct Frame {
     pub(super) seed: u64,
     pub(super) span: Duration,
     pub(super) kills: u32,
+    /// Jobs come through a broker.
+    pub(super) amqp: bool,
     /// Connections to the broker can be broken.
     pub(super) broker: bool,
     /// The provider may fail as a whole.
@@ -78,8 +98,12 @@ pub(super) struct Frame {
     pub(super) writes: bool,
     /// The file system of the store may be filled.
     pub(super) disk: bool,
+    /// The worker can be shown another wall clock.
+    pub(super) clock: bool,
 }
 
+/// A wall clock that is wrong is so many seconds wrong: three days, longer than any period of the drilled worker.
+const CLOCK_STEP: i64 = 3 * 86_400;
 /// Beside the kills something else is broken about this often.
 const EVERY: Duration = Duration::from_millis(1500);
 
@@ -114,6 +138,15 @@ pub(super) fn plan(frame: &Frame) -> Vec<(Duration, Act)> {
 fn kinds(frame: &Frame, random: &mut Random) -> Vec<Act> {
     let mut kinds =
         vec![Act::Freeze(span(random, 100, 2500)), Act::SecondWorker, Act::Operator(span(random, 100, 600))];
+    kinds.extend([Act::SwapStore(Swap::Nothing), Act::SwapStore(Swap::OlderCopy), Act::RemoveLock]);
+    kinds.push(Act::OtherAccount(span(random, 500, 2500)));
+    if frame.amqp {
+        kinds.push(Act::SecondStore);
+    }
+    if frame.clock {
+        kinds.push(Act::OtherClock(CLOCK_STEP, span(random, 500, 2000)));
+        kinds.push(Act::OtherClock(-CLOCK_STEP, span(random, 500, 2000)));
+    }
     if frame.writes {
         kinds.push(Act::WriteLimit);
     }
@@ -148,10 +181,12 @@ mod tests {
         seed: 7,
         span: Duration::from_secs(40),
         kills: 12,
+        amqp: true,
         broker: true,
         provider: true,
         writes: true,
         disk: true,
+        clock: true,
     };
 
     fn kills(acts: &[(Duration, Act)]) -> u32 {

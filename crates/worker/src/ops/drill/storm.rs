@@ -39,6 +39,8 @@ pub(super) struct Storm<'a> {
     /// How long a job may be in doubt.
     pub(super) doubt: Duration,
     pub(super) sim: &'a Running,
+    /// Another account.
+    pub(super) other: &'a Running,
     pub(super) amqp: Option<&'a AmqpSection>,
     pub(super) proxy: Option<&'a Line>,
     pub(super) commands: &'a Commands,
@@ -64,16 +66,18 @@ impl Storm<'_> {
     /// # Errors
     /// The drill itself cannot go on; what is wrong with the worker is evidence.
     pub(super) async fn weather(self, progress: &dyn Fn(u64)) -> anyhow::Result<Weathered> {
-        let Storm { seed, jobs, span, plan, doubt, sim, amqp, proxy, commands, worker, folder } = self;
+        let Storm { seed, jobs, span, plan, doubt, sim, other, amqp, proxy, commands, worker, folder } = self;
         let random = Random::new(seed ^ 0x6272_6561_6b65_7221);
-        let mut breaker = Breaker { sim, proxy, commands, worker, folder, tally: Tally::default(), random };
+        let mut breaker = Breaker { sim, other, proxy, commands, worker, folder, tally: Tally::default(), random };
         breaker.begin().await?;
         let feed = Feed { seed, jobs, span, commands };
         let both = async { tokio::try_join!(feed.submit(), breaker.carry_out(&plan)) };
-        let ((submitted, submitted_twice), ()) = ticking(both, || progress(sim.verdict().credits)).await?;
+        let ((submitted, submitted_twice), ()) =
+            ticking(both, || progress(sim.verdict().credits + other.verdict().credits)).await?;
         let Breaker { worker, mut tally, .. } = breaker;
         let patience = STUCK + doubt;
-        rest(&submitted, sim, commands, worker, amqp.is_some(), patience, progress).await?;
+        let accounts = [sim, other];
+        rest(&submitted, accounts, commands, worker, amqp.is_some(), patience, progress).await?;
         match worker.stop().await? {
             Some(status) if status.success() => {}
             Some(status) => tally.findings.push(behaviour(format!("told to stop, the worker ended with {status}"))),
@@ -81,8 +85,8 @@ impl Storm<'_> {
                 tally.findings.push(behaviour("told to stop, the worker did not".to_owned()));
             }
         }
-        let evidence = gather(submitted, tally.acts, sim, commands, amqp).await?;
-        Ok(Weathered { evidence, tally, provider_faults: provider_faults(sim), submitted_twice })
+        let evidence = gather(submitted, tally.acts, &accounts, commands, amqp).await?;
+        Ok(Weathered { evidence, tally, provider_faults: provider_faults(accounts), submitted_twice })
     }
 }
 
@@ -167,7 +171,7 @@ struct Total {
 /// provider; or until nothing changes any more, which the judge will find.
 async fn rest(
     submitted: &BTreeMap<String, Submitted>,
-    sim: &Running,
+    accounts: [&Running; 2],
     commands: &Commands,
     worker: &Worker,
     amqp: bool,
@@ -181,7 +185,7 @@ async fn rest(
         let ended: u64 = totals.iter().filter(|total| is_end(&total.state)).map(|total| total.count).sum();
         progress(ended);
         let unpublished = if amqp { worker.metric("topup_outbox_pending").await } else { Some(0) };
-        let to_come = sim.verdict().pending_effects;
+        let to_come: u64 = accounts.iter().map(|sim| sim.verdict().pending_effects).sum();
         if ended >= submitted.len() as u64 && unpublished == Some(0) && to_come == 0 {
             return Ok(());
         }
@@ -196,10 +200,10 @@ async fn rest(
     }
 }
 
-/// How often a request met which fault of the simulator's own.
-fn provider_faults(sim: &Running) -> BTreeMap<String, u64> {
+/// How often a request met which fault of the simulators' own.
+fn provider_faults(accounts: [&Running; 2]) -> BTreeMap<String, u64> {
     let mut faults = BTreeMap::new();
-    for fault in sim.requests().into_iter().filter_map(|request| request.fault) {
+    for fault in accounts.iter().flat_map(|sim| sim.requests()).filter_map(|request| request.fault) {
         let name = match serde_json::to_value(fault) {
             Ok(serde_json::Value::String(name)) => name,
             Ok(serde_json::Value::Object(one)) => {

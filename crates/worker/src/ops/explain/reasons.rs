@@ -57,6 +57,18 @@ pub(in crate::ops) const fn of(reason: DeadReason) -> ReasonWords {
             look_at: "the x-death header: rejected, expired, maxlen or delivery_limit",
             replay: THROUGH_INTAKE,
         },
+        DeadReason::OtherAccount => ReasonWords {
+            meaning: "in doubt, and the provider section names another account now",
+            money: "it may have been paid by the old account: nothing that the new one answers says anything about it",
+            look_at: "the detail names both accounts; put the old section back, under its name or another one, until it is settled",
+            replay: "asks only where the section names the old account again; `worker dlq check` asks any section that does",
+        },
+        DeadReason::DoubleCreditSuspected => ReasonWords {
+            meaning: "two attempts of this job look paid",
+            money: "the customer may have been credited twice",
+            look_at: "the timeline (`worker jobs show`), then the provider's own records of this partnerReferenceNo",
+            replay: "refused: only the provider can say how often it was paid, and take one back",
+        },
         DeadReason::RequestRefused => ReasonWords {
             meaning: "the provider refuses this request as wrong (400 01, 400 02 and their like)",
             money: "every attempt is proven not executed, or none was made",

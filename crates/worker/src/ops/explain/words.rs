@@ -22,7 +22,7 @@ const LOOK_AT_THE_JOB: &str = "wait; `worker jobs show REF` tells when the provi
 pub(super) fn of_event(event: &Event) -> Words {
     match event {
         Event::TopUp(answer) => of_top_up(*answer),
-        Event::Checked { answer, .. } => of_status(*answer),
+        Event::Checked { answer, .. } | Event::AskedByOperator { answer } => of_status(*answer),
         Event::Inquired { .. } => words(
             "goes on to the top-up with the name and fee it was given",
             "the account is there; limits that exclude the amount end the job as rejected (amount_out_of_range)",
@@ -83,7 +83,8 @@ fn of_top_up(answer: Answer) -> Words {
             "the provider calls the request itself wrong: the same again would be refused again",
             "compare configuration and profile with the provider's page, mend it, then replay",
         ),
-        Answer::NotExecuted { .. } => words(
+        // No answer is read so: it was held back.
+        Answer::NotExecuted { .. } | Answer::NotSent => words(
             "sends again by the retry schedule (or Retry-After), then gives up: dead letter retries_exhausted",
             "it was refused at the door: no money moved by this attempt",
             "nothing yet; where many jobs meet it, lower rate_limit or ask the provider",

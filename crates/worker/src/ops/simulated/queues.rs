@@ -18,11 +18,11 @@ pub(in crate::ops) async fn take_away(section: &AmqpSection) -> anyhow::Result<(
     let names = Names::new(&config.namespace);
     let connection = amqp::connect(&config, "clean-up", LIMIT).await?;
     let channel = in_time("opening a channel", LIMIT, connection.create_channel()).await?;
-    for queue in [&names.jobs, &names.dead, &names.outcomes] {
+    for queue in [&names.jobs, &names.dead, &names.outcomes, &names.custodian, &names.witness] {
         let deleted = channel.queue_delete(queue.as_str().into(), QueueDeleteOptions::default());
         in_time("deleting a queue", LIMIT, deleted).await?;
     }
-    for exchange in [&names.exchange, &names.dlx, &names.events] {
+    for exchange in [&names.exchange, &names.dlx, &names.events, &names.custodian] {
         let deleted = channel.exchange_delete(exchange.as_str().into(), ExchangeDeleteOptions::default());
         in_time("deleting an exchange", LIMIT, deleted).await?;
     }

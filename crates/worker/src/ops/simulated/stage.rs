@@ -41,7 +41,8 @@ pub(in crate::ops) struct Setting<'a> {
 }
 
 impl Stage {
-    pub(in crate::ops) async fn set(setting: Setting<'_>) -> anyhow::Result<Self> {
+    /// A simulator of this setting alone, with a ledger of its own and the same credentials as every other.
+    pub(in crate::ops) async fn provider(setting: &Setting<'_>) -> anyhow::Result<Running> {
         let behaviour = Behaviour {
             // A repeated reference is paid again: whatever protects from paying twice is ours, not the provider's.
             repeat_policy: RepeatPolicy::PayAgain,
@@ -49,7 +50,11 @@ impl Stage {
         };
         let sim = SimConfig { behaviour, request_log: setting.request_log, ..SimConfig::default() };
         let listen = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
-        let sim = Simulator::start(sim, listen).await.context("failed to start the provider simulator")?;
+        Simulator::start(sim, listen).await.context("failed to start the provider simulator")
+    }
+
+    pub(in crate::ops) async fn set(setting: Setting<'_>) -> anyhow::Result<Self> {
+        let sim = Self::provider(&setting).await?;
         let directory = setting.directory.to_owned();
         let file = directory.join("worker.toml");
         write_private(&file, &toml(&sim, &setting)?)?;

@@ -2,6 +2,8 @@ use engine::MoneyState;
 use insta::assert_snapshot;
 use outbox::{DeadLetterId, NewAudit};
 
+use serde_json::Value;
+
 use super::*;
 use crate::cli::{Format, StoreBackupArgs, StoreRestoreArgs, When};
 use crate::clock::Clock;
@@ -175,4 +177,31 @@ async fn of_an_empty_store_nobody_can_say_what_it_knows_and_it_is_said() {
     ended.unwrap();
     assert_eq!(serde_json::from_str::<Value>(&json).unwrap()["knownUntil"], Value::Null);
     assert!(said.contains("nobody can say until when it knows every key"), "{said}");
+}
+
+#[tokio::test]
+async fn m17_what_a_wrong_clock_noted_is_put_right_by_an_operator_who_is_told_of_what_expired() {
+    let filled = fixture::filled().await;
+    let command = |dry_run| {
+        let act = ActArgs { dry_run, ..acting() };
+        StoreCommand::ClockCorrected(crate::cli::StoreClockArgs { wrong_since: When::At(fixture::START), act })
+    };
+    let before = filled.store.jobs(JobFilter::default(), None, 9).await.unwrap().items;
+    let (ended, json, said) = done(&filled, command(true), Format::Json).await;
+    ended.unwrap();
+    let told: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!((&told["jobs"], &told["expired"], &told["changed"]), (&2.into(), &0.into(), &false.into()), "{said}");
+    assert_eq!(filled.store.jobs(JobFilter::default(), None, 9).await.unwrap().items, before);
+
+    let (ended, json, _) = done(&filled, command(false), Format::Json).await;
+    ended.unwrap();
+    assert_eq!(serde_json::from_str::<Value>(&json).unwrap()["changed"], true);
+    let letter = filled.store.dead_letter(&DeadLetterId::new(UNRESOLVED)).await.unwrap().unwrap();
+    let job = filled.store.job(letter.job.unwrap()).await.unwrap().unwrap();
+    // Nobody knows when it was first sent: a replay is refused, a check still asks.
+    let rules = crate::replay::Rules::of(&fixture::config());
+    let verdict = crate::replay::verdict(&letter, Some(&job), &rules, NOW);
+    assert!(verdict.refusal().is_some_and(|why| why.contains("nobody knows when")), "{verdict:?}");
+    let trail = filled.store.audit_rows(0, 9).await.unwrap();
+    assert_eq!(trail.last().map(|row| row.entry.action.as_str()), Some("clock_corrected"));
 }

@@ -5,8 +5,7 @@ use std::time::Duration;
 use indicatif::ProgressBar;
 use lapin::BasicProperties;
 use lapin::options::ConfirmSelectOptions;
-use outbox::{Accepted, Carried, OpenOptions, Opened, Store};
-use snap_core::Timestamp;
+use outbox::{Accepted, Carried, OpenOptions, Opened, PerhapsSent, Store};
 use tokio_util::sync::CancellationToken;
 
 use super::{Job, Sent};
@@ -73,11 +72,11 @@ pub(super) async fn to_store(
     bar: &ProgressBar,
 ) -> Result<Vec<Sent>, CommandError> {
     let Opened { store, reconcile, .. } = Store::open(&config.store.path, clock.now(), &OpenOptions::default())?;
-    let unknown_since = reconcile.map(|mark| mark.unknown_since());
+    let perhaps_sent = reconcile.map(|mark| mark.perhaps_sent());
     let mut sent = Vec::with_capacity(jobs.len());
     let mut ended = Ok(());
     for window in jobs.chunks(WINDOW) {
-        match store_window(&store, config, window, clock, unknown_since).await {
+        match store_window(&store, config, window, clock, perhaps_sent).await {
             Ok(window) => sent.extend(window),
             Err(error) => {
                 ended = Err(error);
@@ -95,7 +94,7 @@ async fn store_window(
     config: &Config,
     jobs: &[Job],
     clock: &Clock,
-    unknown_since: Option<Timestamp>,
+    perhaps_sent: Option<PerhapsSent>,
 ) -> Result<Vec<Sent>, CommandError> {
     let now = clock.now();
     let mut new = Vec::with_capacity(jobs.len());
@@ -117,7 +116,7 @@ async fn store_window(
             due_at: Some(now),
             at: now,
         };
-        new.push(new_job(clock, &provider.policy(), asked, unknown_since));
+        new.push(new_job(clock, &provider.policy(), asked, perhaps_sent));
     }
     let accepted = store.accept(new).await?;
     Ok(accepted.into_iter().map(Sent::from).collect())

@@ -1,11 +1,13 @@
 //! Replies of every kind against the readings the money rules demand.
 
+mod belongs;
 mod kept;
+mod known;
 
 use std::time::Duration;
 
 use engine::{Answer, Event, Retry, StatusAnswer};
-use snap_client::{Answered, Bytes, NotSentReason, Reply, Silence};
+use snap_client::{Answered, Belongs, Bytes, NotSentReason, Reply, Silence};
 
 use super::*;
 
@@ -24,6 +26,7 @@ fn answered(http_status: u16, body: &str) -> Reply {
     Reply::Answered(Answered {
         http_status,
         body: Bytes::copy_from_slice(body.as_bytes()),
+        surplus: false,
         retry_after: None,
         date: None,
         elapsed: Duration::ZERO,
@@ -104,7 +107,8 @@ fn m7_success_needs_the_right_code_reference_and_amount() {
     for value in [r#""10000.00""#, r#""10000""#, r#""10000.0""#, "10000"] {
         assert_eq!(answer("finpay", &ok(&ours, value)), Answer::Paid, "{value}");
     }
-    assert_eq!(answer("finpay", &code("2003800")), Answer::Paid, "absent is not different");
+    let without_amount = format!(r#"{{"responseCode":"2003800","partnerReferenceNo":{ours}}}"#);
+    assert_eq!(answer("finpay", &answered(200, &without_amount)), Answer::Paid, "absent is not different");
     for value in [r#""10000.01""#, r#""1000.00""#, r#""much""#, "{}"] {
         assert_eq!(answer("finpay", &ok(&ours, value)), Answer::Inconsistent, "{value}");
     }
@@ -184,16 +188,14 @@ fn m7_a_status_of_00_needs_our_reference_and_amount() {
 #[test]
 fn the_status_inquirys_own_code_says_nothing_about_the_top_up() {
     let nothing = StatusAnswer::Nothing(Retry::Counted(None));
-    for refused in
-        ["4003901", "4003902", "5003900", "5043900", "4093900", "4043918", "4043900", "2023900", "4033905", "4043911"]
-    {
+    for refused in ["4003901", "4003902", "5003900", "5043900", "4093900", "4043918", "4043900", "4033905", "4043911"] {
         assert_eq!(told("finpay", &code(refused)), nothing, "{refused}");
     }
     let foreign = status_body("2003800", "00", REFERENCE, "10000.00");
     assert_eq!(told("finpay", &foreign), nothing, "a top-up's code answers no status inquiry");
     assert_eq!(told("midtrans", &status_body("2003900", "00", REFERENCE, "10000.00")), nothing);
     for unreadable in ["08", "", "paid", "0"] {
-        assert_eq!(told("finpay", &status_body("2003900", unreadable, REFERENCE, "10000.00")), nothing);
+        assert_eq!(told("finpay", &status_body("2003900", unreadable, "", "10000.00")), nothing);
     }
     assert_eq!(told("finpay", &status_body("2003900", "06", "other", "10000.00")), nothing, "another top-up failed");
 }
@@ -299,7 +301,7 @@ fn m4_the_number_of_an_answer_that_is_not_believed_is_not_kept() {
 fn a_number_that_is_none_takes_no_ones_place() {
     let long = "9".repeat(65);
     for none in ["", long.as_str(), "22\\u001b[2J", "22\\u0000"] {
-        let body = format!(r#"{{"responseCode":"2003800","referenceNo":"{none}"}}"#);
+        let body = format!(r#"{{"responseCode":"2003800","partnerReferenceNo":"{REFERENCE}","referenceNo":"{none}"}}"#);
         let fields = top_up(&profile("finpay"), expected(), &answered(200, &body)).fields;
         assert_eq!(fields.and_then(|fields| fields.reference_no), None, "{none}");
         let body =

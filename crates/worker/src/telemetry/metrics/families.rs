@@ -19,6 +19,7 @@ pub(super) const OUTCOMES: [&str; 3] = ["succeeded", "rejected", "discarded"];
 pub(super) struct ProviderMetrics {
     pub(super) name: String,
     pub(super) accepted: Counter,
+    pub(super) double_credits: Counter,
     pub(super) finished: [Counter; OUTCOMES.len()],
     /// By service, then by class.
     pub(super) requests: [[Counter; Class::ALL.len()]; Service::ALL.len()],
@@ -86,6 +87,7 @@ pub(super) struct ReasonLabels {
 /// The families with a `provider` label; each provider's handles are taken out of them once.
 pub(super) struct ProviderFamilies {
     pub(super) accepted: Family<ProviderLabels, Counter>,
+    pub(super) double_credits: Family<ProviderLabels, Counter>,
     pub(super) finished: Family<FinishedLabels, Counter>,
     pub(super) requests: Family<RequestLabels, Counter>,
     pub(super) request_seconds: Family<ServiceLabels, Histogram, fn() -> Histogram>,
@@ -95,6 +97,7 @@ impl Default for ProviderFamilies {
     fn default() -> Self {
         Self {
             accepted: Family::default(),
+            double_credits: Family::default(),
             finished: Family::default(),
             requests: Family::default(),
             request_seconds: Family::new_with_constructor(|| Histogram::new(REQUEST_BUCKETS)),
@@ -106,6 +109,11 @@ impl ProviderFamilies {
     pub(super) fn register(&self, registry: &mut Registry) {
         registry.register("topup_jobs_accepted", "New jobs, without duplicates", self.accepted.clone());
         registry.register("topup_jobs_finished", "Jobs that ended for good", self.finished.clone());
+        registry.register(
+            "topup_double_credit_suspected",
+            "Jobs of which two attempts look paid",
+            self.double_credits.clone(),
+        );
         registry.register(
             "topup_provider_requests",
             "Calls to a provider by SNAP service and by the class of their answer",
@@ -123,6 +131,7 @@ impl ProviderFamilies {
         ProviderMetrics {
             name: provider(),
             accepted: self.accepted.get_or_create_owned(&ProviderLabels { provider: provider() }),
+            double_credits: self.double_credits.get_or_create_owned(&ProviderLabels { provider: provider() }),
             finished: OUTCOMES
                 .map(|outcome| self.finished.get_or_create_owned(&FinishedLabels { provider: provider(), outcome })),
             requests: Service::ALL.map(|service| {

@@ -49,6 +49,7 @@ fn total(provider: &str, state: &str) -> StateTotal {
 fn every_name_and_label_is_the_contracts() {
     let metrics = metrics();
     metrics.lane_paused("finpay", "insufficient_funds");
+    metrics.clock_offset("finpay", -2);
     insta::assert_snapshot!(shape(&metrics.render(&StoreSnapshot::default(), NOW)).join("\n"));
 }
 

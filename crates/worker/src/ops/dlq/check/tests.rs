@@ -68,7 +68,7 @@ impl Place {
             let Event::Inquired { customer_name, fee, .. } = asked.reading.event else { panic!("{asked:?}") };
             job.job.state = State::Inquired { at: NOW, customer_name, fee };
             let request = provider::top_up_request(&caller.driver, lane, &job).unwrap();
-            let sent = provider::send(&caller.driver, lane, &token, &job, request).await;
+            let sent = provider::send(&caller.driver, lane, &token, &job, request, snap_client::NO_FUSE).await;
             assert_eq!(sent.reading.event, Event::TopUp(engine::Answer::Paid));
         })
         .await;
@@ -118,4 +118,41 @@ async fn what_never_became_a_job_and_a_provider_that_is_gone_are_refused() {
     let args = DlqActArgs { choice, act: acting() };
     let error = other.at_desk(&output, async |desk| check(&args, desk).await).await.unwrap_err();
     assert_eq!(error.exit(), Exit::Usage);
+}
+
+/// Two "not found" of one replica, and then "paid" of another to an operator whose command took long.
+#[tokio::test]
+async fn m2_c13_paid_that_comes_back_when_the_job_is_ready_again_keeps_it_from_being_sent() {
+    let place = Place::new().await;
+    place.pay().await;
+    let store = &place.filled.store;
+    let letter = store.dead_letter(&DeadLetterId::new(UNRESOLVED)).await.unwrap().unwrap();
+    let job = store.job(letter.job.unwrap()).await.unwrap().unwrap();
+    // Another operator replays it, and it is proven unpaid: it waits to be sent.
+    let mut ready = job.job.clone();
+    (ready.state, ready.evidence.money) = (State::Ready { at: NOW }, MoneyState::ProvenUnpaid);
+    let mut record = Record::new(job.id, job.version, ready, NOW);
+    record.due_at = Some(NOW);
+    store.record(record).await.unwrap();
+
+    let output = Output::captured(Format::Json);
+    let actor = Actor::of(&acting(), &place.environment);
+    let item = place
+        .at_desk(&output, async |desk| {
+            let caller = Caller::new(desk).unwrap();
+            let lane = &caller.lanes["finpay"];
+            let called = caller.ask(lane, &job).await.unwrap();
+            let answer = StatusAnswer::Paid { amount_seen: true };
+            caller.came_too_late(lane, &letter, &called, answer, &actor, desk).await.unwrap()
+        })
+        .await;
+    let shown = serde_json::to_value(&item).unwrap();
+    assert_eq!(shown["result"], "moved_on");
+    let detail = shown["detail"].as_str().unwrap();
+    assert!(detail.contains("it is ready now") && detail.contains("asked about again"), "{detail}");
+    let now = store.job(job.id).await.unwrap().unwrap();
+    assert!(matches!(now.job.state, State::Unconfirmed { .. }) && now.job.evidence.accepted, "{now:?}");
+    let timeline = store.timeline(&now.request.partner_reference_no).await.unwrap().unwrap();
+    assert_eq!(timeline.outcomes.len(), 1, "nothing is told that is not so");
+    assert_eq!(place.sim.credits_of(REFERENCE), 1);
 }

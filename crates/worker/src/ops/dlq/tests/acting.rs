@@ -288,3 +288,33 @@ async fn m5_amount_customer_and_key_of_a_job_are_locked_by_name() {
     }
     assert!(actions(&filled).await.is_empty());
 }
+
+/// What becomes of a dead letter between the moment it is shown and an operator's yes.
+#[tokio::test]
+async fn c13_what_has_moved_on_since_it_was_shown_is_left_alone_and_nothing_is_told() {
+    use super::super::{choice::named, close, shown};
+    let filled = fixture::filled().await;
+    let output = Output::captured(Format::Json);
+    fixture::at_desk(&filled, &output, async |desk| {
+        let letters = named(&[UNRESOLVED.to_owned()], desk).await.unwrap();
+        // Another operator was faster: discarded, and taken back. It is dead as before, and yet another matter.
+        assert_eq!(done(&filled, discard(&[UNRESOLVED]), Format::Json).await.0.unwrap(), Exit::Done);
+        let gone = shown::job_of(&letters[0], desk).await.unwrap_err();
+        assert!(gone.to_string().contains("it is discarded now"), "{gone}");
+        assert_eq!(done(&filled, restore(UNRESOLVED), Format::Json).await.0.unwrap(), Exit::Done);
+        let told = filled.store.unpublished(fixture::NOW, 99).await.unwrap().len();
+        for verb in ["discard", "restore"] {
+            let act = acting();
+            let ended = close::work(letters.clone(), &act, verb, desk, async |letter, _| {
+                shown::job_of(letter, desk).await?;
+                panic!("it was let through");
+            });
+            assert_eq!(ended.await.unwrap(), Exit::Refused);
+        }
+        assert_eq!(filled.store.unpublished(fixture::NOW, 99).await.unwrap().len(), told);
+    })
+    .await;
+    let shown = output.written();
+    assert!(shown.contains("\"result\": \"moved_on\"") || shown.contains("\"result\":\"moved_on\""), "{shown}");
+    assert_eq!(actions(&filled).await, ["dlq_discard", "dlq_restore"]);
+}

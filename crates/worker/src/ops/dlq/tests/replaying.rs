@@ -262,3 +262,19 @@ async fn m8_what_is_too_old_is_refused_with_an_explanation() {
     let report = error.report(false);
     assert!(report.contains("proves nothing any more") && report.contains("`worker dlq check` still asks"), "{report}");
 }
+
+/// Why `tests/run` runs every suite once more under a clock a year ahead: beside the machine's clock a row with a fixed date
+/// is younger than the uniqueness window for a day, and then never again. Here the clock is that machine's.
+#[tokio::test]
+async fn a_fixture_with_a_date_beside_the_machine_s_clock_fails_under_a_clock_a_year_ahead() {
+    let machine = [(fixture::clock(), Exit::Done), (fixture::a_year_ahead(), Exit::Refused)];
+    for (clock, expected) in machine {
+        let filled = fixture::filled().await;
+        let output = Output::captured(Format::Table);
+        let ended = fixture::at_desk(&filled, &output, async |desk| {
+            run(&replay(&[UNRESOLVED]), &Desk { clock: &clock, ..*desk }).await
+        });
+        let exit = ended.await.unwrap_or_else(|error| error.exit());
+        assert_eq!(exit, expected, "{}", output.said());
+    }
+}

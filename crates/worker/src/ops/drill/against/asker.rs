@@ -46,9 +46,11 @@ impl Asker<'_> {
         at: Timestamp,
     ) -> Reading {
         let asked_at = self.clock.now();
-        let reply = self.client.call(token, service, number, Payload::new(body), at).await;
+        let (reply, used) = self.client.call(token, service, number, Payload::new(body), at).await;
         let expected = Expected { reference: reference.as_str(), amount: self.test.amount, has_customer_name: false };
-        reading(&self.profile, service, expected, asked_at, &reply).expect("no token is asked for here")
+        let reading = reading(&self.profile, service, expected, asked_at, &reply).expect("no token is asked for here");
+        reading.keep(used);
+        reading
     }
 
     pub(super) async fn status(&self, token: &Token, reference: &PartnerReferenceNo, no: Option<&str>) -> Reading {

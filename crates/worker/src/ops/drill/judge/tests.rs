@@ -2,7 +2,7 @@
 
 use snap_sim::{Credit, Latest, ReferenceReport};
 
-use super::super::evidence::{Audit, DeadLetter, Submitted};
+use super::super::evidence::{Audit, DeadLetter, Submitted, Totals};
 use super::*;
 
 /// Two jobs: one succeeded, one is in front of a person.
@@ -17,19 +17,7 @@ pub(in super::super) fn sound() -> Evidence {
     Evidence {
         submitted: ["r-1", "r-2"].map(|reference| (reference.to_owned(), asked.clone())).into(),
         ledger: vec![report("r-1", 1), report("r-2", 0)],
-        totals: snap_sim::Verdict {
-            credits: 1,
-            double_credits: 0,
-            reversed: 0,
-            total: "10000.00".to_owned(),
-            references: 2,
-            pending_effects: 0,
-            requests: 5,
-            top_ups: 2,
-            refused: 0,
-            redirects_followed: 0,
-            max_in_flight: 1,
-        },
+        totals: Totals::default(),
         external_ids: vec!["1".to_owned(), "2".to_owned()],
         jobs: vec![
             job("r-1", "succeeded", None, "proven_paid"),

@@ -73,7 +73,7 @@ fn the_http_status_of_an_answer_that_broke_off_is_kept() {
 
 #[test]
 fn m9_a_status_answer_that_tells_nothing_does_not_make_a_lane_move() {
-    let unreadable = status_reading(&with_status("99"));
+    let unreadable = status_reading(r#"{"responseCode":"2003900","latestTransactionStatus":"99"}"#);
     assert_eq!(unreadable.signal, Signal::Nothing);
     assert_eq!(status_reading(&with_status("03")).signal, Signal::Fine);
 }

@@ -1,0 +1,179 @@
+//! Evidence belongs to an account (M14): the configuration names another one while a top-up is in doubt. Both providers pay
+//! whatever reaches them.
+
+use std::fs;
+use std::io::Write as _;
+use std::time::Duration;
+
+use serde_json::Value;
+use snap_sim::Fault;
+
+use crate::harness::verdict::text;
+use crate::harness::{Job, Sim, Stage, eventually, eventually_now};
+
+const LIMIT: Duration = Duration::from_secs(60);
+const ACT: [&str; 3] = ["--reason", "the old section is back, INC-140", "--yes"];
+
+fn stop(stage: &mut Stage) {
+    stage.worker.signal(rustix::process::Signal::TERM);
+    stage.worker.wait_exit(LIMIT);
+}
+
+fn is_in(stage: &Stage, job: &Job, state: &str) {
+    eventually_now(LIMIT, "the job comes to be in that state", || {
+        (stage.worker.state_of(&job.reference)? == state).then_some(())
+    });
+}
+
+/// A pays a job, its answer is lost, and the worker is stopped before it asks.
+async fn paid_by_a(name: &str) -> (Stage, Job) {
+    let mut stage = Stage::prepare(name).await;
+    stage.settings.first_after = Duration::from_secs(4);
+    let job = stage.job("doubt");
+    stage.sim.fault(&job.reference, 38, Fault::Fin, Some(true), Some(1));
+    stage.start();
+    stage.publish(std::slice::from_ref(&job)).await;
+    is_in(&stage, &job, "unconfirmed");
+    stop(&mut stage);
+    assert_eq!(stage.sim.running().credits_of(&job.reference), 1, "A has paid it");
+    (stage, job)
+}
+
+/// The configuration names B from now on.
+async fn move_to_b(stage: &mut Stage) -> Sim {
+    let b = Sim::start().await;
+    stage.settings.credentials = b.credentials().clone();
+    stage.settings.providers = ["finpay", "midtrans"].map(|name| (name, b.running().base_url(name))).to_vec();
+    stage.reconfigure();
+    b
+}
+
+/// The configuration names A again.
+fn back_to_a(stage: &mut Stage) {
+    stage.settings.credentials = stage.sim.credentials().clone();
+    stage.settings.providers = ["finpay", "midtrans"].map(|name| (name, stage.sim.running().base_url(name))).to_vec();
+    stage.reconfigure();
+}
+
+fn asked(sim: &Sim, job: &Job) -> u32 {
+    sim.running().reference(&job.reference).iter().map(|known| known.top_ups + known.status_inquiries).sum()
+}
+
+/// Before a person, with both accounts named; nobody was asked, nothing was sent.
+async fn ends_as_other_account(stage: &Stage, b: &Sim, job: &Job) -> Value {
+    let letter = eventually(LIMIT, "it stands before a person", async || {
+        let letters = stage.worker.list(&["dlq", "list"]);
+        letters.into_iter().find(|letter| text(letter, "partnerReferenceNo") == job.reference)
+    })
+    .await;
+    assert_eq!((text(&letter, "reason"), text(&letter, "moneyState")), ("other_account", "maybe_sent"), "{letter}");
+    let detail = text(&letter, "detail");
+    assert!(detail.contains(&stage.sim.running().base_url("finpay")), "{detail}");
+    assert!(detail.contains(&b.running().base_url("finpay")), "{detail}");
+    assert_eq!((stage.sim.running().credits_of(&job.reference), b.running().credits_of(&job.reference)), (1, 0));
+    assert_eq!(asked(b, job), 0, "B is not asked");
+    letter
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn m14_a_doubt_at_an_account_that_changed_stands_before_a_person_and_is_paid_once() {
+    let (mut stage, job) = paid_by_a("moved").await;
+    let b = move_to_b(&mut stage).await;
+
+    // Before anything is asked.
+    let found = stage.worker.ask(&["check", "-o", "json"]);
+    let found: Value = serde_json::from_slice(&found.stdout).unwrap();
+    let accounts = found["items"].as_array().unwrap().iter().find(|item| text(item, "check") == "accounts");
+    let told = accounts.unwrap_or_else(|| panic!("check tells of it: {found}"));
+    assert_eq!(text(told, "status"), "warning");
+    assert!(text(told, "detail").starts_with("1 job of finpay (Rp "), "{told}");
+    assert!(text(told, "hint").contains("put the old section back under its name"), "{told}");
+
+    stage.worker.start();
+    let log = stage.worker.log();
+    assert!(log.contains("jobs are in doubt at an account that is not configured any more"), "{log}");
+    let letter = ends_as_other_account(&stage, &b, &job).await;
+
+    // To whom the attempt was sent.
+    let shown = stage.worker.ask_json(&["jobs", "show", &job.reference]);
+    let attempts = shown["timeline"].as_array().unwrap().iter().filter(|entry| entry["service"] == 38);
+    let accounts: Vec<_> = attempts.map(|attempt| &attempt["account"]["baseUrl"]).collect();
+    assert_eq!(accounts, [&Value::from(stage.sim.running().base_url("finpay"))]);
+
+    // A replay would ask B, and is refused; so is a question.
+    let id = text(&letter, "id");
+    for verb in ["replay", "check"] {
+        let refused = stage.worker.ask(&[&["dlq", verb, id][..], &ACT].concat());
+        assert_ne!(refused.status.code(), Some(0), "{verb}: {}", String::from_utf8_lossy(&refused.stdout));
+    }
+    assert_eq!((asked(&b, &job), b.running().credits_of(&job.reference)), (0, 0));
+
+    // The old section is back under its name.
+    stop(&mut stage);
+    back_to_a(&mut stage);
+    stage.worker.start();
+    stage.worker.ask_json(&[&["dlq", "replay", id][..], &ACT].concat());
+    is_in(&stage, &job, "succeeded");
+    assert_eq!((stage.sim.running().credits_of(&job.reference), b.running().credits_of(&job.reference)), (1, 0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn m14_the_old_section_under_another_name_is_asked_by_a_check() {
+    let (mut stage, job) = paid_by_a("renamed").await;
+    let old = fs::read_to_string(stage.worker.dir().join("worker.toml")).unwrap();
+    let (_, old) = old.split_once("[providers.finpay]").unwrap();
+    let (old, _) = old.split_once("[providers.midtrans]").unwrap();
+    let secret = format!("\"{}\"", stage.sim.credentials().client_secret);
+    let old =
+        old.replace("[providers.finpay", "[providers.finpay-old").replace("{ env = \"E2E_CLIENT_SECRET\" }", &secret);
+    let b = move_to_b(&mut stage).await;
+    let mut file = fs::File::options().append(true).open(stage.worker.dir().join("worker.toml")).unwrap();
+    writeln!(file, "\n[providers.finpay-old]{old}").unwrap();
+    stage.worker.start();
+    let letter = ends_as_other_account(&stage, &b, &job).await;
+    stage.worker.ask_json(&[&["dlq", "check", text(&letter, "id")][..], &ACT].concat());
+    is_in(&stage, &job, "succeeded");
+    assert_eq!((stage.sim.running().credits_of(&job.reference), asked(&b, &job)), (1, 0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn m14_another_spelling_of_the_same_account_is_asked() {
+    let (mut stage, job) = paid_by_a("spelled").await;
+    for (_, base_url) in &mut stage.settings.providers {
+        *base_url = format!("{}/", base_url.replace("http://", "HTTP://"));
+    }
+    stage.reconfigure();
+    stage.worker.start();
+    is_in(&stage, &job, "succeeded");
+    assert_eq!(stage.sim.running().credits_of(&job.reference), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn m14_another_partner_at_the_same_address_is_another_account() {
+    let (mut stage, job) = paid_by_a("partner").await;
+    stage.settings.credentials.partner_id = "another-partner".to_owned();
+    stage.reconfigure();
+    stage.worker.start();
+    is_in(&stage, &job, "dead");
+    let letters = stage.worker.list(&["dlq", "list"]);
+    assert_eq!(text(&letters[0], "reason"), "other_account");
+    assert_eq!(stage.sim.running().credits_of(&job.reference), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn m14_what_was_never_sent_moves_to_the_new_account() {
+    let mut stage = Stage::prepare("waiting").await;
+    stage.start();
+    stage.pause("finpay").await;
+    let jobs = stage.jobs("waiting", 5);
+    stage.publish(&jobs).await;
+    stage.broker_has_no_more(LIMIT).await;
+    stop(&mut stage);
+    let b = move_to_b(&mut stage).await;
+    stage.worker.start();
+    stage.resume("finpay");
+    for job in &jobs {
+        is_in(&stage, job, "succeeded");
+        assert_eq!((stage.sim.running().credits_of(&job.reference), b.running().credits_of(&job.reference)), (0, 1));
+    }
+}
