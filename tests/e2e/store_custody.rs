@@ -255,12 +255,19 @@ async fn m13_a_store_that_is_removed_for_good_leaves_word_and_nobody_is_paid_aga
     }
     // It is idle: it notices by itself.
     assert_eq!(stage.worker.wait_exit(LIMIT).code(), Some(5));
-    // Started without anything put back, as a supervisor might.
+    // Started without anything put back, as a supervisor might: another store, which takes nothing of the namespace.
+    let refused = stage.worker.ask(&["run"]);
+    assert_eq!(refused.status.code(), Some(5), "{}", String::from_utf8_lossy(&refused.stderr));
+    // Taken over, it asks first: by the namespace's mark, and by the word that was left.
+    let adopted = stage.worker.ask(&[&["store", "adopt"][..], &ACT].concat());
+    assert!(adopted.status.success(), "{}", String::from_utf8_lossy(&adopted.stderr));
     stage.start();
-    assert!(stage.worker.log().contains("another store stood here"), "{}", stage.worker.log_tail());
+    let told = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(told.contains("another store stood here"), "{told}");
     stage.producer.publish_all(&known).await;
     for job in &known {
-        eventually(LIMIT, "it is asked about, and found paid", async || {
+        // Not before the other worker can have nothing under way: some 65 s.
+        eventually(3 * LIMIT, "it is asked about, and found paid", async || {
             (stage.worker.state_of(&job.reference).as_deref() == Some("succeeded")).then_some(())
         })
         .await;

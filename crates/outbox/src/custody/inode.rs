@@ -25,7 +25,8 @@ use rustix::{
 
 /// How long it takes to look whether a lock is held, and how often another process may do so while it is taken.
 pub(crate) const A_LOOK: Duration = Duration::from_millis(10);
-pub(crate) const LOOKS: u32 = 5;
+/// A process that was killed on a busy machine takes its time to be gone, too.
+pub(crate) const LOOKS: u32 = 20;
 
 /// Which file it is, whatever its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

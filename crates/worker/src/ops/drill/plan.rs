@@ -222,12 +222,14 @@ mod tests {
         for seed in 0..20 {
             assert_eq!(
                 names(&Frame { seed, kills: 40, span: Duration::from_secs(1), ..FRAME }).len(),
-                17,
+                24,
                 "seed {seed}"
             );
         }
-        let little = Frame { kills: 40, broker: false, provider: false, writes: false, disk: false, ..FRAME };
-        let expected = ["freeze", "kill", "killWhileRecovering", "operatorPause", "secondWorker"];
-        assert_eq!(names(&little), BTreeSet::from(expected));
+        let none = Frame { amqp: false, broker: false, provider: false, writes: false, disk: false, clock: false, ..FRAME };
+        let little = Frame { kills: 40, ..none };
+        let always = ["freeze", "kill", "killWhileRecovering", "lockRemoved", "operatorPause", "otherAccount"];
+        let expected = always.into_iter().chain(["secondWorker", "storeRemoved", "storeSwapped"]);
+        assert_eq!(names(&little), expected.collect::<BTreeSet<_>>());
     }
 }
