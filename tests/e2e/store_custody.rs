@@ -11,6 +11,8 @@ use crate::harness::amqp;
 use crate::harness::{Job, Stage, eventually};
 
 const LIMIT: Duration = Duration::from_secs(60);
+/// A store that takes a namespace over asks no earlier than when the other one can have nothing under way any more.
+const TAKEN_OVER: Duration = Duration::from_secs(180);
 const ACT: [&str; 3] = ["--reason", "tried, INC-140", "--yes"];
 
 fn store(stage: &Stage) -> PathBuf {
@@ -255,12 +257,17 @@ async fn m13_a_store_that_is_removed_for_good_leaves_word_and_nobody_is_paid_aga
     }
     // It is idle: it notices by itself.
     assert_eq!(stage.worker.wait_exit(LIMIT).code(), Some(5));
-    // Started without anything put back, as a supervisor might.
+    // Started without anything put back, as somebody might: it is another store, and the namespace is the lost one's.
+    stage.worker.spawn();
+    assert_eq!(stage.worker.wait_exit(LIMIT).code(), Some(5));
+    for words in ["another store stood here", " belongs to store "] {
+        assert!(stage.worker.log().contains(words), "{words}: {}", stage.worker.log_tail());
+    }
+    stage.worker.ask_json(&[&["store", "adopt"][..], &ACT].concat());
     stage.start();
-    assert!(stage.worker.log().contains("another store stood here"), "{}", stage.worker.log_tail());
     stage.producer.publish_all(&known).await;
     for job in &known {
-        eventually(LIMIT, "it is asked about, and found paid", async || {
+        eventually(TAKEN_OVER, "it is asked about, and found paid", async || {
             (stage.worker.state_of(&job.reference).as_deref() == Some("succeeded")).then_some(())
         })
         .await;
