@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 use serde_json::{Value, json};
-use snap_core::Timestamp;
+use worker::clock::Clock;
 
 use crate::harness::{Job, Stage, eventually_now};
 
@@ -121,10 +121,5 @@ async fn m16_a_not_after_that_passes_while_the_disk_is_slow_is_kept() {
 }
 
 fn until(stage: &Stage, name: &str, after: Duration) -> Job {
-    stage.job(name).with("notAfter", Value::from(now().plus(after).to_rfc3339()))
-}
-
-fn now() -> Timestamp {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
-    Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap())
+    stage.job(name).with("notAfter", Value::from(Clock::start().wall().plus(after).to_rfc3339()))
 }

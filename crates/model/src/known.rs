@@ -49,12 +49,12 @@ impl Facts {
 
     /// Notes what came late: it is about an attempt of before, but where nothing was begun since.
     const fn note_late(&mut self, late: LateAnswer) {
-        if self.open && !late.later {
-            if let Late::TopUp(answer) = late.said {
-                let doubt =
-                    matches!(answer, Answer::Accepted | Answer::Unknown | Answer::Duplicate | Answer::Inconsistent);
-                self.attempt_ended(doubt);
-            }
+        if self.open
+            && !late.later
+            && let Late::TopUp(answer) = late.said
+        {
+            let doubt = matches!(answer, Answer::Accepted | Answer::Unknown | Answer::Duplicate | Answer::Inconsistent);
+            self.attempt_ended(doubt);
         }
         match late.said {
             Late::TopUp(Answer::Unknown) if !self.open => self.attempt_ended(true),

@@ -67,7 +67,7 @@ impl Store {
     /// # Errors
     /// Any failure to read.
     pub async fn accounts(&self) -> Result<Vec<AccountName>, StoreError> {
-        self.read(|connection| all(connection)).await
+        self.read(all).await
     }
 
     /// What is in doubt, by provider and account. Its cost grows with what is in doubt or before a person.
@@ -75,7 +75,7 @@ impl Store {
     /// # Errors
     /// Any failure to read.
     pub async fn open_doubts(&self) -> Result<Vec<OpenDoubt>, StoreError> {
-        self.read(|connection| doubts(connection)).await
+        self.read(doubts).await
     }
 }
 

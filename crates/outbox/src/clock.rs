@@ -59,7 +59,7 @@ impl Store {
         audit: Option<NewAudit>,
     ) -> Result<u64, StoreError> {
         let input = Settings { clock, correction, audit };
-        let (_, changed) = self.write(Room::Reserved, input, |transaction, input| set(transaction, input)).await?;
+        let (_, changed) = self.write(Room::Reserved, input, set).await?;
         Ok(changed)
     }
 

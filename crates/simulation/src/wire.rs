@@ -262,7 +262,7 @@ impl Line {
                 answered((if http == 200 { 500 } else { 200 }, body), started)
             }
             8 => answered(refusal(409, service.code(), 1), started),
-            kind => answered(astray(service, kind, (http, body)), started),
+            kind => answered(astray(service, kind, &(http, body)), started),
         }
     }
 
@@ -275,7 +275,7 @@ impl Line {
 }
 
 /// What another request was answered, or what shows no more than that the top-up is known (M15, M2).
-fn astray(service: Service, kind: u8, said: Said) -> Said {
+fn astray(service: Service, kind: u8, said: &Said) -> Said {
     let anothers = |(http, mut body): Said| {
         for name in ["partnerReferenceNo", "originalPartnerReferenceNo"] {
             body[name] = json!("another-top-up");

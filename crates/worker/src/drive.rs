@@ -144,7 +144,10 @@ impl<'a> Driving<'a> {
             debug!(reference = %self.job.request.partner_reference_no, ?step, "next step");
             let stepped = match step {
                 Step::Rest => return Stop::LetGo,
-                Step::WaitUntil(at) => return self.let_go(at).await,
+                Step::WaitUntil(at) => match self.clocks_agree_again(now).await {
+                    true => Ok(()),
+                    false => return self.let_go(at).await,
+                },
                 Step::Expire => self.expire(now).await,
                 Step::OtherAccount => self.other_account(now).await,
                 Step::Inquire | Step::Send | Step::CheckStatus => self.call(step).await,
@@ -154,6 +157,16 @@ impl<'a> Driving<'a> {
                 Err(stop) => return stop,
             }
         }
+    }
+
+    /// Whether the job waited for the clocks to agree, and they do now.
+    async fn clocks_agree_again(&self, now: Timestamp) -> bool {
+        let waits = matches!(self.job.job.state, State::Ready { .. } | State::Inquired { .. })
+            && self.noticed(now).is_undecided(&self.job.job);
+        if waits {
+            provider::hear_clock_again(self.driver, self.lane).await;
+        }
+        waits && !self.lane.witness.is_doubted()
     }
 
     /// Too late by our clock, which the provider's may contradict (M17).

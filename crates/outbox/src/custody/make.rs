@@ -32,7 +32,9 @@ pub(crate) fn make(path: &Path, side: &SideFile) -> Result<bool, OpenError> {
                 // SQLite would take it for the new file's.
                 return Err(OpenError::Orphan { path: path.to_owned(), log });
             }
-            side.note_making(true).and_then(|()| side.sync()).map_err(io("write the side file of"))?;
+            // By its name too, before the store has one: an empty file without it is not being made.
+            let noted = side.note_making(true).and_then(|()| side.sync()).and_then(|()| sync_folder(path));
+            noted.map_err(io("write the side file of"))?;
             // For its owner's eyes only, before SQLite opens it: `-wal` and `-shm` copy its mode.
             let made = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
             made.and_then(|file| file.sync_all()).map_err(io("make"))?;

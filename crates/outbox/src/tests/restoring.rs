@@ -37,7 +37,8 @@ async fn m12_a_backup_beside_a_busy_worker_is_one_moment_of_it_in_one_file_for_i
     let fixture = Fixture::new();
     fixture.driven("first").await;
     let (store, path) = (fixture.store.clone(), fixture.path());
-    let busy = tokio::spawn(async move {
+    let mut busy = tokio::task::JoinSet::new();
+    busy.spawn(async move {
         for n in 0..400 {
             store.accept(vec![new_job(&format!("ref-{n}"))]).await.unwrap();
         }
@@ -58,7 +59,7 @@ async fn m12_a_backup_beside_a_busy_worker_is_one_moment_of_it_in_one_file_for_i
         let left = fs::read_dir(fixture.dir.path()).unwrap().map(|entry| entry.unwrap().file_name());
         assert!(!left.into_iter().any(|name| name.to_string_lossy().contains("part")));
     }
-    busy.await.unwrap();
+    busy.join_all().await;
     assert_eq!(fixture.store.health(), Health::Writable);
 }
 

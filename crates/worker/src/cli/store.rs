@@ -48,10 +48,9 @@ Examples:
   worker store restored --reason 'copy of 02:00 put back, INC-130'
   worker store restored --copied-at 2026-11-22T02:00:00+07:00 --reason 'machine set back to its snapshot, INC-131'
 
-`worker store restore FILE` says it by itself. A store that is older than its side file says, or than was told of it at the
-broker, is noticed without a word. One that came back together with its side file, as with the snapshot of a disk, is not where
-there is no broker, or where that came back too: say it here, before the first start. To say it once more, or where it was
-noticed, does no harm.
+`worker store restore FILE` says it by itself. A store that is older than its side file says is noticed without a word. One that
+came back together with its side file, as with the snapshot of a disk or a machine, is not: say it here, before the first start.
+To say it once more, or where it was noticed, does no harm.
 
 The worker has to be stopped, and takes it up with its next start. A running one is refused (exit 5): it has passed the
 question for what it drives, and would go on sending until it looks.

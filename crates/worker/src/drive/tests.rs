@@ -337,6 +337,32 @@ async fn m17_the_first_decision_of_a_start_is_not_made_by_a_clock_that_the_provi
     assert_eq!(stage.driven(waiting).await.iter().filter(|job| state(job) == "succeeded").count(), 3);
 }
 
+/// Nothing else is asked of the provider: what waits finds out by itself that the clocks agree, and asks no more often than it must.
+#[tokio::test(start_paused = true)]
+async fn m17_jobs_that_wait_for_the_clocks_to_agree_find_out_by_themselves() {
+    let stage = Stage::new(4);
+    stage.provider.dates_its_answers(stage.clocks);
+    stage.clocks.set(THREE_DAYS, true);
+    let in_an_hour = stage.driver.clock.wall().minus(THREE_DAYS - Duration::from_secs(3600));
+    let mut waiting = Vec::new();
+    for number in 1..=4 {
+        waiting.push(stage.accepted_until(&format!("PART-{number}"), Carried::default(), Some(in_an_hour)).await);
+    }
+    waiting = stage.driven(waiting).await;
+    for look in 1..=3 {
+        tokio::time::advance(Duration::from_secs(10)).await;
+        waiting = stage.driven(waiting).await;
+        assert!(waiting.iter().all(|job| state(job) == "ready"), "{waiting:?}");
+        assert!(stage.provider.times(Service::AccessToken) <= 2 + look, "one question for all of them");
+    }
+    stage.clocks.set(THREE_DAYS, false);
+    tokio::time::advance(Duration::from_secs(10)).await;
+    for job in stage.driven(waiting).await {
+        assert!(["succeeded", "ready"].contains(&state(&job)), "{job:?}");
+    }
+    assert!(!stage.lane().witness.is_doubted());
+}
+
 /// Held back: no byte of it left, it costs nothing, and the job is as it was.
 #[tokio::test(start_paused = true)]
 async fn m16_an_intent_that_waited_is_not_sent_and_recorded_as_such() {

@@ -1,6 +1,7 @@
 //! What a provider's answers say of our wall clock: their `Date` is a witness (M17).
 
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use snap_core::Timestamp;
@@ -10,6 +11,8 @@ use tokio::sync::OnceCell;
 const TOO_FAR: Duration = Duration::from_secs(60);
 /// So many answers in a row have to say so, once the clocks have agreed.
 const ANSWERS: u32 = 3;
+/// While all that waits waits for its clock, a provider is asked for it so often.
+const ASK_EVERY: Duration = Duration::from_secs(8);
 /// A `Date` that does not go on for so long is a copy out of some cache.
 const FROZEN: Duration = Duration::from_secs(5);
 
@@ -17,6 +20,8 @@ const FROZEN: Duration = Duration::from_secs(5);
 #[derive(Debug, Default)]
 pub struct Witness {
     heard: Mutex<Heard>,
+    /// The same as [`Heard::doubted_since`], for who asks at every step of a job.
+    is_doubted: AtomicBool,
     /// It was asked for, where a decision came before the first answer.
     pub(crate) first: OnceCell<()>,
 }
@@ -31,6 +36,8 @@ struct Heard {
     /// Answers in a row by which our clock is wrong in one direction.
     wrong: u32,
     doubted_since: Option<Timestamp>,
+    /// When it was last asked for its time alone.
+    asked: Option<Timestamp>,
 }
 
 /// How far our clock is ahead of the provider's, in whole seconds; below zero it is behind.
@@ -49,42 +56,21 @@ impl Witness {
     /// An answer with this `Date` came at `wall`, and was asked for so long before.
     pub(crate) fn heard(&self, date: Timestamp, wall: Timestamp, elapsed: Duration) -> Change {
         let mut heard = self.locked();
-        let offset = offset(date, wall, elapsed);
-        let is_too_far = offset.unsigned_abs() > TOO_FAR.as_secs();
-        match heard.date {
-            Some((last, since)) if is_too_far && date <= last => {
-                // Within one second it is the same; for longer it is no witness.
-                let is_frozen = wall.since(since) > FROZEN;
-                if is_frozen {
-                    heard.wrong = 0;
-                }
-                let ends = is_frozen && heard.doubted_since.take().is_some();
-                return Change { offset: None, doubted: ends.then_some(false) };
-            }
-            _ => heard.date = Some((date, wall)),
+        let change = heard.note(date, wall, elapsed);
+        if let Some(doubted) = change.doubted {
+            self.is_doubted.store(doubted, Ordering::Relaxed);
         }
-        heard.wrong = match is_too_far {
-            true if heard.wrong > 0 && heard.offset.map(Offset::signum) == Some(offset.signum()) => {
-                heard.wrong.saturating_add(1)
-            }
-            true => 1,
-            false => 0,
-        };
-        let changed = heard.offset != Some(offset);
-        heard.offset = Some(offset);
-        heard.has_agreed |= !is_too_far;
-        let enough = if heard.has_agreed { ANSWERS } else { 1 };
-        let doubted = match (heard.doubted_since, heard.wrong) {
-            (None, wrong) if wrong >= enough => Some(true),
-            (Some(_), 0) => Some(false),
-            _ => None,
-        };
-        match doubted {
-            Some(true) => heard.doubted_since = Some(wall),
-            Some(false) => heard.doubted_since = None,
-            None => {}
+        change
+    }
+
+    /// Whether the provider may be asked for its time now, for no other sake: while nothing else is asked of it, and not often.
+    pub(crate) fn may_be_asked(&self, now: Timestamp) -> bool {
+        let mut heard = self.locked();
+        let is_due = heard.asked.is_none_or(|asked| now.since(asked) >= ASK_EVERY);
+        if is_due {
+            heard.asked = Some(now);
         }
-        Change { offset: changed.then_some(offset), doubted }
+        is_due
     }
 
     /// Whether an answer has told its time.
@@ -94,7 +80,7 @@ impl Witness {
 
     /// Whether the provider says that our wall clock is wrong.
     pub fn is_doubted(&self) -> bool {
-        self.locked().doubted_since.is_some()
+        self.is_doubted.load(Ordering::Relaxed)
     }
 
     /// Since when, by that clock, and by how many seconds it is ahead of the provider's.
@@ -105,6 +91,47 @@ impl Witness {
 
     fn locked(&self) -> std::sync::MutexGuard<'_, Heard> {
         self.heard.lock().expect("nothing panics while it holds what was heard")
+    }
+}
+
+impl Heard {
+    fn note(&mut self, date: Timestamp, wall: Timestamp, elapsed: Duration) -> Change {
+        let offset = offset(date, wall, elapsed);
+        let is_too_far = offset.unsigned_abs() > TOO_FAR.as_secs();
+        match self.date {
+            Some((last, since)) if is_too_far && date <= last => {
+                // Within one second it is the same; for longer it is no witness.
+                let is_frozen = wall.since(since) > FROZEN;
+                if is_frozen {
+                    self.wrong = 0;
+                }
+                let ends = is_frozen && self.doubted_since.take().is_some();
+                return Change { offset: None, doubted: ends.then_some(false) };
+            }
+            _ => self.date = Some((date, wall)),
+        }
+        self.wrong = match is_too_far {
+            true if self.wrong > 0 && self.offset.map(Offset::signum) == Some(offset.signum()) => {
+                self.wrong.saturating_add(1)
+            }
+            true => 1,
+            false => 0,
+        };
+        let changed = self.offset != Some(offset);
+        self.offset = Some(offset);
+        self.has_agreed |= !is_too_far;
+        let enough = if self.has_agreed { ANSWERS } else { 1 };
+        let doubted = match (self.doubted_since, self.wrong) {
+            (None, wrong) if wrong >= enough => Some(true),
+            (Some(_), 0) => Some(false),
+            _ => None,
+        };
+        match doubted {
+            Some(true) => self.doubted_since = Some(wall),
+            Some(false) => self.doubted_since = None,
+            None => {}
+        }
+        Change { offset: changed.then_some(offset), doubted }
     }
 }
 

@@ -129,11 +129,23 @@ pub async fn hear_clock(driver: &Driver, lane: &Lane) {
         return;
     }
     let ask = || async {
+        lane.witness.may_be_asked(driver.clock.now());
         // Refused or not, its answer tells the time; where there is none, our clock is all there is.
         drop(lane.client.token(driver.clock.wall()).await);
         note_token_calls(driver, lane);
     };
     lane.witness.first.get_or_init(ask).await;
+}
+
+/// M17: while everything waits for the clocks to agree nothing else is asked, and nobody would hear that they do.
+pub async fn hear_clock_again(driver: &Driver, lane: &Lane) {
+    if lane.is_paused() || !lane.witness.may_be_asked(driver.clock.now()) {
+        return;
+    }
+    if let Ok(token) = lane.client.token(driver.clock.wall()).await {
+        drop(lane.client.refresh_token(&token, driver.clock.wall()).await);
+    }
+    note_token_calls(driver, lane);
 }
 
 /// M17: what the `Date` of an answer that came at `wall` says of our clock.

@@ -201,3 +201,17 @@ async fn room(path: &Path) -> Option<Finding> {
         Finding::ok("disk", detail)
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn m12_a_network_file_system_is_an_error_one_that_cannot_be_told_a_warning_and_a_local_one_is_silent() {
+        let path = Path::new("/var/lib/topup/worker.db");
+        let of = |found| of_file_system(path, found).map(|finding| finding.status);
+        assert_eq!(of(FileSystem::Network("NFS")), Some(super::super::Status::Error));
+        assert_eq!(of(FileSystem::Unknown("FUSE")), Some(super::super::Status::Warning));
+        assert_eq!(of(FileSystem::Local), None);
+    }
+}

@@ -5,7 +5,9 @@ use outbox::{DeadLetterId, NewAudit};
 use serde_json::Value;
 
 use super::*;
-use crate::cli::{Format, When};
+use crate::cli::{Format, StoreBackupArgs, StoreRestoreArgs, When};
+use crate::clock::Clock;
+use crate::config::Environment;
 use crate::ops::fixture::{self, Filled, NOW, UNRESOLVED, acting};
 use crate::output::Output;
 
@@ -107,6 +109,65 @@ async fn m12_the_time_of_the_copy_is_taken_where_a_worker_has_run_on_it_since() 
     let dead = filled.store.job(letter.job.unwrap()).await.unwrap().unwrap();
     assert!(dead.accepted_at > fixture::START);
     assert_eq!(dead.job.evidence.first_sent_at, Some(fixture::START));
+}
+
+/// The configuration of the desk, with this store.
+fn config_of(filled: &Filled) -> crate::config::Config {
+    let mut config = fixture::config();
+    config.store.path.clone_from(&filled.path);
+    config
+}
+
+async fn put_in_place(filled: &Filled, from: &std::path::Path, act: ActArgs) -> (Result<(), CommandError>, Value) {
+    let (output, environment) = (Output::captured(Format::Json), Environment::from_iter([("USER", "sari")]));
+    let args = StoreRestoreArgs { from: from.to_owned(), act };
+    let ended = restore::run(&args, &config_of(filled), &Clock::start(), &environment, &output).await;
+    (ended, serde_json::from_str(&output.written()).unwrap_or_default())
+}
+
+fn back_up(filled: &Filled, to: &std::path::Path) -> Value {
+    let output = Output::captured(Format::Json);
+    let args = StoreBackupArgs { to: to.to_owned() };
+    backup::run(&args, &config_of(filled), &Clock::start(), &output).unwrap();
+    serde_json::from_str(&output.written()).unwrap()
+}
+
+#[tokio::test]
+async fn m12_a_backup_is_put_back_with_a_row_in_the_trail_and_what_was_there_is_kept() {
+    let filled = fixture::filled().await;
+    let to = filled.path.with_file_name("backup.db");
+    let told = back_up(&filled, &to);
+    assert_eq!((&told["jobs"], &told["deadLetters"]), (&5.into(), &3.into()), "{told}");
+    let (ended, _) = put_in_place(&filled, &to, acting()).await;
+    assert_eq!(ended.unwrap_err().exit(), Exit::Refused, "this test has the store open");
+    filled.store.close().await;
+
+    let (ended, dry) = put_in_place(&filled, &to, ActArgs { dry_run: true, ..acting() }).await;
+    ended.unwrap();
+    assert_eq!((&dry["changed"], &dry["keptAs"]), (&false.into(), &Value::Null), "{dry}");
+    let (ended, told) = put_in_place(&filled, &to, acting()).await;
+    ended.unwrap();
+    assert_eq!((&told["marked"], &told["amount"]), (&dry["marked"], &dry["amount"]), "{told}");
+    let kept = told["keptAs"].as_str().unwrap();
+    assert!(std::path::Path::new(kept).exists(), "{told}");
+    let opened = outbox::Store::open(&filled.path, NOW, &outbox::OpenOptions::default()).unwrap();
+    let cause = opened.reconcile.unwrap().reason;
+    assert!(cause.ends_with("backup.db was put back"), "{cause}");
+    let rows = opened.store.audit_rows(0, 9).await.unwrap();
+    assert_eq!((rows.len(), rows[0].entry.action.as_str()), (1, "store_restored"));
+    opened.store.close().await;
+}
+
+#[tokio::test]
+async fn what_a_file_has_and_who_holds_it_is_told() {
+    let filled = fixture::filled().await;
+    let (ended, json, _) = done(&filled, StoreCommand::Info, Format::Json).await;
+    ended.unwrap();
+    let told: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!((&told["jobs"], &told["held"], &told["asking"]), (&5.into(), &false.into(), &Value::Null), "{told}");
+    let (ended, text, _) = done(&restored().await, StoreCommand::Info, Format::Table).await;
+    ended.unwrap();
+    assert!(text.contains("asks first  since "), "{text}");
 }
 
 #[tokio::test]
