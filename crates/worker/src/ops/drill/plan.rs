@@ -226,7 +226,8 @@ mod tests {
                 "seed {seed}"
             );
         }
-        let none = Frame { amqp: false, broker: false, provider: false, writes: false, disk: false, clock: false, ..FRAME };
+        let none =
+            Frame { amqp: false, broker: false, provider: false, writes: false, disk: false, clock: false, ..FRAME };
         let little = Frame { kills: 40, ..none };
         let always = ["freeze", "kill", "killWhileRecovering", "lockRemoved", "operatorPause", "otherAccount"];
         let expected = always.into_iter().chain(["secondWorker", "storeRemoved", "storeSwapped"]);

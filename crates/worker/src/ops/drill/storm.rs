@@ -70,7 +70,17 @@ impl Storm<'_> {
         let Storm { seed, jobs, span, plan, doubt, sim, other, amqp, proxy, commands, worker, folder } = self;
         let random = Random::new(seed ^ 0x6272_6561_6b65_7221);
         let producers = Mutex::new(());
-        let mut breaker = Breaker { producers: &producers, sim, other, proxy, commands, worker, folder, tally: Tally::default(), random };
+        let mut breaker = Breaker {
+            producers: &producers,
+            sim,
+            other,
+            proxy,
+            commands,
+            worker,
+            folder,
+            tally: Tally::default(),
+            random,
+        };
         breaker.begin().await?;
         let feed = Feed { seed, jobs, span, commands, producers: &producers };
         let both = async { tokio::try_join!(feed.submit(), breaker.carry_out(&plan)) };
