@@ -102,8 +102,9 @@ pub(super) struct Frame {
     pub(super) clock: bool,
 }
 
-/// A wall clock that is wrong is so many seconds wrong: three days, longer than any period of the drilled worker.
-const CLOCK_STEP: i64 = 3 * 86_400;
+/// A wall clock that is wrong is so many seconds wrong: longer than any period of the drilled worker, and not so far that the
+/// provider refuses its signatures.
+const CLOCK_STEP: i64 = 240;
 /// Beside the kills something else is broken about this often.
 const EVERY: Duration = Duration::from_millis(1500);
 
