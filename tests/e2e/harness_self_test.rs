@@ -113,6 +113,15 @@ async fn after_losing(name: &str, is_lost: fn(&str) -> bool) -> Vec<String> {
             std::fs::remove_file(entry.path()).unwrap();
         }
     }
+    if !stage.worker.dir().join("worker.db").exists() {
+        // A new store is refused on the lost one's namespace, and an operator has to say so.
+        assert_eq!(stage.worker.ask(&["run"]).status.code(), Some(5));
+        let adopt = ["store", "adopt", "--reason", "the store is gone, INC-140", "--yes"];
+        let adopted = eventually(limit, "the broker has noticed that the worker is dead", async || {
+            Some(stage.worker.ask(&adopt)).filter(|output| output.status.success())
+        });
+        adopted.await;
+    }
     stage.worker.start();
     stage.verdict().findings()
 }
