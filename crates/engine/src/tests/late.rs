@@ -17,7 +17,8 @@ const TOP_UP: [Answer; 9] = [
     Answer::Duplicate,
     Answer::Inconsistent,
 ];
-const STATUS: [StatusAnswer; 8] = [
+/// One of each kind of answer to a status inquiry; one that says nothing costs one of the budget.
+pub(super) const STATUS: [StatusAnswer; 8] = [
     StatusAnswer::Paid { amount_seen: true },
     StatusAnswer::Pending,
     StatusAnswer::Refunded,

@@ -1,5 +1,6 @@
 //! The whole table, state by event, as one text: a reviewer sees each change to it.
 
+use super::late::STATUS;
 use super::*;
 use crate::RejectReason;
 
@@ -52,18 +53,8 @@ fn events() -> Vec<Event> {
     for retry in retries {
         events.extend([true, false].map(|sent| Event::TopUp(Answer::NotExecuted { sent, retry })));
     }
-    let answers = [
-        StatusAnswer::Paid { amount_seen: true },
-        StatusAnswer::Pending,
-        StatusAnswer::Refunded,
-        StatusAnswer::Cancelled,
-        StatusAnswer::Failed,
-        StatusAnswer::NotFound,
-        StatusAnswer::Inconsistent,
-        StatusAnswer::Nothing(COUNTED),
-        StatusAnswer::Nothing(Retry::Free),
-    ];
-    events.extend(answers.map(|answer| checked(1000, answer).1));
+    let answers = STATUS.into_iter().chain([StatusAnswer::Nothing(Retry::Free)]);
+    events.extend(answers.clone().map(|answer| checked(1000, answer).1));
     events.extend(answers.map(|answer| Event::AskedByOperator { answer }));
     events.extend([
         Event::KnownToProvider,
