@@ -193,6 +193,7 @@ impl Inner {
         });
         let exchange = TokenExchange {
             started: now,
+            asked_at,
             elapsed: reply.elapsed(),
             http_status: read.http_status,
             code: read.code,

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use snap_core::{AccessTokenResponse, Private, ResponseCode, Timestamp, UnreadableAnswer, parse_answer};
+use tokio::time::Instant;
 
 use crate::{Answered, Reply, TokenFailure};
 
@@ -11,6 +12,8 @@ use crate::{Answered, Reply, TokenFailure};
 pub struct TokenExchange {
     /// When it started, by the caller's clock.
     pub started: Timestamp,
+    /// The same moment by a clock that nobody can set.
+    pub asked_at: Instant,
     /// From its start to its end.
     pub elapsed: Duration,
     /// As answered; none when no status line came.

@@ -18,7 +18,7 @@ use crate::account;
 use crate::clock::Clock;
 use crate::custody::Custody;
 use crate::full::wait_for_room;
-use crate::lane::{Change, Lane, Signal, Slot};
+use crate::lane::{Change, Lane, Moment, Signal, Slot};
 use crate::late;
 use crate::notes::Notes;
 use crate::provider::{self, Called, Reading};
@@ -166,12 +166,13 @@ impl<'a> Driving<'a> {
         if waits {
             provider::hear_clock_again(self.driver, self.lane).await;
         }
-        waits && !self.lane.witness.is_doubted()
+        waits && !self.noticed(self.driver.clock.now()).is_doubted
     }
 
     /// Too late by our clock, which the provider's may contradict (M17).
     async fn expire(&mut self, now: Timestamp) -> Result<(), Stop> {
         provider::hear_clock(self.driver, self.lane).await;
+        let now = self.driver.clock.now().max(now);
         if next_step(&self.job.job, &self.lane.policy, self.noticed(now)) != Step::Expire {
             return Ok(());
         }
@@ -410,7 +411,9 @@ impl<'a> Driving<'a> {
 
     /// By every clock, with what the lane's provider says of ours.
     fn noticed(&self, at: Timestamp) -> Noticed {
-        Noticed { is_doubted: self.lane.witness.is_doubted(), ..self.driver.clock.noticed(at) }
+        let noticed = self.driver.clock.noticed(at);
+        let is_doubted = self.lane.witness.is_doubted_at(Moment { wall: noticed.wall, counted: at });
+        Noticed { is_doubted, ..noticed }
     }
 
     fn happened(&mut self, called: &Called) -> Result<(), Stop> {

@@ -17,6 +17,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 
 pub use gate::{Cause, Change, Gate, Pause, Signal};
 use pace::Pace;
+pub(crate) use witness::Moment;
 pub use witness::Witness;
 
 mod parking;

@@ -1,7 +1,7 @@
 //! What a provider's answers say of our wall clock: their `Date` is a witness (M17).
 
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
 use snap_core::Timestamp;
@@ -16,10 +16,15 @@ const ASK_EVERY: Duration = Duration::from_secs(8);
 /// A `Date` that does not go on for so long is a copy out of some cache.
 const FROZEN: Duration = Duration::from_secs(5);
 
+/// No answer has told its time yet.
+const NOTHING: i64 = i64::MIN;
+
 /// What is known of our clock from one provider's answers.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Witness {
     heard: Mutex<Heard>,
+    /// How far the wall clock was ahead of the counted one at the last answer, in milliseconds.
+    gap_ms: AtomicI64,
     /// The same as [`Heard::doubted_since`], for who asks at every step of a job.
     is_doubted: AtomicBool,
     /// It was asked for, where a decision came before the first answer.
@@ -28,7 +33,9 @@ pub struct Witness {
 
 #[derive(Debug, Default)]
 struct Heard {
-    /// The last `Date`, and when it was first heard.
+    /// How far the wall clock was ahead of the counted one at the last answer, in milliseconds.
+    gap_ms: Option<i64>,
+    /// The last `Date`, and when it was first heard, by the clock that counts.
     date: Option<(Timestamp, Timestamp)>,
     /// The clocks have agreed before: one answer is no reason to doubt ours.
     has_agreed: bool,
@@ -50,13 +57,53 @@ pub(crate) struct Change {
     pub(crate) offset: Option<Offset>,
     /// Whether the clock came to be doubted, or is believed again.
     pub(crate) doubted: Option<bool>,
+    /// Whether it is a word about the clock as it is now: not the second of an answer before, heard again.
+    says_something: bool,
+}
+
+impl Default for Witness {
+    fn default() -> Self {
+        Self {
+            heard: Mutex::default(),
+            gap_ms: AtomicI64::new(NOTHING),
+            is_doubted: AtomicBool::new(false),
+            first: OnceCell::new(),
+        }
+    }
+}
+
+/// The same moment by the wall clock, and by the one that counts what has passed and that nobody can set.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Moment {
+    pub(crate) wall: Timestamp,
+    pub(crate) counted: Timestamp,
+}
+
+impl Moment {
+    const fn gap_ms(self) -> i64 {
+        self.wall.as_millis().saturating_sub(self.counted.as_millis())
+    }
+}
+
+/// Whether the wall clock was set between two moments.
+const fn is_a_step(one_gap_ms: i64, other_gap_ms: i64) -> bool {
+    one_gap_ms.saturating_sub(other_gap_ms).unsigned_abs() > TOO_FAR.as_secs() * 1000
 }
 
 impl Witness {
-    /// An answer with this `Date` came at `wall`, and was asked for so long before.
-    pub(crate) fn heard(&self, date: Timestamp, wall: Timestamp, elapsed: Duration) -> Change {
+    /// An answer with this `Date` came at this moment, and was asked for so long before.
+    pub(crate) fn heard(&self, date: Timestamp, moment: Moment, elapsed: Duration) -> Change {
         let mut heard = self.locked();
-        let change = heard.note(date, wall, elapsed);
+        let gap_ms = moment.gap_ms();
+        if heard.gap_ms.is_some_and(|before| is_a_step(before, gap_ms)) {
+            // It is another clock now: that the one before agreed says nothing of it.
+            heard.has_agreed = false;
+        }
+        let change = heard.note(date, moment, elapsed);
+        if change.says_something {
+            heard.gap_ms = Some(gap_ms);
+            self.gap_ms.store(gap_ms, Ordering::Relaxed);
+        }
         if let Some(doubted) = change.doubted {
             self.is_doubted.store(doubted, Ordering::Relaxed);
         }
@@ -83,6 +130,13 @@ impl Witness {
         self.is_doubted.load(Ordering::Relaxed)
     }
 
+    /// Whether the provider says so, or the wall clock was set since it last told its time: then nobody has said yet that it is
+    /// right.
+    pub(crate) fn is_doubted_at(&self, moment: Moment) -> bool {
+        let gap_ms = self.gap_ms.load(Ordering::Relaxed);
+        self.is_doubted() || gap_ms != NOTHING && is_a_step(gap_ms, moment.gap_ms())
+    }
+
     /// Since when, by that clock, and by how many seconds it is ahead of the provider's.
     pub fn doubt(&self) -> Option<(Timestamp, Offset)> {
         let heard = self.locked();
@@ -95,20 +149,20 @@ impl Witness {
 }
 
 impl Heard {
-    fn note(&mut self, date: Timestamp, wall: Timestamp, elapsed: Duration) -> Change {
+    fn note(&mut self, date: Timestamp, Moment { wall, counted }: Moment, elapsed: Duration) -> Change {
         let offset = offset(date, wall, elapsed);
         let is_too_far = offset.unsigned_abs() > TOO_FAR.as_secs();
         match self.date {
             Some((last, since)) if is_too_far && date <= last => {
                 // Within one second it is the same; for longer it is no witness.
-                let is_frozen = wall.since(since) > FROZEN;
+                let is_frozen = counted.since(since) > FROZEN;
                 if is_frozen {
                     self.wrong = 0;
                 }
                 let ends = is_frozen && self.doubted_since.take().is_some();
-                return Change { offset: None, doubted: ends.then_some(false) };
+                return Change { offset: None, doubted: ends.then_some(false), says_something: is_frozen };
             }
-            _ => self.date = Some((date, wall)),
+            _ => self.date = Some((date, counted)),
         }
         self.wrong = match is_too_far {
             true if self.wrong > 0 && self.offset.map(Offset::signum) == Some(offset.signum()) => {
@@ -131,7 +185,7 @@ impl Heard {
             Some(false) => self.doubted_since = None,
             None => {}
         }
-        Change { offset: changed.then_some(offset), doubted }
+        Change { offset: changed.then_some(offset), doubted, says_something: true }
     }
 }
 
@@ -161,8 +215,12 @@ mod tests {
     }
 
     /// Answers a second apart, while our clock is ahead by this.
+    fn heard(witness: &Witness, date: Timestamp, wall: Timestamp, elapsed: Duration) -> Change {
+        witness.heard(date, Moment { wall, counted: wall }, elapsed)
+    }
+
     fn hear(witness: &Witness, ahead: i64, seconds: std::ops::Range<i64>) -> Vec<Change> {
-        seconds.map(|second| witness.heard(at(second * 1000), at(second * 1000 + ahead), CALL)).collect()
+        seconds.map(|second| heard(witness, at(second * 1000), at(second * 1000 + ahead), CALL)).collect()
     }
 
     #[test]
@@ -186,18 +244,42 @@ mod tests {
         hear(&witness, MINUTE, 0..9);
         assert!(!witness.is_doubted());
         for second in 10..20 {
-            let change = witness.heard(at(second * 1000 - 90_000), at(second * 1000), Duration::from_secs(100));
+            let change = heard(&witness, at(second * 1000 - 90_000), at(second * 1000), Duration::from_secs(100));
             assert_eq!(change.offset, (second == 10).then_some(0), "it was written at some moment of the call");
         }
-        let begun = witness.heard(at(29_000), at(29_999), Duration::ZERO);
+        let begun = heard(&witness, at(29_000), at(29_999), Duration::ZERO);
         assert_eq!((begun.offset, witness.is_doubted()), (None, false));
+    }
+
+    /// The clock is set while the process runs: it is doubted until the provider has told its time, and one answer is enough.
+    #[test]
+    fn m17_a_clock_that_was_set_is_doubted_until_an_answer_agrees_with_it() {
+        let moment = |millis: i64, ahead: i64| Moment { wall: at(millis + ahead), counted: at(millis) };
+        for ahead in [63_000, -63_000, 72 * 60 * MINUTE] {
+            let witness = Witness::default();
+            assert!(!witness.is_doubted_at(moment(0, ahead)), "nothing is known of it yet");
+            witness.heard(at(0), moment(0, 0), CALL);
+            assert!(!witness.is_doubted_at(moment(90_000, 0)) && !witness.is_doubted_at(moment(90_000, 59_000)));
+            assert!(witness.is_doubted_at(moment(90_000, ahead)));
+            // It is wrong.
+            // In the second of the answer before nothing new is told.
+            witness.heard(at(0), moment(500, ahead), CALL);
+            assert!(witness.is_doubted_at(moment(600, ahead)));
+            let change = witness.heard(at(91_000), moment(91_000, ahead), CALL);
+            assert_eq!(change.doubted, Some(true), "one answer is enough");
+            assert!(witness.is_doubted_at(moment(92_000, ahead)));
+            // It is put right.
+            assert!(witness.is_doubted_at(moment(93_000, 0)));
+            witness.heard(at(94_000), moment(94_000, 0), CALL);
+            assert!(!witness.is_doubted_at(moment(95_000, 0)));
+        }
     }
 
     /// Something in front of the provider answers with a stored header; and one answer among others is wrong.
     #[test]
     fn m17_a_date_that_does_not_go_on_and_one_among_others_are_no_witness() {
         let witness = Witness::default();
-        let frozen = |second: i64| witness.heard(at(-5 * MINUTE), at(second * 1000), CALL).doubted;
+        let frozen = |second: i64| heard(&witness, at(-5 * MINUTE), at(second * 1000), CALL).doubted;
         assert_eq!([0, 1, 5, 6, 7].map(frozen), [Some(true), None, None, Some(false), None]);
         for round in 0..9 {
             hear(&witness, 0, round * 10..round * 10 + 1);
@@ -211,7 +293,7 @@ mod tests {
     fn m17_a_clock_that_was_put_right_is_believed_at_the_next_answer() {
         let witness = Witness::default();
         let three_days = 3 * 24 * 60 * MINUTE;
-        let wrong = |second: i64| witness.heard(at(second * 1000), at(second * 1000 + three_days), CALL);
+        let wrong = |second: i64| heard(&witness, at(second * 1000), at(second * 1000 + three_days), CALL);
         assert_eq!((0..3).map(wrong).collect::<Vec<_>>().map_doubted(), [Some(true), None, None]);
         assert_eq!(hear(&witness, 0, 3..4).map_doubted(), [Some(false)]);
     }

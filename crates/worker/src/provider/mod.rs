@@ -14,7 +14,7 @@ pub use read::{Expected, Reading, reading};
 pub(crate) use supposed::supposed;
 
 use crate::drive::Driver;
-use crate::lane::{Lane, Signal};
+use crate::lane::{Lane, Moment, Signal};
 
 /// A request ready to be signed: exactly these bytes are recorded, signed and sent.
 #[derive(Clone, Debug)]
@@ -118,7 +118,9 @@ pub fn note_token_calls(driver: &Driver, lane: &Lane) {
             if exchange.granted { "success" } else { exchange_class(lane, exchange.http_status, exchange.code) };
         driver.metrics.provider_request(&lane.name, Service::AccessToken, class, exchange.elapsed);
         if let Some(date) = exchange.date {
-            clock_heard(driver, lane, date, exchange.started.plus(exchange.elapsed), exchange.elapsed);
+            // The clock may have been set since it was asked: it is compared as it is now.
+            let since = exchange.asked_at.elapsed().saturating_sub(exchange.elapsed);
+            clock_heard(driver, lane, date, since, exchange.elapsed);
         }
     }
 }
@@ -148,9 +150,10 @@ pub async fn hear_clock_again(driver: &Driver, lane: &Lane) {
     note_token_calls(driver, lane);
 }
 
-/// M17: what the `Date` of an answer that came at `wall` says of our clock.
-fn clock_heard(driver: &Driver, lane: &Lane, date: Timestamp, wall: Timestamp, elapsed: Duration) {
-    let change = lane.witness.heard(date, wall, elapsed);
+/// M17: what the `Date` of an answer that came so long ago says of our clock.
+fn clock_heard(driver: &Driver, lane: &Lane, date: Timestamp, ago: Duration, elapsed: Duration) {
+    let moment = Moment { wall: driver.clock.wall().minus(ago), counted: driver.clock.now().minus(ago) };
+    let change = lane.witness.heard(date, moment, elapsed);
     if let Some(ahead) = change.offset {
         driver.metrics.clock_offset(&lane.name, ahead);
     }
@@ -192,7 +195,7 @@ fn ended(
 ) -> Called {
     driver.metrics.provider_request(&lane.name, service, reading.class.as_str(), reply.elapsed());
     if let Reply::Answered(Answered { date: Some(date), elapsed, .. }) = reply {
-        clock_heard(driver, lane, *date, driver.clock.wall(), *elapsed);
+        clock_heard(driver, lane, *date, Duration::ZERO, *elapsed);
     }
     tracing::debug!(
         provider = %lane.name,

@@ -137,6 +137,7 @@ mod tests {
         let ahead = |ms: i64| Timestamp::from_millis(STARTED.as_millis() + ms);
         TokenExchange {
             started: STARTED,
+            asked_at: tokio::time::Instant::now(),
             elapsed: Duration::from_millis(200),
             http_status: Some(200),
             code: None,
