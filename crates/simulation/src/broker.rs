@@ -218,7 +218,8 @@ impl Publisher for Published {
             let lie = state.mistake == Mistake::ConfirmIsALie;
             for outgoing in window.iter().take(taken).filter(|_| !lie) {
                 let Outgoing { message_id, routing_key, body, .. } = outgoing;
-                let told = Told { id: (*message_id).to_owned(), kind: (*routing_key).to_owned(), body: body.to_vec() };
+                let (id, kind) = ((*message_id).to_owned(), (*routing_key).to_owned());
+                let told = Told { id, kind, at: state.now(), body: body.to_vec() };
                 state.queues.events.push(told);
             }
         }

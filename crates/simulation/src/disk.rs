@@ -12,6 +12,15 @@ use crate::world::World;
 /// The files of a store beside its own name.
 const FILES: [&str; 3] = ["", "-wal", ".lock"];
 
+/// What becomes of the store's file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum File {
+    /// It is removed before the next command.
+    IsToGo,
+    /// It was removed under the process that lives.
+    IsGone,
+}
+
 /// A disk that fails by plan.
 #[derive(Debug)]
 pub(crate) struct Disk {
@@ -44,6 +53,15 @@ impl Between for Disk {
             }
             if std::mem::take(&mut state.copy_wanted) {
                 keep(&self.store, "copy");
+            }
+            if state.file.take_if(|file| *file == File::IsToGo).is_some() {
+                state.file = Some(File::IsGone);
+                keep(&self.store, "gone");
+                // Whoever looks sees that it is gone, and gives up.
+                if state.mistake != Mistake::FileUnseen {
+                    take_away(&self.store);
+                    state.failures += 1;
+                }
             }
             // Nothing is awaited from here to `after`.
             state.committing = Some(call);
@@ -86,6 +104,25 @@ fn keep(store: &Path, name: &str) {
 pub(crate) fn forget_last_commit(store: &Path) {
     for file in FILES {
         let (to, from) = kept(store, file, "kept");
+        copy(&from, &to);
+    }
+}
+
+/// Removes it, but for what stands beside it.
+fn take_away(store: &Path) {
+    for file in ["", "-wal", "-shm"] {
+        let path = PathBuf::from(format!("{}{file}", store.display()));
+        if path.exists() {
+            std::fs::remove_file(&path).expect("a file of the run is removed");
+        }
+    }
+}
+
+/// Puts back what was there when it was removed.
+pub(crate) fn bring_back(store: &Path) {
+    take_away(store);
+    for file in FILES {
+        let (to, from) = kept(store, file, "gone");
         copy(&from, &to);
     }
 }

@@ -13,6 +13,8 @@ use crate::queues::Told;
 use crate::scenario::{Message, Wrong};
 use crate::world::State;
 
+/// Clocks that are no further apart agree (M17), in milliseconds.
+const OFF_MS: i64 = 61_000;
 /// More than any scenario makes.
 const MANY: usize = 1000;
 
@@ -74,7 +76,7 @@ fn money(message: &Message, world: &State, seen: &Seen, findings: &mut Vec<Strin
     }
     let asked: Value = serde_json::from_slice(&message.body()).unwrap_or_default();
     let customer = canonical(asked["customerNumber"].as_str().unwrap_or_default());
-    for credit in credits {
+    for credit in &credits {
         if credit.customer != customer || Some(credit.amount.as_str()) != asked["amount"]["value"].as_str() {
             findings.push(format!("{reference} was paid otherwise than asked: {credit:?}"));
         }
@@ -102,11 +104,12 @@ fn end(plan: &Plan, message: &Message, world: &State, seen: &Seen, findings: &mu
         open => findings.push(format!("{reference} is still {open}")),
     }
     let expected = if message.customer.is_paid() { "succeeded" } else { "rejected" };
-    if plan.ends_well() && !world.lied && state != expected {
+    if plan.ends_well() && !world.lied && state != expected && !(message.not_after_s.is_some() && state == "rejected") {
         findings.push(format!("{reference} is {state}, and should be {expected}"));
     }
     // No answer of this provider refuses whom it could pay, and none is a success of whom it could not.
-    if matches!(state, "succeeded" | "rejected") && state != expected {
+    let is_expired = message.not_after().is_some() && state == "rejected" && world.ledger.credits(reference).is_empty();
+    if matches!(state, "succeeded" | "rejected") && state != expected && !is_expired {
         findings.push(format!("{reference} is {state}, and its customer can only be {expected}"));
     }
 }
@@ -141,7 +144,7 @@ fn told(message: &Message, world: &State, seen: &Seen, findings: &mut Vec<String
     let mut ends: BTreeSet<(&str, &str)> = BTreeSet::new();
     let mut bodies: BTreeMap<&str, &[u8]> = BTreeMap::new();
     let mut is_told_dead = false;
-    for Told { id, kind, body } in &world.queues.events {
+    for Told { id, kind, body, at } in &world.queues.events {
         if bodies.insert(id, body).is_some_and(|earlier| earlier != body.as_slice()) {
             findings.push(format!("event {id} was told in two forms"));
         }
@@ -152,6 +155,10 @@ fn told(message: &Message, world: &State, seen: &Seen, findings: &mut Vec<String
         let amount = format!("{}.00", message.amount);
         if parsed["data"]["amount"]["value"].as_str() != Some(&amount) {
             findings.push(format!("{reference}: an event tells of another amount: {}", parsed["data"]["amount"]));
+        }
+        let is_over = |at: &i64| message.not_after().is_none_or(|not_after| *at > not_after - OFF_MS);
+        if parsed["data"]["reason"].as_str() == Some("expired") && !is_over(at) {
+            findings.push(format!("{reference} was told as expired before its notAfter"));
         }
         match kind.as_str() {
             "topup.succeeded" | "topup.rejected" | "topup.discarded" => drop(ends.insert((kind, id))),

@@ -34,4 +34,12 @@ pub enum Mistake {
     QuietFromAdoption,
     /// The wire does not look whether a request may still leave (M16).
     NoFuse,
+    /// Another account is behind a configuration that names the same one (M14).
+    OneAccount,
+    /// No provider tells its time (M17).
+    NoDate,
+    /// Nobody can see that the store's file is gone (M13).
+    FileUnseen,
+    /// An operator whose answer comes too late tells what it would have made of the job (C13).
+    ToldByGuess,
 }

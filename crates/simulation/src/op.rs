@@ -110,6 +110,11 @@ impl Op {
         matches!(self, Self::Token | Self::Inquiry | Self::TopUp | Self::Status)
     }
 
+    /// Not of the store.
+    pub(crate) const fn is_outside(self) -> bool {
+        self.is_of_provider() || self.is_of_broker()
+    }
+
     pub(crate) const fn is_of_broker(self) -> bool {
         matches!(self, Self::Connect | Self::Deliver | Self::Ack | Self::Publish)
     }
@@ -176,7 +181,7 @@ impl Op {
     /// The column of the matrix that this is in.
     pub(crate) fn column(self, what: What, when: When) -> Option<Column> {
         Some(match what {
-            What::Crash | What::CrashInFlight | What::Boot | What::Restore => Column::Kill,
+            What::Crash | What::CrashInFlight | What::Boot | What::Restore | What::Account => Column::Kill,
             What::Stop => Column::Stop,
             What::Freeze(_) => Column::Zombie,
             What::ClockSet(_) | What::Sleep(_) => Column::ClockJump,
@@ -189,7 +194,14 @@ impl Op {
             What::Error(3) if self == Self::Token && when == When::Before => Column::Unauthorized,
             What::Error(4) if self == Self::Token && when == When::Before => Column::TooMany,
             What::Error(kind) if self.is_of_provider() && self != Self::Token => return column_of_error(kind, when),
-            What::Error(_) | What::Delay(_) | What::Copy | What::Adopt(_) => return None,
+            What::Error(_)
+            | What::Delay(_)
+            | What::Copy
+            | What::Adopt(_)
+            | What::Fence
+            | What::FileGone
+            | What::CheckAsked
+            | What::CheckTold => return None,
         })
     }
 }

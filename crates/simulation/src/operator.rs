@@ -3,19 +3,24 @@
 
 use std::path::Path;
 
-use outbox::{Adoption, OpenOptions};
+use engine::{Event, MoneyState, State, StatusAnswer};
+use outbox::{Adoption, OpenOptions, StoredJob, Timeline};
 use outbox::{DeadLetter, DeadLetterFilter, NewAudit, NewPlan, NewPlanItem, PlanId, PlanTerms, Resume};
 use outbox::{Store, StoreError};
-use serde_json::Value;
-use snap_core::Timestamp;
+use serde_json::{Value, json};
+use snap_core::{PartnerReferenceNo, Timestamp};
 use worker::clock::Clock;
 use worker::config::Config;
 use worker::custody::{Mark, Terms};
 use worker::replay::{Rules, Verdict, verdict};
+use worker::transition::{Operator, Transition};
 
+use crate::mistake::Mistake;
+use crate::provider::Known;
+use crate::queues::Told;
 use crate::source::Played;
 use crate::wire::REQUEST_TIMEOUT;
-use crate::world::World;
+use crate::world::{START, World};
 
 /// More than any scenario makes.
 const MANY: usize = 1000;
@@ -51,14 +56,98 @@ pub(crate) async fn replay(store: &Store, config: &Config, now: Timestamp) -> Re
     store.make_plan(plan).await.map(Some)
 }
 
+/// What an operator was shown, and what the provider said of it meanwhile.
+#[derive(Clone, Debug)]
+pub(crate) struct Asked {
+    job: StoredJob,
+    letter: DeadLetter,
+    answer: StatusAnswer,
+}
+
+/// Jobs of any scenario.
+async fn jobs(store: &Store) -> Vec<Timeline> {
+    let mut jobs = Vec::new();
+    for number in 1..=4 {
+        let key = PartnerReferenceNo::parse(&format!("SIM-{number}")).expect("the scenarios' references are right");
+        jobs.extend(store.timeline(&key).await.ok().flatten());
+    }
+    jobs
+}
+
+/// Another process takes over what is in flight, as a start does (M16). What cannot be written is left.
+pub(crate) async fn fence(world: &World) {
+    let Some(store) = world.store() else { return };
+    let clock = Clock::of(&Played);
+    for timeline in jobs(&store).await {
+        let Some(job) = timeline.job.whole() else { continue };
+        if !matches!(job.job.state, State::Sending { .. } | State::Unconfirmed { .. }) {
+            continue;
+        }
+        let policy = world.state().policies[&job.request.provider].clone();
+        if let Ok(record) = Transition::of(&job, &policy, clock.now()).record(&Event::Restarted, &clock) {
+            drop(store.record(record).await);
+        }
+    }
+}
+
+/// Shows each open dead letter, and asks what became of its top-up.
+pub(crate) async fn ask(world: &World) {
+    let Some(store) = world.store() else { return };
+    for timeline in jobs(&store).await {
+        let letter = timeline.dead_letters.iter().find(|letter| letter.closed.is_none()).cloned();
+        let (Some(letter), Some(job)) = (letter, timeline.job.whole()) else { continue };
+        let mut state = world.state();
+        let policy = &state.policies[&job.request.provider];
+        if job.job.evidence.money != MoneyState::MaybeSent || policy.is_of_another_account(&job.job) {
+            continue;
+        }
+        let answer = match state.ledger.known(state.account, job.request.partner_reference_no.as_str(), state.now()) {
+            Known::Not => StatusAnswer::NotFound,
+            Known::Open => StatusAnswer::Pending,
+            Known::Paid => StatusAnswer::Paid { amount_seen: true },
+            Known::Failed => StatusAnswer::Failed,
+        };
+        state.asked.push(Asked { job, letter, answer });
+    }
+}
+
+/// Records what was answered, on what was shown.
+pub(crate) async fn tell(world: &World) {
+    let Some(store) = world.store() else { return };
+    let clock = Clock::of(&Played);
+    let asked = std::mem::take(&mut world.state().asked);
+    for Asked { job, letter, answer } in asked {
+        let policy = world.state().policies[&job.request.provider].clone();
+        let act = Transition {
+            letter: Some(&letter),
+            operator: Some(Operator { by: "sari", why: "the provider is back" }),
+            ..Transition::of(&job, &policy, clock.now())
+        };
+        let Ok(record) = act.record(&Event::AskedByOperator { answer }, &clock) else { continue };
+        let moved_on = matches!(store.record(record).await, Err(StoreError::Fenced { .. }));
+        if moved_on && world.state().mistake == Mistake::ToldByGuess {
+            let now = StoredJob { job: engine::Job { state: State::Succeeded, ..job.job.clone() }, ..job };
+            let told = json!({
+                "subject": now.request.partner_reference_no.as_str(),
+                "data": { "amount": { "value": now.request.amount.to_string() } },
+            });
+            let (id, kind) = ("guessed".to_owned(), "topup.succeeded".to_owned());
+            let mut state = world.state();
+            let at = state.now();
+            state.queues.events.push(Told { id, kind, at, body: told.to_string().into_bytes() });
+        }
+    }
+}
+
 /// Lets a new store take the namespace over, before its first worker begins.
 pub(crate) fn adopt(path: &Path, world: &World) {
     // Between two lives: no time goes by.
     let now = Clock::of(&Played).wall();
     let options = OpenOptions { reserve_bytes: 0, min_free_bytes: 0, ..OpenOptions::default() };
     let mut state = world.state();
-    // When it was given away, by the clock of the machine.
+    // When it was given away, and since when it was somebody's, by the clock of the machine.
     let ago = state.now() - state.namespace.given_at.unwrap_or(0);
+    let first = Timestamp::from_millis(now.as_millis() - (state.now() - START));
     let is_asking = state.is_asking;
     // What is between this store and its disk has no part in it.
     drop(state);
@@ -72,7 +161,7 @@ pub(crate) fn adopt(path: &Path, world: &World) {
             let adoption = Adoption {
                 settled_at,
                 reason: "taken over".to_owned(),
-                known_until: Some(given_at),
+                known_until: Some(first),
                 custody: String::new(),
                 audit: said(now, "store_adopt", "topup"),
             };

@@ -69,6 +69,17 @@ pub enum What {
     Again,
     /// The broker goes down, for a while.
     BrokerDown,
+    /// The process is gone, and the next one's configuration names the provider's other account.
+    Account,
+    /// Somebody else records on the job whose request is under way: its driver is fenced off. Elsewhere: nothing.
+    Fence,
+    /// The store's file is removed under the process. What it held then is put back before the next one.
+    FileGone,
+    /// An operator asks the provider about every dead letter. What was answered they hold against what they were shown later
+    /// ([`What::CheckTold`]).
+    CheckAsked,
+    /// The operator's command goes on.
+    CheckTold,
     /// Somebody copies the store, as it is on the disk.
     Copy,
     /// An operator gives the namespace to another store, while this one is cut off from the broker for so long, and lives. The other
@@ -98,11 +109,40 @@ impl Plan {
             let cut_off = dice.span(Duration::from_secs(1), Duration::from_secs(300));
             faults.push(Fault { at, when: When::Before, what: What::Adopt(cut_off) });
         }
+        match dice.below(12) {
+            0 => {
+                // There, and perhaps back again.
+                let mut at = 0;
+                for _ in 0..=dice.below(2) {
+                    at += 1 + dice.below(calls) as u64;
+                    faults.push(Fault { at, when: When::Before, what: What::Account });
+                }
+            }
+            1 => {
+                let at = 1 + dice.below(calls) as u64;
+                faults.push(Fault { at, when: When::Within, what: What::Fence });
+            }
+            2 => {
+                let at = 1 + dice.below(calls) as u64;
+                faults.push(Fault { at, when: [When::Before, When::After][dice.below(2)], what: What::FileGone });
+            }
+            3 => {
+                let asked = 1 + dice.below(4 * calls) as u64;
+                let told = asked + 1 + dice.below(calls) as u64;
+                faults.push(Fault { at: asked, when: When::Within, what: What::CheckAsked });
+                faults.push(Fault { at: told, when: When::Within, what: What::CheckTold });
+            }
+            _ => {}
+        }
         let mut plan = Self { scenario, faults, seed };
         // Behind a clock that is wrong nobody can tell how long ago a boot was, or what came before it (docs/safety.md, what
         // is assumed); within one boot the clock that counts sleep tells.
         if plan.sets_the_clock() && plan.boots() {
             plan.faults.retain(|fault| !matches!(fault.what, What::Sleep(_)));
+        }
+        // What a store has forgotten it may have sent to any account (docs/safety.md, what is assumed).
+        if plan.faults.iter().any(|fault| matches!(fault.what, What::Restore | What::Adopt(_) | What::FileGone)) {
+            plan.faults.retain(|fault| fault.what != What::Account);
         }
         plan
     }
@@ -111,8 +151,18 @@ impl Plan {
     /// used up, and a clock that was set, or a restore, may end a window.
     #[must_use]
     pub fn ends_well(&self) -> bool {
-        let is_no_excuse =
-            |fault: &Fault| !matches!(fault.what, What::ClockSet(_) | What::Sleep(_) | What::Restore | What::Adopt(_));
+        let is_no_excuse = |fault: &Fault| {
+            !matches!(
+                fault.what,
+                What::ClockSet(_)
+                    | What::Sleep(_)
+                    | What::Restore
+                    | What::Adopt(_)
+                    | What::Account
+                    | What::Fence
+                    | What::FileGone
+            )
+        };
         self.faults.len() <= 2 && self.faults.iter().all(is_no_excuse)
     }
 

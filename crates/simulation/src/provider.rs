@@ -19,6 +19,8 @@ pub(crate) const REMEMBERS_FOR: Duration = Duration::from_secs(6 * 3600);
 #[derive(Clone, Debug)]
 pub(crate) struct Order {
     pub(crate) provider: String,
+    /// The provider's account whose credentials it bears.
+    pub(crate) account: usize,
     pub(crate) service: Service,
     pub(crate) external_id: String,
     pub(crate) body: Vec<u8>,
@@ -36,6 +38,15 @@ pub(crate) struct Left {
 
 /// An answer: HTTP status and body.
 pub(crate) type Said = (u16, Value);
+
+/// What an account knows of a reference.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Known {
+    Not,
+    Open,
+    Paid,
+    Failed,
+}
 
 /// Money that moved.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,7 +67,8 @@ struct Entry {
 /// What providers know.
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
-    entries: BTreeMap<String, Entry>,
+    /// By account and reference.
+    entries: BTreeMap<(usize, String), Entry>,
     /// Requests that left, in order.
     pub(crate) left: Vec<Left>,
     /// Requests on their way: when they arrive, their number, and what they are.
@@ -94,13 +106,26 @@ impl Ledger {
         self.flights.is_empty()
     }
 
-    pub(crate) fn credits(&self, reference: &str) -> &[Credit] {
-        self.entries.get(reference).map_or(&[], |entry| &entry.credits)
+    /// From whichever account.
+    pub(crate) fn credits(&self, reference: &str) -> Vec<Credit> {
+        let is_its = |(key, _): &(&(usize, String), &Entry)| key.1 == reference;
+        self.entries.iter().filter(is_its).flat_map(|(_, entry)| entry.credits.clone()).collect()
+    }
+
+    /// What a status inquiry of a reference would be told now.
+    pub(crate) fn known(&self, account: usize, reference: &str, now: i64) -> Known {
+        let entry = self.entries.get(&(account, reference.to_owned()));
+        match entry.and_then(|entry| entry.settles).filter(|(at, _)| now - at < millis(REMEMBERS_FOR)) {
+            None => Known::Not,
+            Some((at, _)) if now < at => Known::Open,
+            Some((_, true)) => Known::Paid,
+            Some((_, false)) => Known::Failed,
+        }
     }
 
     /// References that were ever paid.
     pub(crate) fn paid(&self) -> impl Iterator<Item = &str> {
-        self.entries.iter().filter(|(_, entry)| !entry.credits.is_empty()).map(|(reference, _)| reference.as_str())
+        self.entries.iter().filter(|(_, entry)| !entry.credits.is_empty()).map(|((_, reference), _)| reference.as_str())
     }
 
     fn take(&mut self, order: &Order, now: i64) -> Said {
@@ -144,7 +169,7 @@ impl Ledger {
         }
         self.numbers += 1;
         let later = customer != Customer::Good || order.provider == "midtrans";
-        let entry = self.entries.entry(reference(order)).or_default();
+        let entry = self.entries.entry((order.account, reference(order))).or_default();
         entry.number = format!("38{:018}", self.numbers);
         amount.clone_into(&mut entry.amount);
         entry.settles = Some((now + if later { SETTLES_AFTER } else { 0 }, customer.is_paid()));
@@ -165,19 +190,15 @@ impl Ledger {
     fn status(&self, order: &Order, now: i64) -> Said {
         let body = parsed(order);
         let service = order.service.code();
-        let is_known = |entry: &&Entry| entry.settles.is_some_and(|(at, _)| now - at < millis(REMEMBERS_FOR));
-        let entry = self.entries.get(&reference(order)).filter(is_known);
-        let Some(entry) = entry else {
-            return match order.provider.as_str() {
-                "midtrans" => refusal(404, service, 1),
-                _ => self.told(&body, service, "07", "0", ""),
-            };
+        let name = reference(order);
+        let latest = match self.known(order.account, &name, now) {
+            Known::Not if order.provider == "midtrans" => return refusal(404, service, 1),
+            Known::Not => return self.told(&body, service, "07", "0", ""),
+            Known::Open => "03",
+            Known::Paid => "00",
+            Known::Failed => "06",
         };
-        let latest = match entry.settles {
-            Some((at, _)) if now < at => "03",
-            Some((_, true)) => "00",
-            _ => "06",
-        };
+        let entry = &self.entries[&(order.account, name)];
         self.told(&body, service, latest, &entry.amount, &entry.number)
     }
 

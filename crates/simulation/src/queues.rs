@@ -24,6 +24,8 @@ pub(crate) struct Sent {
 pub(crate) struct Told {
     pub(crate) id: String,
     pub(crate) kind: String,
+    /// When, in true time.
+    pub(crate) at: i64,
     pub(crate) body: Vec<u8>,
 }
 

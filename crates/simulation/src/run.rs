@@ -17,7 +17,7 @@ use worker::custody::{Custody, CustodyError, Process, Terms};
 use worker::telemetry::metrics::Metrics;
 
 use crate::broker::Brokerage;
-use crate::disk::{self, Disk};
+use crate::disk::{self, Disk, File};
 use crate::judge::{Seen, judge};
 use crate::mistake::Mistake;
 use crate::operator;
@@ -36,6 +36,8 @@ const RESTART: Duration = Duration::from_millis(500);
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// A process that does not come to rest within this has hung: doubt is given up after five minutes.
 const PATIENCE: Duration = Duration::from_secs(7200);
+/// A wrong clock is noticed by people after this.
+const SLOW: Duration = Duration::from_secs(240);
 /// What died is replayed so often at most.
 const REPLAYS: u32 = 3;
 /// No plan has so many faults that end a process.
@@ -85,8 +87,7 @@ pub fn play(plan: &Plan) -> Run {
 #[must_use]
 pub fn play_with(plan: &Plan, mistake: Mistake, told: bool) -> Run {
     let directory = directory().expect("a directory is made");
-    let mut config = CONFIG.clone();
-    config.store.path = directory.path().join("worker.db");
+    let mut path = directory.path().join("worker.db");
     let world = World::new(plan, mistake, told);
     Played::world(&world);
     let began = world.state().now();
@@ -94,6 +95,10 @@ pub fn play_with(plan: &Plan, mistake: Mistake, told: bool) -> Run {
     let mut findings = Vec::new();
     while lives < LIVES {
         lives += 1;
+        let account = if mistake == Mistake::OneAccount { 0 } else { world.state().account };
+        let mut config = CONFIGS[account].clone();
+        config.store.path.clone_from(&path);
+        world.state().policies = PROVIDERS.map(|name| (name.to_owned(), config.providers[name].policy())).into();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
         let runtime = runtime.expect("a runtime is built");
         let ended = runtime.block_on(async {
@@ -102,18 +107,23 @@ pub fn play_with(plan: &Plan, mistake: Mistake, told: bool) -> Run {
             ended
         });
         drop(runtime);
+        if world.state().file.take_if(|file| *file == File::IsGone).is_some() {
+            disk::bring_back(&path);
+        }
         match ended {
-            Ended::Crashed if mistake == Mistake::SyncIsALie => disk::forget_last_commit(&config.store.path),
+            Ended::Crashed if mistake == Mistake::SyncIsALie => disk::forget_last_commit(&path),
             Ended::Crashed if std::mem::take(&mut world.state().restore_wanted) => {
-                if disk::restore(&config.store.path) {
+                if disk::restore(&path) {
                     world.state().was_restored();
                 }
             }
-            Ended::Crashed | Ended::Stopped | Ended::Fatal(AppError::Fatal | AppError::Store(_)) => {}
+            Ended::Crashed
+            | Ended::Stopped
+            | Ended::Fatal(AppError::Fatal | AppError::Store(_) | AppError::Lost { .. }) => {}
             Ended::Fatal(AppError::Custody(CustodyError::Foreign { .. })) if world.state().namespace.is_lost() => {
-                config.store.path = directory.path().join("another.db");
+                path = directory.path().join("another.db");
                 world.state().was_given();
-                operator::adopt(&config.store.path, &world);
+                operator::adopt(&path, &world);
             }
             Ended::Fatal(error) => {
                 findings.push(format!("the process does not start: {error}"));
@@ -215,9 +225,17 @@ async fn rest(world: &World, config: &Config, store: &Store) -> Ended {
                 "no rest in {PATIENCE:?}; open: {open:?}, the broker's queue is empty: {quiet}"
             ));
         }
+        if began.elapsed() > SLOW && world.state().off != 0 && !open.as_ref().is_ok_and(Vec::is_empty) {
+            // Jobs may wait for it: somebody puts the clock right, and starts the worker anew.
+            world.put_clock_right();
+        }
         // A store that fails by plan, and a stop, end the process by themselves.
         let Ok(open) = open else { continue };
         if quiet && open.is_empty() && !world.state().is_stopping() {
+            if world.state().file == Some(File::IsGone) {
+                // It had nothing more to do, and did not look.
+                return Ended::Crashed;
+            }
             match act(world, config, store).await {
                 Ok(false) => {}
                 // What is done now has to come to rest as well; what failed is tried again.
@@ -276,7 +294,7 @@ fn parts(world: &World, config: &Config) -> Parts<Brokerage> {
     let options = OpenOptions { exclusive: true, reserve_bytes: 0, min_free_bytes: 0, ..OpenOptions::default() };
     let opened = Store::open_here(&config.store.path, clock.now(), &options, Arc::new(disk));
     let clients = PROVIDERS.map(|provider| {
-        let wire = Line { world: world.clone(), provider };
+        let wire = Line { world: world.clone(), provider, account: world.state().account };
         let client_config = config.providers[provider].client_config().expect("the run's own secrets are there");
         let client = SnapClient::over(client_config, Arc::new(wire)).expect("the run's own settings are right");
         (provider.to_owned(), client)
@@ -294,8 +312,11 @@ fn parts(world: &World, config: &Config) -> Parts<Brokerage> {
     }
 }
 
+/// Of each account.
+static CONFIGS: LazyLock<[Config; 2]> = LazyLock::new(|| ["p", "q"].map(config));
+
 /// As a person would write it, with pauses that leave a run minutes long.
-static CONFIG: LazyLock<Config> = LazyLock::new(|| {
+fn config(partner_id: &str) -> Config {
     let key = snap_sim::Credentials::throwaway().private_key_pem.expect("the test key is there");
     let key = serde_json::Value::from(key);
     let mut text =
@@ -309,7 +330,7 @@ base_url = "http://127.0.0.1:9"
 client_key = "k"
 client_secret = "s"
 private_key = {key}
-partner_id = "p"
+partner_id = "{partner_id}"
 channel_id = "95221"
 origin = "www.example.co.id"
 connect_timeout = "1s"
@@ -334,7 +355,7 @@ uniqueness_window = "{remembered}s"
     }
     Config::parse(&text, Path::new("worker.toml"), &Environment::default())
         .expect("the run's own configuration is right")
-});
+}
 
 /// As the worker's own, but that the witness is told no more often than the mark is looked at: a run has hours.
 fn terms(mistake: Mistake) -> Terms {

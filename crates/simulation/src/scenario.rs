@@ -1,7 +1,10 @@
 //! What producers send, and what the provider has in store for each customer.
 
 use serde_json::{Value, json};
+use snap_core::Timestamp;
 use testbed::Dice;
+
+use crate::world::START;
 
 /// What becomes of a top-up of a customer where nothing goes wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +65,8 @@ pub struct Message {
     pub copies: usize,
     /// What is wrong with it.
     pub wrong: Wrong,
+    /// `notAfter`, so many seconds after the beginning.
+    pub not_after_s: Option<u32>,
 }
 
 /// What is wrong with a message.
@@ -101,8 +106,8 @@ pub enum Outage {
 
 impl Message {
     fn new(reference: &str, customer: Customer, provider: &'static str) -> Self {
-        let (copies, wrong) = (1, Wrong::Nothing);
-        Self { reference: reference.to_owned(), customer, amount: 10_000, provider, copies, wrong }
+        let (copies, wrong, not_after_s) = (1, Wrong::Nothing, None);
+        Self { reference: reference.to_owned(), customer, amount: 10_000, provider, copies, wrong, not_after_s }
     }
 
     /// Its bytes.
@@ -115,6 +120,11 @@ impl Message {
         value.to_string().into_bytes()
     }
 
+    /// After this no top-up of it may begin, in Unix milliseconds.
+    pub(crate) fn not_after(&self) -> Option<i64> {
+        self.not_after_s.map(|seconds| START + i64::from(seconds) * 1000)
+    }
+
     fn json(&self) -> Value {
         let mut value = json!({
             "partnerReferenceNo": self.reference,
@@ -124,6 +134,9 @@ impl Message {
         });
         if self.provider == "midtrans" {
             value["beneficiaryProvider"] = json!("gopay");
+        }
+        if let Some(at) = self.not_after() {
+            value["notAfter"] = Timestamp::from_millis(at).to_rfc3339().into();
         }
         value
     }
@@ -160,6 +173,9 @@ impl Scenario {
             all.push(Self { outage, ..Self::of(name, vec![job()]) });
         }
         all.push(Self { short_tokens: true, ..Self::of("short-tokens", vec![job()]) });
+        for (name, seconds) in [("in-an-hour", 3600), ("soon-over", 3)] {
+            all.push(Self::of(name, vec![Message { not_after_s: Some(seconds), ..job() }]));
+        }
         let two = vec![job(), Message::new("SIM-2", Customer::Good, "finpay")];
         all.push(Self { outage: Outage::AnswersLost, ..Self::of("two-answers-lost", two) });
         all
@@ -180,6 +196,7 @@ impl Scenario {
             let mut message = Message::new(&format!("SIM-{number}"), customer, provider);
             match dice.below(12) {
                 0 | 1 => message.copies = 2,
+                4 => message.not_after_s = Some([2, 60, 3600][dice.below(3)]),
                 2 => message.wrong = Wrong::Malformed,
                 3 if !messages.is_empty() && messages[0].wrong == Wrong::Nothing => {
                     message = Message { amount: 20_000, wrong: Wrong::Conflict, ..messages[0].clone() };

@@ -24,12 +24,16 @@ pub(crate) const SEND_WITHIN: Duration = Duration::from_secs(5);
 const WAY: Duration = Duration::from_millis(20);
 /// From when on a late request arrives.
 const LATE: Duration = Duration::from_secs(3);
+/// Clocks that are no further apart agree (M17), in milliseconds.
+const OFF_MS: i64 = 61_000;
 
 /// The wire to one provider.
 #[derive(Clone, Debug)]
 pub(crate) struct Line {
     pub(crate) world: World,
     pub(crate) provider: &'static str,
+    /// The account whose credentials the process has.
+    pub(crate) account: usize,
 }
 
 /// What becomes of a request on its way there.
@@ -56,7 +60,8 @@ impl Wire for Line {
     ) -> BoxFuture<'a, (Reply, UsedConnection)> {
         let external_id = request.headers().get("x-external-id").and_then(|id| id.to_str().ok()).unwrap_or_default();
         let (provider, external_id) = (self.provider.to_owned(), external_id.to_owned());
-        let mut order = Order { provider, service, external_id, body: request.into_body().to_vec() };
+        let account = self.account;
+        let mut order = Order { provider, account, service, external_id, body: request.into_body().to_vec() };
         match self.world.state().mistake {
             Mistake::AnotherNumber => order.external_id.push('0'),
             Mistake::AnotherBody => order.body.push(b' '),
@@ -84,11 +89,12 @@ impl Line {
             let reply = match kind % 5 {
                 0 => not_sent(started),
                 1 => silent(Silence::Timeout, started),
-                2 => answered((503, json!("Service Unavailable")), started),
-                3 => answered(refusal(401, 73, 0), started),
-                _ => answered(refusal(429, 73, 0), started),
+                2 => self.answered((503, json!("Service Unavailable")), started),
+                3 => self.answered(refusal(401, 73, 0), started),
+                _ => self.answered(refusal(429, 73, 0), started),
             };
-            return (reply, None);
+            let date = if let Reply::Answered(answered) = &reply { answered.date } else { None };
+            return (reply, date);
         }
         tokio::time::sleep(struck.delay.min(REQUEST_TIMEOUT) + WAY).await;
         let lives = self.world.state().token_lives;
@@ -98,7 +104,7 @@ impl Line {
         });
         match self.world.strike(call, When::After).await.error {
             Some(_) => (silent(Silence::Reset, started), None),
-            None => (answered((200, granted), started), None),
+            None => (self.answered((200, granted), started), self.date()),
         }
     }
 
@@ -171,7 +177,14 @@ impl Line {
     async fn objection(&self, order: &Order, intent: i64) -> Option<String> {
         let store = self.world.state().store.clone()?;
         let name = reference(order);
-        let age = self.world.state().now() - intent;
+        let (now, not_after) = {
+            let state = self.world.state();
+            (state.now(), state.not_after.get(&name).copied())
+        };
+        let age = now - intent;
+        if not_after.is_some_and(|not_after| now > not_after + OFF_MS) {
+            return Some(format!("a top-up of {name} left after its notAfter"));
+        }
         if age > millis(SEND_WITHIN) {
             return Some(format!("a top-up of {name} left {age} ms after its intent"));
         }
@@ -241,13 +254,13 @@ impl Line {
         if started.elapsed() >= REQUEST_TIMEOUT {
             return silent(Silence::Timeout, started);
         }
-        let Some(kind) = struck.error else { return answered(said, started) };
+        let Some(kind) = struck.error else { return self.answered(said, started) };
         let (http, mut body) = said;
         match kind % 11 {
             0 => silent(Silence::Reset, started),
             1 => self.runs_out(started).await,
-            2 => answered((200, json!("<html>busy</html>")), started),
-            3 => answered((504, json!("Gateway Timeout")), started),
+            2 => self.answered((200, json!("<html>busy</html>")), started),
+            3 => self.answered((504, json!("Gateway Timeout")), started),
             4 => silent(Silence::Truncated, started),
             5 => silent(Silence::TooLarge, started),
             6 => {
@@ -255,15 +268,28 @@ impl Line {
                 if let Some(body) = body.as_object_mut() {
                     body.insert("responseCode".to_owned(), json!("2007700"));
                 }
-                answered((200, body), started)
+                self.answered((200, body), started)
             }
             7 => {
                 // The line says otherwise.
-                answered((if http == 200 { 500 } else { 200 }, body), started)
+                self.answered((if http == 200 { 500 } else { 200 }, body), started)
             }
-            8 => answered(refusal(409, service.code(), 1), started),
-            kind => answered(astray(service, kind, &(http, body)), started),
+            8 => self.answered(refusal(409, service.code(), 1), started),
+            kind => self.answered(astray(service, kind, &(http, body)), started),
         }
+    }
+
+    /// The provider's time, in whole seconds.
+    fn date(&self) -> Option<Timestamp> {
+        let state = self.world.state();
+        let now = state.now();
+        (state.mistake != Mistake::NoDate).then(|| Timestamp::from_millis(now - now % 1000))
+    }
+
+    fn answered(&self, (http_status, body): Said, started: Instant) -> Reply {
+        let body = Bytes::from(body.to_string());
+        let (surplus, retry_after, date, elapsed) = (false, None, self.date(), started.elapsed());
+        Reply::Answered(Answered { http_status, body, surplus, retry_after, date, elapsed })
     }
 
     /// Nothing comes back by the end of the call.
@@ -299,10 +325,4 @@ fn not_sent(started: Instant) -> Reply {
 
 fn silent(why: Silence, started: Instant) -> Reply {
     Reply::Silent { why, detail: "by plan".to_owned(), http_status: None, elapsed: started.elapsed() }
-}
-
-fn answered((http_status, body): Said, started: Instant) -> Reply {
-    let body = Bytes::from(body.to_string());
-    let (surplus, retry_after, date, elapsed) = (false, None, None, started.elapsed());
-    Reply::Answered(Answered { http_status, body, surplus, retry_after, date, elapsed })
 }

@@ -1,25 +1,29 @@
 //! What outlives the process: time, the provider, the broker; and the plan, with how far it has come.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use engine::Policy;
 use outbox::{Store, StoreError};
 use testbed::matrix::{Fault as Column, Point};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::disk::File;
 use crate::mistake::Mistake;
 use crate::namespace::Namespace;
 use crate::op::{Heard, Op};
+use crate::operator::{self, Asked};
 use crate::plan::{Fault, Plan, What, When};
 use crate::provider::Ledger;
 use crate::queues::Queues;
-use crate::scenario::{Outage, Wrong};
+use crate::scenario::{Message, Outage, Wrong};
 use crate::trace::Trace;
 
 /// 2026-11-22T10:00:00+07:00, in Unix milliseconds.
-const START: i64 = 1_795_316_400_000;
+pub(crate) const START: i64 = 1_795_316_400_000;
 
 /// For how long a full disk stays full.
 const FULL_FOR: Duration = Duration::from_secs(20);
@@ -67,6 +71,16 @@ pub(crate) struct State {
     pub(crate) disk_fails: Option<When>,
     /// The broker is away until then, in true time.
     broker_back: Option<i64>,
+    /// The account that the configuration names.
+    pub(crate) account: usize,
+    /// The rules of each provider, by that configuration.
+    pub(crate) policies: BTreeMap<String, Policy>,
+    /// When no top-up may begin any more, by reference.
+    pub(crate) not_after: BTreeMap<String, i64>,
+    /// What becomes of the store's file.
+    pub(crate) file: Option<File>,
+    /// What an operator was shown, and what the provider said of it.
+    pub(crate) asked: Vec<Asked>,
     /// The store is to be copied before its next command.
     pub(crate) copy_wanted: bool,
     /// The copy is to be put back before the next life.
@@ -142,6 +156,11 @@ impl World {
             full_until: None,
             disk_fails: None,
             broker_back: None,
+            account: 0,
+            policies: BTreeMap::new(),
+            not_after: plan.scenario.messages.iter().filter_map(not_after).collect(),
+            file: None,
+            asked: Vec::new(),
             copy_wanted: false,
             restore_wanted: false,
             restored: false,
@@ -168,6 +187,11 @@ impl World {
         Self(Arc::new(Shared { state: Mutex::new(state), gone: Notify::new(), at_broker: Notify::new() }))
     }
 
+    /// Its store, where a process lives.
+    pub(crate) fn store(&self) -> Option<Store> {
+        self.state().store.clone()
+    }
+
     /// Nothing panics while it holds the state but a test that has failed already.
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -188,6 +212,13 @@ impl World {
         state.store = None;
         state.queues.connection_lost();
         state.trace.note(format_args!("-- the process is gone --"));
+    }
+
+    /// Somebody sets the wall clock right, and stops the process in order.
+    pub(crate) fn put_clock_right(&self) {
+        let mut state = self.state();
+        state.off = 0;
+        state.stop.cancel();
     }
 
     /// Resolves at a crash.
@@ -228,6 +259,18 @@ impl World {
                 What::Boot => {
                     self.state().boot += 1;
                     self.die().await;
+                }
+                What::Account => {
+                    self.state().account ^= 1;
+                    self.die().await;
+                }
+                What::Fence if call.op.is_of_provider() => operator::fence(self).await,
+                What::CheckAsked if call.op.is_outside() => operator::ask(self).await,
+                What::CheckTold if call.op.is_outside() => operator::tell(self).await,
+                What::Fence | What::CheckAsked | What::CheckTold => {}
+                What::FileGone => {
+                    let mut state = self.state();
+                    state.file = state.file.or(Some(File::IsToGo));
                 }
                 What::Copy => self.state().copy_wanted = true,
                 What::Restore => {
@@ -368,6 +411,10 @@ impl State {
     pub(crate) fn span(&mut self, from: Duration, to: Duration) -> Duration {
         Duration::from_millis(u64::try_from(millis(self.dice.span(from, to))).unwrap_or(0))
     }
+}
+
+fn not_after(message: &Message) -> Option<(String, i64)> {
+    Some((message.reference.clone(), message.not_after()?))
 }
 
 /// From milliseconds that may have passed already.

@@ -143,11 +143,10 @@ fn m4_a_machine_that_sleeps_past_the_uniqueness_window_pays_once() {
 #[test]
 fn m17_a_clock_that_is_wrong_over_a_restart_or_a_boot_pays_once() {
     const DAY: i64 = 86_400_000;
-    for by in [DAY, -DAY] {
-        for ends in [What::Crash, What::Boot, What::Stop] {
-            let set = (What::ClockSet(by), When::Before);
-            assert_sound(&pairs(&named("answers-lost"), set, (ends, When::Before), 61));
-        }
+    // Each way to end for one direction; the long run's random plans have all of them.
+    for (by, ends) in [(DAY, What::Crash), (-DAY, What::Boot), (DAY, What::Boot), (-DAY, What::Stop)] {
+        let set = (What::ClockSet(by), When::Before);
+        assert_sound(&pairs(&named("answers-lost"), set, (ends, When::Before), 151));
     }
     let slept = What::Sleep(Duration::from_secs(7 * 3600));
     assert_sound(&pairs(&named("requests-lost"), (What::ClockSet(-DAY), When::Before), (slept, When::After), 61));
@@ -437,4 +436,130 @@ fn m13_a_quiet_period_that_begins_with_the_taking_over_is_found() {
         Vec::<String>::new(),
         "the right one waits for it"
     );
+}
+
+/// The configuration names another account at any call, with a doubt before it, and perhaps the first one again later.
+#[test]
+fn m14_an_account_that_changes_at_any_call_pays_once() {
+    for name in ["finpay-good", "midtrans-good", "answers-lost", "twice"] {
+        assert_sound(&sweep(&named(name), What::Account, When::Before));
+    }
+    assert_sound(&pairs(&named("finpay-good"), (What::Account, When::After), (What::Account, When::Before), 3));
+    let scenario = named("finpay-good");
+    let sent = call_of(&scenario, "TopUp").expect("a top-up is sent");
+    for doubt in [What::Error(0), What::Error(3)] {
+        let unheard = Fault { at: sent, what: doubt, when: When::After };
+        assert_sound(&second(&scenario, unheard, (What::Account, When::Before), 1));
+    }
+}
+
+#[test]
+fn m14_an_answer_of_another_account_that_settles_a_doubt_is_found() {
+    let scenario = named("finpay-good");
+    let sent = call_of(&scenario, "TopUp").expect("a top-up is sent");
+    let changed = |mistake| {
+        let faults = vec![
+            Fault { at: sent, what: What::Error(0), when: When::After },
+            Fault { at: sent + 1, what: What::Account, when: When::Before },
+        ];
+        play_with(&Plan { scenario: scenario.clone(), faults, seed: 1 }, mistake, false).findings
+    };
+    assert_found(&changed(Mistake::OneAccount), "was paid 2 times");
+    assert_eq!(changed(Mistake::None), [""; 0]);
+}
+
+/// A driver whose job somebody else takes over while its request is under way: what comes back is evidence, whatever it is.
+#[test]
+fn m16_a_driver_that_is_fenced_off_while_it_asks_pays_once() {
+    for name in ["finpay-good", "midtrans-good", "finpay-slow", "finpay-refused", "answers-lost"] {
+        assert_sound(&sweep(&named(name), What::Fence, When::Within));
+    }
+    let scenario = named("finpay-good");
+    let sent = call_of(&scenario, "TopUp").expect("a top-up is sent");
+    let fenced = Fault { at: sent, what: What::Fence, when: When::Within };
+    for (what, when) in [
+        (What::Crash, When::Before),
+        (What::Error(0), When::After),
+        (What::Error(3), When::After),
+        (What::Delay(Duration::from_secs(4)), When::After),
+        (What::Fence, When::Within),
+    ] {
+        assert_sound(&second(&scenario, fenced, (what, when), 1));
+    }
+    // Its own answer is lost, or says something else, or comes late.
+    for kind in 0..11 {
+        let faults = vec![fenced, Fault { at: sent, what: What::Error(kind), when: When::After }];
+        let plan = Plan { scenario: scenario.clone(), faults, seed: u64::from(kind) };
+        assert_eq!(play(&plan).findings, Vec::<String>::new(), "{plan}");
+    }
+}
+
+/// The store's file is removed at any call: nothing is acknowledged or sent by what is not in the file any more.
+#[test]
+fn m13_a_file_that_goes_away_at_any_call_is_noticed_before_anything_is_believed() {
+    for name in ["finpay-good", "midtrans-good", "twice", "malformed"] {
+        for when in [When::Before, When::After] {
+            assert_sound(&sweep(&named(name), What::FileGone, when));
+        }
+    }
+    let scenario = named("finpay-good");
+    let sent = call_of(&scenario, "TopUp").expect("a top-up is sent");
+    let unheard = Fault { at: sent, what: What::Error(0), when: When::After };
+    assert_sound(&second(&scenario, unheard, (What::FileGone, When::Before), 1));
+}
+
+#[test]
+fn m13_a_file_that_nobody_looks_at_is_found() {
+    let findings = found(Mistake::FileUnseen, What::FileGone, When::Before);
+    assert_found(&findings, "is lost");
+}
+
+/// A clock that is wrong by days, and a restart that believes it: the providers' time says otherwise (M17).
+#[test]
+fn m17_no_wrong_clock_decides_about_a_not_after() {
+    const DAY: i64 = 86_400_000;
+    for name in ["in-an-hour", "soon-over"] {
+        for by in [3 * DAY, -3 * DAY] {
+            let set = (What::ClockSet(by), When::Before);
+            assert_sound(&pairs(&named(name), set, ([What::Boot, What::Crash][usize::from(by > 0)], When::Before), 97));
+        }
+        assert_sound(&sweep(&named(name), What::Freeze(Duration::from_secs(30)), When::Before));
+    }
+}
+
+#[test]
+fn m17_a_provider_that_does_not_tell_its_time_leaves_a_wrong_clock_to_decide() {
+    const DAY: i64 = 86_400_000;
+    let with = |mistake, scenario: &str, by| {
+        let set = Fault { at: 1, what: What::ClockSet(by), when: When::Before };
+        let plans = (2..9).map(|at| {
+            let faults = vec![set, Fault { at, what: What::Crash, when: When::Before }];
+            Plan { scenario: named(scenario), faults, seed: at }
+        });
+        plans.flat_map(|plan| play_with(&plan, mistake, false).findings).collect::<Vec<_>>()
+    };
+    assert_found(&with(Mistake::NoDate, "in-an-hour", DAY), "was told as expired before its notAfter");
+    assert_eq!(with(Mistake::None, "in-an-hour", DAY), [""; 0]);
+}
+
+/// An operator whose command takes long acts on what they were shown, or finds that it has moved on (C13).
+#[test]
+fn c13_an_operator_with_old_knowledge_tells_nothing_that_is_not_so() {
+    let mut told = Vec::new();
+    for name in ["answers-lost", "requests-lost", "two-answers-lost"] {
+        let scenario = named(name);
+        let from = call_of(&scenario, "Plan").expect("an operator replays");
+        for asked in from - 4..from {
+            for later in (4..28).step_by(2) {
+                let faults = vec![
+                    Fault { at: asked, when: When::After, what: What::CheckAsked },
+                    Fault { at: asked + later, when: When::Before, what: What::CheckTold },
+                ];
+                let plan = Plan { scenario: scenario.clone(), faults, seed: later };
+                assert_eq!(play(&plan).findings, Vec::<String>::new(), "{plan}");
+                told.extend(play_with(&plan, Mistake::ToldByGuess, false).findings);
+            }
+        }
+    }
+    assert_found(&told, "was told as");
 }
