@@ -3,6 +3,7 @@
 
 mod copies;
 mod harms;
+mod runbook;
 
 use std::fs;
 use std::io::Write as _;

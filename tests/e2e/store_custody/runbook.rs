@@ -1,0 +1,105 @@
+//! C4: a copy is put back while the worker runs, in the ways that old runbooks and habits have, and another worker is started on it
+//! at once. The quiet period is a second.
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use super::{ACT, LIMIT, beside, copy_over, paid_once, stop, store};
+use crate::harness::{Stage, eventually};
+
+/// Puts the copy at the second path in the place of the store at the first.
+type PutBack = fn(&Path, &Path);
+
+async fn is_put_back_under_load(name: &str, put_back: PutBack) {
+    let mut stage = Stage::prepare(name).await;
+    stage.settings.quiet_period = Duration::from_secs(1);
+    (stage.settings.max_in_flight, stage.settings.prefetch) = (3, 20);
+    stage.start();
+    let known = stage.jobs("known", 3);
+    stage.publish(&known).await;
+    stage.settled(LIMIT).await;
+    stop(&mut stage);
+    let (path, copy) = (store(&stage), stage.worker.dir().join("copy.db"));
+    fs::copy(&path, &copy).unwrap();
+
+    stage.sim.slow_down(Duration::from_millis(700));
+    stage.start();
+    let jobs = stage.jobs("under-way", 12);
+    stage.publish(&jobs).await;
+    eventually(LIMIT, "some are paid, and some on their way", async || {
+        (stage.sim.running().verdict().credits >= 8).then_some(())
+    })
+    .await;
+    put_back(&path, &copy);
+    let elsewhere = tempfile::tempdir().unwrap();
+    let mut second = stage.second_worker(elsewhere.path());
+    let told = second.ask(&[&["store", "restored"][..], &ACT].concat());
+    // Refused or not: neither may let anybody be paid twice.
+    eprintln!("{name}: {:?} {}", told.status.code(), String::from_utf8_lossy(&told.stderr));
+    second.spawn();
+    stage.producer.publish_all(&jobs).await;
+    stage.worker.wait_exit(LIMIT);
+    stage.sim.slow_down(Duration::ZERO);
+    if second.exited().is_some() {
+        // It came too early, and is started again.
+        second = stage.second_worker(elsewhere.path());
+        second.spawn();
+    }
+    second.wait_ready();
+    stage.producer.publish_all(&[known.clone(), jobs.clone()].concat()).await;
+    for job in &jobs {
+        let state = eventually(LIMIT, "it ends", async || {
+            second.state_of(&job.reference).filter(|state| state == "succeeded" || state == "dead")
+        });
+        assert_eq!(state.await, "succeeded", "{}", second.log_tail());
+    }
+    paid_once(&stage, &known);
+    paid_once(&stage, &jobs);
+}
+
+/// The old runbook's own lines.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn m13_c4_a_copy_put_back_by_the_old_runbooks_lines_beside_a_running_worker_pays_nothing_twice() {
+    let lines = |path: &Path, copy: &Path| {
+        for suffix in ["", "-wal", "-shm", ".lock"] {
+            drop(fs::remove_file(beside(path, suffix)));
+        }
+        fs::copy(copy, path).unwrap();
+    };
+    is_put_back_under_load("runbook", lines).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn m13_c4_a_copy_moved_over_the_store_beside_a_running_worker_pays_nothing_twice() {
+    let moved = |path: &Path, copy: &Path| {
+        fs::rename(copy, path).unwrap();
+        for suffix in ["-wal", "-shm", ".lock"] {
+            drop(fs::remove_file(beside(path, suffix)));
+        }
+    };
+    is_put_back_under_load("moved", moved).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn m13_c4_a_copy_written_over_the_store_without_its_log_beside_a_running_worker_pays_nothing_twice() {
+    let written = |path: &Path, copy: &Path| {
+        copy_over(copy, path);
+        for suffix in ["-wal", "-shm", ".lock"] {
+            drop(fs::remove_file(beside(path, suffix)));
+        }
+    };
+    is_put_back_under_load("written", written).await;
+}
+
+/// Everything of the store moves away, and the copy comes in a folder of the same name.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn m13_c4_a_copy_put_where_the_store_was_moved_away_from_beside_a_running_worker_pays_nothing_twice() {
+    let away = |path: &Path, copy: &Path| {
+        for suffix in ["", "-wal", "-shm", ".lock", ".reserve"] {
+            drop(fs::rename(beside(path, suffix), format!("{}.away{suffix}", path.display())));
+        }
+        fs::copy(copy, path).unwrap();
+    };
+    is_put_back_under_load("away", away).await;
+}
