@@ -184,12 +184,11 @@ async fn m13_a_copy_of_the_whole_store_takes_nothing_beside_the_first_and_asks_f
         assert_eq!(copy.state_of(&job.reference), None, "the copy has taken nothing");
     }
 
-    // What was done in the last half second before a death is in no witness (docs/safety.md); this was done before.
-    tokio::time::sleep(Duration::from_secs(2)).await;
     // The first one is gone at once, and its producers publish everything again.
     stage.worker.kill();
     copy.wait_ready();
-    assert!(copy.log().contains("commits of"), "it knows that it is behind: {}", copy.log_tail());
+    // What was done in the last half second is in no witness: that it is a copy is enough.
+    assert!(copy.log().contains("does not know everything"), "it knows that it is behind: {}", copy.log_tail());
     stage.producer.publish_all(&[early.clone(), later.clone()].concat()).await;
     all_succeed(&copy, &later, TAKEN_OVER).await;
     assert_paid_once(&stage, &early);

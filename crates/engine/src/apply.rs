@@ -40,11 +40,6 @@ pub fn apply(
             true
         }
         (State::Unconfirmed { .. }, Event::Restarted) => true,
-        (State::Unconfirmed { refusal, .. }, Event::KnownToProvider) => {
-            next.it_has_something();
-            next.in_doubt(*refusal);
-            true
-        }
         (State::Unconfirmed { refusal, .. }, Event::StoreRestored) => {
             // A forgotten proof may have been followed by a forgotten attempt: the quiet period starts over.
             next.job.evidence.last_ended_at = Some(at);
@@ -104,11 +99,6 @@ impl Next<'_> {
                 self.refuse(Refusal::Reject(RejectReason::Expired));
             }
             Event::Restarted => {}
-            Event::KnownToProvider => {
-                self.job.evidence.account = self.policy.account.or(self.job.evidence.account);
-                self.it_has_something();
-                self.in_doubt(None);
-            }
             Event::StoreRestored => {
                 // M12: intents may have been forgotten, so this one may have been sent. Ask before anything is sent.
                 // A forgotten attempt cannot have begun before the job was due; it may well have begun then. Replayed, it may

@@ -46,9 +46,6 @@ pub enum Event {
         /// What it told.
         answer: StatusAnswer,
     },
-    /// An answer that came back when the job had moved on shows that the provider has the top-up: it is asked about, and
-    /// never sent again.
-    KnownToProvider,
     /// The process restarted and found the job like this.
     Restarted,
     /// `notAfter` passed before the top-up was started.
@@ -102,7 +99,6 @@ impl Event {
             },
             Self::Late(late) => late.name(),
             Self::OtherAccount => "other_account",
-            Self::KnownToProvider => "known_to_provider",
             Self::Restarted => "restarted",
             Self::Expired => "expired",
             Self::StoreRestored => "store_restored",

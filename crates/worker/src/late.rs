@@ -52,8 +52,14 @@ pub(crate) async fn record(
     }
 }
 
-/// One transaction of it; none where it says nothing about the money, or is recorded already.
-fn prepare(driver: &Driver, lane: &Lane, timeline: &Timeline, job: &StoredJob, called: &Called) -> Option<Record> {
+/// One transaction of it, on the job as `timeline` has it; none where it says nothing about the money, or is recorded already.
+pub(crate) fn prepare(
+    driver: &Driver,
+    lane: &Lane,
+    timeline: &Timeline,
+    job: &StoredJob,
+    called: &Called,
+) -> Option<Record> {
     let own = timeline.attempts.iter().position(|attempt| attempt.external_id == called.external_id);
     if own.is_some_and(|own| timeline.attempts[own].end.is_some()) {
         return None;

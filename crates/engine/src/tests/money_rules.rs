@@ -1,5 +1,5 @@
 use super::*;
-use crate::{DeadReason, MoneyState, Noticed, RejectReason, Step, next_step};
+use crate::{DeadReason, Late, LateAnswer, MoneyState, Noticed, RejectReason, Step, next_step};
 
 fn dead(reason: DeadReason) -> State {
     State::Dead { reason }
@@ -391,7 +391,8 @@ fn c13_an_operators_answer_is_taken_of_a_dead_letter_only() {
 fn m2_what_a_late_answer_shows_to_be_known_is_never_sent_again() {
     let proven = after(&unconfirmed(), &[checked(40, StatusAnswer::NotFound), checked(610, StatusAnswer::NotFound)]);
     assert_eq!(name(&proven), "ready");
-    let known = after(&proven, &[(620, Event::KnownToProvider)]);
+    let pending = LateAnswer { said: Late::Status(StatusAnswer::Pending), later: false, same_number: false };
+    let known = after(&proven, &[(620, Event::Late(pending))]);
     assert_eq!((name(&known), known.evidence.accepted), ("unconfirmed", true));
     let denied = after(&known, &[checked(1300, StatusAnswer::NotFound), checked(2600, StatusAnswer::NotFound)]);
     assert_eq!(denied.state, State::Dead { reason: DeadReason::Unresolved });

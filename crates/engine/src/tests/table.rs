@@ -57,7 +57,6 @@ fn events() -> Vec<Event> {
     events.extend(answers.clone().map(|answer| checked(1000, answer).1));
     events.extend(answers.map(|answer| Event::AskedByOperator { answer }));
     events.extend([
-        Event::KnownToProvider,
         Event::Restarted,
         Event::Expired,
         Event::StoreRestored,

@@ -86,7 +86,7 @@ impl Custodian {
         let asked = self.clock.boottime();
         let found = port.look(noted.as_deref()).await?;
         let mark = self.ours(&found, &standing)?;
-        self.take_hold(port).await?;
+        self.take_hold(port, &standing).await?;
         let witness = self.newest_witness(port, mark.is_some()).await?;
         if let (None, Some(witness)) = (&mark, &witness)
             && witness.store != standing.store_id
@@ -101,8 +101,11 @@ impl Custodian {
             None => Some(self.set_mark(port, noted, &standing, instances.clone()).await?),
         };
         let text = mark.clone().or_else(|| note.as_ref().map(|note| note.mark.clone())).unwrap_or_default();
-        let noting = Note { namespace: self.namespace.to_string(), mark: text, instances };
-        match witness.as_ref().and_then(|witness| Some((witness, behind(witness, &standing, note.as_ref())?))) {
+        let noting = Note { namespace: self.namespace.to_string(), mark: text, instances, beside: None };
+        match witness
+            .as_ref()
+            .and_then(|witness| Some((witness, behind(witness, &standing, note.as_ref(), &self.process)?)))
+        {
             Some((witness, reason)) => self.fall_behind(witness, reason, noting, proven).await?,
             None if note.as_ref() != Some(&noting) => self.store.note_custody(noting.text()).await?,
             None => {}
@@ -181,7 +184,7 @@ impl Custodian {
             let set = self.set_mark(port, known, &standing, note.instances).await?;
             self.state().mark = Some(set);
         }
-        self.take_hold(port).await?;
+        self.take_hold(port, &standing).await?;
         self.state().seen = Some(asked);
         Ok(())
     }
@@ -216,8 +219,10 @@ impl Custodian {
         // What the store has sent before it had a mark is its custody too.
         let first = standing.oldest.map_or(now, |oldest| oldest.min(now));
         let mark = noted.unwrap_or_else(|| Mark::new(&standing.store_id, now, first).to_string());
-        let noting = Note { namespace: self.namespace.to_string(), mark: mark.clone(), instances };
-        if Note::of(standing, &self.namespace).as_ref() != Some(&noting) {
+        let noted = Note::of(standing, &self.namespace);
+        let beside = noted.as_ref().and_then(|noted| noted.beside.clone());
+        let noting = Note { namespace: self.namespace.to_string(), mark: mark.clone(), instances, beside };
+        if noted.as_ref() != Some(&noting) {
             self.store.note_custody(noting.text()).await?;
         }
         let found = port.declare(&mark).await?;
@@ -227,7 +232,7 @@ impl Custodian {
         Ok(mark)
     }
 
-    async fn take_hold<C: Custodial>(&self, port: &mut C) -> Result<(), AmqpError> {
+    async fn take_hold<C: Custodial>(&self, port: &mut C, standing: &Standing) -> Result<(), AmqpError> {
         for left in (0..HOLD_TRIES).rev() {
             match port.hold().await? {
                 Hold::Had => return Ok(()),
@@ -242,8 +247,10 @@ impl Custodian {
                 Hold::InUse => {}
             }
         }
-        let who = match port.witness().await?.and_then(|body| Witness::parse(&body)) {
-            Some(Witness { process, at, .. }) => {
+        let who = match self.newest_witness(port, true).await? {
+            Some(witness) => {
+                self.note_beside(&witness, standing).await?;
+                let Witness { process, at, .. } = witness;
                 format!(
                     " (process {} on {}, last heard of {})",
                     process.pid,
@@ -254,6 +261,20 @@ impl Custodian {
             None => String::new(),
         };
         Err(CustodyError::Beside { namespace: self.namespace.to_string(), who }.into())
+    }
+
+    /// Notes who has the namespace, where that process may be at work: what it does last before it dies is in no witness.
+    async fn note_beside(&self, witness: &Witness, standing: &Standing) -> Result<(), AmqpError> {
+        if witness.store != standing.store_id || self.is_over(witness) {
+            return Ok(());
+        }
+        let mut note = Note::of(standing, &self.namespace).unwrap_or_default();
+        if note.beside.as_ref() != Some(&witness.instance) {
+            note.namespace = self.namespace.to_string();
+            note.beside = Some(witness.instance.clone());
+            self.store.note_custody(note.text()).await?;
+        }
+        Ok(())
     }
 
     /// Where there is a mark there should be a witness, but for a moment.

@@ -54,6 +54,14 @@ impl Process {
         is_same_file || is_visible && Pid::from_raw(self.pid).is_some_and(|pid| self.has_ended(pid))
     }
 
+    /// Whether it had another file than the process `now`: its store was copied. A volume keeps a file's inode over a start of
+    /// the machine, and on another one.
+    pub fn had_another_file(&self, now: &Self) -> bool {
+        let is_known = self.store != (0, 0) && now.store != (0, 0);
+        let is_same_boot = !self.boot.is_empty() && self.boot == now.boot;
+        is_known && (self.store.1 != now.store.1 || is_same_boot && self.store != now.store)
+    }
+
     fn has_ended(&self, pid: Pid) -> bool {
         if test_kill_process(pid) == Err(Errno::SRCH) {
             return true;
@@ -77,6 +85,18 @@ fn field(pid: Pid, number: usize) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn m13_a_copy_of_a_file_is_another_one_and_a_volume_that_was_moved_is_not() {
+        let of = |boot: &str, store| Process { boot: boot.to_owned(), store, ..Process::default() };
+        let now = of("a", (8, 77));
+        assert!(!of("a", (8, 77)).had_another_file(&now));
+        assert!(of("a", (8, 78)).had_another_file(&now));
+        assert!(of("a", (9, 77)).had_another_file(&now), "a device keeps its number for as long as the machine runs");
+        assert!(!of("b", (9, 77)).had_another_file(&now));
+        assert!(of("b", (9, 78)).had_another_file(&now));
+        assert!(!of("a", (0, 0)).had_another_file(&now), "nobody has said which");
+    }
 
     /// Until it has ended, and it stays as it is.
     fn waited_for() -> rustix::process::WaitIdOptions {

@@ -225,6 +225,62 @@ async fn m13_a_copy_of_the_store_waits_beside_the_first_and_says_who_is_there() 
     assert!(!copy.may_begin());
 }
 
+/// The copy of a whole machine: its file looks like the first one. What the first does in its last half second nobody witnesses.
+#[tokio::test]
+async fn m13_a_copy_that_another_one_was_beside_asks_first_when_that_one_dies() {
+    for in_order in [false, true] {
+        let world = World::new();
+        let mut first = world.life("a.db", Some(Process::default()));
+        first.claims().await.unwrap();
+        first.store.close().await;
+        for file in ["a.db", "a.db.lock"] {
+            std::fs::copy(world.path(file), world.path(&format!("copy-of-{file}"))).unwrap();
+        }
+        let mut copy = world.life("copy-of-a.db", Some(Process::default()));
+        copy.claims().await.unwrap_err();
+        // The copy's supervisor starts it again meanwhile.
+        copy.store.close().await;
+        if in_order {
+            let mut first = world.life("a.db", Some(Process::default()));
+            first.custodian.instance = world.witness().instance.into();
+            first.custodian.tell(&mut first.port, true).await.unwrap();
+        }
+        world.connection_is_lost();
+        let mut copy = world.life("copy-of-a.db", Some(Process::default()));
+        copy.claims().await.unwrap();
+        let mark = copy.custodian.restored.mark();
+        assert_eq!(mark.is_none(), in_order, "{mark:?}");
+        if let Some(mark) = mark {
+            assert!(mark.reason.contains("a moment ago"), "{}", mark.reason);
+        }
+        // Once is enough.
+        let noted = Note::of(&copy.store.standing().await.unwrap(), "topup").unwrap();
+        assert_eq!(noted.beside, None);
+    }
+}
+
+/// A copy that starts only when the first one is dead.
+#[tokio::test]
+async fn m13_a_copied_file_asks_first_though_the_witness_knows_no_more_than_it() {
+    for in_order in [false, true] {
+        let world = World::new();
+        let mut first = world.here("a.db");
+        first.claims().await.unwrap();
+        if in_order {
+            first.custodian.tell(&mut first.port, true).await.unwrap();
+        }
+        first.store.close().await;
+        world.connection_is_lost();
+        for file in ["a.db", "a.db.lock"] {
+            std::fs::copy(world.path(file), world.path(&format!("copy-of-{file}"))).unwrap();
+        }
+        let mut copy = world.here("copy-of-a.db");
+        copy.claims().await.unwrap();
+        let mark = copy.custodian.restored.mark();
+        assert_eq!(mark.is_none(), in_order, "{mark:?}");
+    }
+}
+
 #[tokio::test]
 async fn m13_a_store_behind_the_witness_asks_first_before_anything_is_sent() {
     let world = World::new();

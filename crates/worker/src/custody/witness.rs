@@ -71,6 +71,9 @@ pub struct Note {
     pub mark: String,
     /// The lives whose witness is this store's own past: the last one that was told of, and the present one.
     pub instances: Vec<String>,
+    /// The life that had the namespace when this store wanted it, and might still be at work.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub beside: Option<String>,
 }
 
 impl Note {
@@ -86,8 +89,10 @@ impl Note {
     }
 }
 
-/// Why the store does not know everything that was done under its name, by the newest witness; `None`: it does.
-pub fn behind(witness: &Witness, standing: &Standing, note: Option<&Note>) -> Option<String> {
+/// Why the store that the process `now` works with does not know everything that was done under its name, by the newest
+/// witness; `None`: it does. What was done in the last moments before a process died is in no witness: so a copy is behind
+/// whatever its witness says, unless that was told in order, as the last word.
+pub fn behind(witness: &Witness, standing: &Standing, note: Option<&Note>, now: &Process) -> Option<String> {
     if witness.store != standing.store_id {
         return None;
     }
@@ -96,10 +101,24 @@ pub fn behind(witness: &Witness, standing: &Standing, note: Option<&Note>) -> Op
         return Some(format!("it has {commits} commits of {seen} that the broker's witness knows of: an older copy"));
     }
     let is_past = note.is_some_and(|note| note.instances.contains(&witness.instance));
-    (!is_past).then(|| {
+    let (pid, host) = (witness.process.pid, &witness.process.host);
+    if !is_past {
+        return Some(format!(
+            "process {pid} on {host} worked under this store's id, and this store knows nothing of it: one of both is a copy"
+        ));
+    }
+    if witness.stopped {
+        return None;
+    }
+    if witness.process.had_another_file(now) {
+        return Some(format!(
+            "process {pid} on {host} worked with another file of this id, and did not stop in order: a copy"
+        ));
+    }
+    let was_beside = note.is_some_and(|note| note.beside.as_ref() == Some(&witness.instance));
+    was_beside.then(|| {
         format!(
-            "process {} on {} worked under this store's id, and this store knows nothing of it: one of both is a copy",
-            witness.process.pid, witness.process.host
+            "process {pid} on {host} had the namespace under this store's id a moment ago, and did not stop in order"
         )
     })
 }
@@ -138,23 +157,30 @@ mod tests {
 
     #[test]
     fn m13_a_store_with_fewer_commits_than_were_witnessed_is_behind() {
-        assert_eq!(behind(&witness("a", 7), &standing(7), Some(&note(&["a"]))), None);
-        assert_eq!(behind(&witness("a", 6), &standing(7), Some(&note(&["a"]))), None);
-        let why = behind(&witness("a", 8), &standing(7), Some(&note(&["a"]))).unwrap();
+        assert_eq!(behind(&witness("a", 7), &standing(7), Some(&note(&["a"])), &Process::default()), None);
+        assert_eq!(behind(&witness("a", 6), &standing(7), Some(&note(&["a"])), &Process::default()), None);
+        let why = behind(&witness("a", 8), &standing(7), Some(&note(&["a"])), &Process::default()).unwrap();
         assert!(why.contains("7 commits of 8"), "{why}");
     }
 
     #[test]
     fn m13_a_store_that_went_another_way_is_behind_however_many_commits_it_has() {
-        assert!(behind(&witness("b", 3), &standing(70), Some(&note(&["z", "a"]))).is_some());
-        assert!(behind(&witness("b", 3), &standing(70), None).is_some(), "it never noted anything");
-        assert_eq!(behind(&witness("b", 3), &standing(70), Some(&note(&["b", "c"]))), None, "its own past");
+        assert!(behind(&witness("b", 3), &standing(70), Some(&note(&["z", "a"])), &Process::default()).is_some());
+        assert!(
+            behind(&witness("b", 3), &standing(70), None, &Process::default()).is_some(),
+            "it never noted anything"
+        );
+        assert_eq!(
+            behind(&witness("b", 3), &standing(70), Some(&note(&["b", "c"])), &Process::default()),
+            None,
+            "its own past"
+        );
     }
 
     #[test]
     fn m13_a_witness_of_another_store_says_nothing_of_this_one() {
         let other = Witness { store: "fedcba9876543210".to_owned(), ..witness("b", 99) };
-        assert_eq!(behind(&other, &standing(1), None), None);
+        assert_eq!(behind(&other, &standing(1), None, &Process::default()), None);
     }
 
     #[test]

@@ -23,6 +23,12 @@ fn kinds(record: &Record) -> Vec<&str> {
     record.outcomes.iter().map(|outcome| outcome.event_type.as_str()).collect()
 }
 
+/// An answer that came late: the provider has it.
+const KNOWN: Event = Event::Late(engine::LateAnswer {
+    said: engine::Late::Status(StatusAnswer::Pending),
+    later: false,
+    same_number: false,
+});
 const DEAD: &str = "78912343452347893";
 const READY: &str = "78912343452347890";
 const SUCCEEDED: &str = "78912343452347891";
@@ -57,7 +63,7 @@ async fn an_event_is_told_where_the_state_changed_and_by_where_it_led() {
 async fn what_stays_open_is_told_to_nobody_and_what_dies_has_a_new_dead_letter() {
     let (ready, policy, _) = job(READY).await;
     let of = |event: &Event| Transition::of(&ready, &policy, NOW).record(event, &Clock::start()).unwrap();
-    for event in [Event::KnownToProvider, Event::StoreRestored, Event::Restarted] {
+    for event in [KNOWN, Event::StoreRestored, Event::Restarted] {
         let record = of(&event);
         assert!(record.outcomes.is_empty() && record.dead_letter.is_none(), "{event:?}");
         assert!(record.due_at.is_some(), "{event:?}");
@@ -87,7 +93,7 @@ async fn c13_an_operators_answer_about_a_job_that_is_not_dead_is_refused() {
 #[tokio::test]
 async fn m2_what_a_late_answer_shows_keeps_a_job_from_being_sent() {
     let (ready, policy, _) = job(READY).await;
-    let record = Transition::of(&ready, &policy, NOW).record(&Event::KnownToProvider, &Clock::start()).unwrap();
+    let record = Transition::of(&ready, &policy, NOW).record(&KNOWN, &Clock::start()).unwrap();
     let (state, evidence) = (&record.job.state, record.job.evidence);
     assert!(matches!(state, State::Unconfirmed { .. }), "{state:?}");
     assert_eq!((evidence.accepted, evidence.money), (true, MoneyState::MaybeSent));

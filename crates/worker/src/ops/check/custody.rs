@@ -5,7 +5,7 @@ use outbox::{OpenOptions, Opened, Standing, Store};
 use super::{Finding, from_problem};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::custody::{Found, Mark, Note, Witness, behind};
+use crate::custody::{Found, Mark, Note, Process, Witness, behind};
 use crate::ops::custody::Seen;
 use crate::output::{age, moment};
 use crate::text::chain;
@@ -32,7 +32,9 @@ pub(super) async fn look(config: &Config, clock: &Clock, findings: &mut Vec<Find
     match Seen::at(&amqp).await {
         Ok(seen) => {
             let standing = standing(config, clock).await;
-            findings.extend(told(&amqp.namespace, &seen, standing.as_ref(), clock));
+            let here = Process::here(&config.store.path, "");
+            let standing = standing.as_ref().map(|standing| (standing, &here));
+            findings.extend(told(&amqp.namespace, &seen, standing, clock));
         }
         Err(error) => {
             let hint = "see what is said of the broker and of its permissions";
@@ -44,8 +46,8 @@ pub(super) async fn look(config: &Config, clock: &Clock, findings: &mut Vec<Find
 const ADOPT: &str = "set store.url to that store, or amqp.namespace to one of this store's own; where that store is gone for \
                      good, `worker store adopt --dry-run` says what taking over would mean";
 
-fn told(namespace: &str, seen: &Seen, standing: Option<&Standing>, clock: &Clock) -> Vec<Finding> {
-    let ours = standing.map(|standing| standing.store_id.as_str());
+fn told(namespace: &str, seen: &Seen, standing: Option<(&Standing, &Process)>, clock: &Clock) -> Vec<Finding> {
+    let ours = standing.map(|(standing, _)| standing.store_id.as_str());
     let mut findings = Vec::new();
     match &seen.mark {
         Found::Missing => match &seen.witness {
@@ -74,22 +76,22 @@ fn told(namespace: &str, seen: &Seen, standing: Option<&Standing>, clock: &Clock
             }
         }),
     }
-    if let (Some(witness), Some(standing)) = (&seen.witness, standing)
+    if let (Some(witness), Some((standing, here))) = (&seen.witness, standing)
         && witness.store == standing.store_id
     {
-        findings.push(witnessed(namespace, witness, standing, clock));
+        findings.push(witnessed(namespace, witness, (standing, here), clock));
     }
     findings
 }
 
-fn witnessed(namespace: &str, witness: &Witness, standing: &Standing, clock: &Clock) -> Finding {
+fn witnessed(namespace: &str, witness: &Witness, (standing, here): (&Standing, &Process), clock: &Clock) -> Finding {
     let heard = format!(
         "last told {} ago by process {} on {}",
         age(clock.now().since(witness.at())),
         witness.process.pid,
         witness.process.host
     );
-    match behind(witness, standing, Note::of(standing, namespace).as_ref()) {
+    match behind(witness, standing, Note::of(standing, namespace).as_ref(), here) {
         Some(why) => {
             let hint = "its next start asks about everything first; is a newer file of this store left somewhere?";
             Finding::error(CUSTODY, format!("the store is behind: {why} ({heard})"), hint)
@@ -111,14 +113,18 @@ mod tests {
 
     use super::super::Status;
     use super::*;
-    use crate::custody::Process;
 
     const OURS: &str = "0123456789abcdef";
     const OTHER: &str = "fedcba9876543210";
 
     fn standing() -> Standing {
         let audit = AuditHead { rows: 2, hash: "a".repeat(64) };
-        let note = Note { namespace: "topup".to_owned(), mark: String::new(), instances: vec!["one".to_owned()] };
+        let note = Note {
+            namespace: "topup".to_owned(),
+            mark: String::new(),
+            instances: vec!["one".to_owned()],
+            beside: None,
+        };
         Standing { store_id: OURS.to_owned(), commits: 7, audit, custody: Some(note.text()), oldest: None }
     }
 
@@ -139,7 +145,7 @@ mod tests {
     fn of(mark: Option<&str>, witness: Option<Witness>) -> Vec<Finding> {
         let at = Timestamp::from_millis(1_795_316_400_000);
         let mark = mark.map_or(Found::Missing, |store| Found::Is(Mark::new(store, at, at).to_string()));
-        told("topup", &Seen { mark, witness }, Some(&standing()), &Clock::start())
+        told("topup", &Seen { mark, witness }, Some((&standing(), &Process::default())), &Clock::start())
     }
 
     #[test]

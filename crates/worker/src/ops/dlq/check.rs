@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use engine::{DeadReason, Event, MoneyState, State, StatusAnswer};
-use outbox::{DeadLetter, Record, StoreError, StoredJob};
+use outbox::{DeadLetter, KnownJob, Record, StoreError, StoredJob};
 use serde_json::{Value, json};
 use snap_client::{Token, TokenFailure};
 use tokio::sync::Notify;
@@ -22,6 +22,7 @@ use crate::custody::Custody;
 use crate::drive::Driver;
 use crate::exit::{CommandError, Exit};
 use crate::lane::Lane;
+use crate::late;
 use crate::ops::Desk;
 use crate::ops::act::Actor;
 use crate::provider::{self, Called};
@@ -88,7 +89,7 @@ impl Caller {
         record.audit = Some(actor.audit(called.ended_at, "dlq_check", letter.id.as_str(), shown(&called, &record)));
         match desk.store.record(record).await {
             Ok(_) => Ok(Item::done(letter, word(&called.reading.event, &state), detail(&called))),
-            Err(StoreError::Fenced { .. }) => self.came_too_late(lane, letter, &called, answer, actor, desk).await,
+            Err(StoreError::Fenced { .. }) => self.came_too_late(lane, letter, &called, actor, desk).await,
             Err(error) => Err(error.into()),
         }
     }
@@ -112,14 +113,13 @@ impl Caller {
         act.record(&event, &self.driver.clock).map_err(|illegal| refused(illegal.to_string()))
     }
 
-    /// The job has moved on while the provider was asked. What it is now is not this command's to change, but an answer that
-    /// shows that the provider has the top-up is kept: the job is asked about, and is never sent again on its account.
+    /// The job has moved on while the provider was asked. What the answer shows of the money is kept all the same (M16), on the
+    /// job as it is now, like any answer that comes late.
     async fn came_too_late(
         &self,
         lane: &Lane,
         letter: &DeadLetter,
         called: &Called,
-        answer: StatusAnswer,
         actor: &Actor,
         desk: &Desk<'_>,
     ) -> Result<Item, CommandError> {
@@ -127,13 +127,13 @@ impl Caller {
         let CommandError::MovedOn { .. } = moved else { return Err(moved) };
         let told = detail(called).map_or_else(String::new, |told| format!("; the provider said {told}"));
         let mut text = format!("{moved}{told}");
-        if shows_that_it_is_known(answer) && self.keep(lane, letter, called, actor, desk).await? {
-            text.push_str(": it is asked about again, and not sent on any other proof");
+        if let Some(state) = self.keep(lane, letter, called, actor, desk).await? {
+            text.push_str(&format!(": recorded, and it is {} by that", state.name()));
         }
         Ok(Item::moved_on(letter, text))
     }
 
-    /// Keeps what an answer shows about a job that waits for the worker; whether it could be kept.
+    /// Records an answer that came late, and gives what the job is then; nothing where it says nothing new.
     async fn keep(
         &self,
         lane: &Lane,
@@ -141,20 +141,20 @@ impl Caller {
         called: &Called,
         actor: &Actor,
         desk: &Desk<'_>,
-    ) -> Result<bool, CommandError> {
+    ) -> Result<Option<State>, CommandError> {
+        let Some(reference) = &letter.partner_reference_no else { return Ok(None) };
         for _ in 0..ROUNDS {
-            let Some(id) = letter.job else { return Ok(false) };
-            let Some(job) = desk.store.job(id).await? else { return Ok(false) };
-            let late = Transition { called: Some(called), ..Transition::of(&job, &lane.policy, desk.clock.now()) };
-            // A request that is under way, and what came to rest, are left alone: the detail tells of the answer.
-            let Ok(mut record) = late.record(&Event::KnownToProvider, &self.driver.clock) else { return Ok(false) };
+            let Some(timeline) = desk.store.timeline(reference).await? else { return Ok(None) };
+            let KnownJob::Whole(job) = &timeline.job else { return Ok(None) };
+            let Some(mut record) = late::prepare(&self.driver, lane, &timeline, job, called) else { return Ok(None) };
             record.audit = Some(actor.audit(called.ended_at, "dlq_check", letter.id.as_str(), shown(called, &record)));
+            let state = record.job.state.clone();
             match desk.store.record(record).await {
                 Err(StoreError::Fenced { .. }) => {}
-                recorded => return recorded.map(|_| true).map_err(Into::into),
+                recorded => return recorded.map(|_| Some(state)).map_err(Into::into),
             }
         }
-        Ok(false)
+        Ok(None)
     }
 
     /// The lane that asks the account that the job may have been paid by: its own, or another one that names the account (M14).
@@ -205,14 +205,6 @@ fn detail(called: &Called) -> Option<String> {
     let code = reading.code.map(|code| code.to_string());
     let known = [code.as_deref(), Some(reading.class.as_str()), reading.detail.as_deref()];
     Some(known.into_iter().flatten().collect::<Vec<_>>().join(" "))
-}
-
-/// Whether an answer shows that the provider has the top-up.
-const fn shows_that_it_is_known(answer: StatusAnswer) -> bool {
-    matches!(
-        answer,
-        StatusAnswer::Paid { .. } | StatusAnswer::Pending | StatusAnswer::Refunded | StatusAnswer::Inconsistent
-    )
 }
 
 /// For the trail.

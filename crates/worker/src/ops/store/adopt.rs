@@ -105,7 +105,8 @@ pub(super) async fn adopt(args: &StoreAdoptArgs, desk: &Desk<'_>) -> Result<(), 
     let first = [other.first.unwrap_or(Timestamp::from_millis(0)), standing.oldest.unwrap_or(desk.now)];
     let mark = Mark::new(&standing.store_id, desk.now, first[0].min(first[1])).to_string();
     let instance = format!("{:016x}", desk.clock.random());
-    let note = Note { namespace: namespace.to_owned(), mark: mark.clone(), instances: vec![instance.clone()] };
+    let note =
+        Note { namespace: namespace.to_owned(), mark: mark.clone(), instances: vec![instance.clone()], beside: None };
     let shown = json!({
         "from": other.store,
         "since": done.since,

@@ -122,7 +122,7 @@ async fn what_never_became_a_job_and_a_provider_that_is_gone_are_refused() {
 
 /// Two "not found" of one replica, and then "paid" of another to an operator whose command took long.
 #[tokio::test]
-async fn m2_c13_paid_that_comes_back_when_the_job_is_ready_again_keeps_it_from_being_sent() {
+async fn m2_c13_paid_that_comes_back_when_the_job_is_ready_again_ends_it_as_paid() {
     let place = Place::new().await;
     place.pay().await;
     let store = &place.filled.store;
@@ -142,17 +142,18 @@ async fn m2_c13_paid_that_comes_back_when_the_job_is_ready_again_keeps_it_from_b
             let caller = Caller::new(desk).unwrap();
             let lane = &caller.lanes["finpay"];
             let called = caller.ask(lane, &job).await.unwrap();
-            let answer = StatusAnswer::Paid { amount_seen: true };
-            caller.came_too_late(lane, &letter, &called, answer, &actor, desk).await.unwrap()
+            caller.came_too_late(lane, &letter, &called, &actor, desk).await.unwrap()
         })
         .await;
     let shown = serde_json::to_value(&item).unwrap();
     assert_eq!(shown["result"], "moved_on");
     let detail = shown["detail"].as_str().unwrap();
-    assert!(detail.contains("it is ready now") && detail.contains("asked about again"), "{detail}");
+    assert!(detail.contains("it is ready now") && detail.contains("recorded, and it is succeeded"), "{detail}");
     let now = store.job(job.id).await.unwrap().unwrap();
-    assert!(matches!(now.job.state, State::Unconfirmed { .. }) && now.job.evidence.accepted, "{now:?}");
+    assert_eq!(now.job.state, State::Succeeded);
     let timeline = store.timeline(&now.request.partner_reference_no).await.unwrap().unwrap();
-    assert_eq!(timeline.outcomes.len(), 1, "nothing is told that is not so");
+    let told: Vec<_> = timeline.outcomes.iter().map(|outcome| outcome.event_type.as_str()).collect();
+    assert_eq!(told, ["topup.dead_lettered", "topup.succeeded"], "it follows from the transition");
+    assert_eq!(store.audit_rows(0, 9).await.unwrap().len(), 1, "and says who asked");
     assert_eq!(place.sim.credits_of(REFERENCE), 1);
 }
