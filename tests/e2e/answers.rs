@@ -217,7 +217,7 @@ async fn m2_an_override_for_the_status_inquiry_counts_or_is_refused_at_the_start
         assert!(said.contains("providers.finpay.overrides[0] has no effect") && said.contains("hint: "), "{said}");
     }
 
-    for (code, shown) in [("2003800", Fault::ForeignService), ("2993899", Fault::UnknownCode)] {
+    for (code, shown) in [("2003800", Fault::ForeignService), ("2003977", Fault::UnknownCode)] {
         let mut stage = Stage::prepare("override-counts").await;
         stage.settings.providers.truncate(1);
         stage.settings.provider_extra = with(code, "success", status);

@@ -10,7 +10,7 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 use worker::clock::Clock;
 
-use crate::harness::{Job, Stage, eventually_now};
+use crate::harness::{Gate, Hold, Job, Stage, eventually_now};
 
 const LIMIT: Duration = Duration::from_secs(120);
 
@@ -102,12 +102,19 @@ async fn m16_on_a_disk_that_is_too_slow_for_any_intent_nothing_is_sent() {
 /// C8: its time is over while its intent is committed.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn m16_a_not_after_that_passes_while_the_disk_is_slow_is_kept() {
-    for (name, by, after) in [("late3", 3_000, 4_700), ("late2", 2_000, 3_100), ("late4", 4_000, 6_300)] {
+    // Before its commit is there, and behind it.
+    let (sync, look) = (("worker.db-wal", "fsync,fdatasync"), ("worker.db-shm", "statx"));
+    for (name, (file, calls), by, after) in [
+        ("late3", sync, 3_000, 4_700),
+        ("late2", sync, 2_000, 3_100),
+        ("late4", sync, 4_000, 6_300),
+        ("look2", look, 2_000, 3_100),
+    ] {
         let mut stage = prepared(name).await;
         stage.settings.quiet_period = Duration::from_secs(60);
         stage.settings.provider_extra = "send_within = \"20s\"\ninquiry = \"never\"".to_owned();
         stage.reconfigure();
-        let strace = delays(&stage, "worker.db-wal", "fsync,fdatasync", Duration::from_millis(by), "when=1+");
+        let strace = delays(&stage, file, calls, Duration::from_millis(by), "when=1+");
         stage.worker.spawn_under(strace);
         stage.worker.wait_ready();
         let job = until(&stage, name, Duration::from_millis(after)).with("customerName", json!("sa**m"));
@@ -117,6 +124,42 @@ async fn m16_a_not_after_that_passes_while_the_disk_is_slow_is_kept() {
         assert_eq!(shown["reason"], Value::from("expired"), "{shown}");
         assert_eq!(stage.sim.running().credits_of(&job.reference), 0, "{name}");
         stage.worker.kill();
+    }
+}
+
+/// C8 where nothing is slow but the provider, or the worker stands still: what was right when the job began is not when it is sent.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn m16_c8_a_not_after_that_passes_while_a_token_or_an_inquiry_is_waited_for_is_kept() {
+    let mut stage = Stage::prepare("late-asked").await;
+    let base_url = stage.settings.providers[0].1.clone();
+    let (address, path) = base_url.trim_start_matches("http://").split_once('/').unwrap();
+    let gate = Gate::open(address.parse().unwrap()).await;
+    stage.settings.providers = vec![("finpay", format!("{}/{path}", gate.base_url()))];
+    stage.settings.request_timeout = Duration::from_secs(20);
+    let soon = Duration::from_millis(1500);
+    // The token is waited for, then an inquiry, then one of a worker that is frozen meanwhile.
+    for (name, path, frozen) in
+        [("token", "/b2b", false), ("inquiry", "/account-inquiry", false), ("frozen", "/account-inquiry", true)]
+    {
+        let mut held = gate.hold(path, "", Hold::BeforeTheAnswer);
+        if name == "token" {
+            stage.start();
+        }
+        let job = until(&stage, name, soon);
+        stage.publish(std::slice::from_ref(&job)).await;
+        held.reached().await;
+        if frozen {
+            stage.worker.signal(Signal::STOP);
+        }
+        tokio::time::sleep(soon).await;
+        held.go_on();
+        if frozen {
+            stage.worker.signal(Signal::CONT);
+        }
+        assert_eq!(ends(&stage, &job), "rejected", "{name}");
+        let shown = stage.worker.ask_json(&["jobs", "show", &job.reference]);
+        assert_eq!(shown["reason"], Value::from("expired"), "{name}: {shown}");
+        assert_eq!(stage.sim.running().credits_of(&job.reference), 0, "{name}");
     }
 }
 
