@@ -54,13 +54,17 @@ async fn m13_c12_a_trail_that_was_cut_and_went_on_is_not_what_was_witnessed() {
             "it is longer than it was",
             &|| {
                 cut_to(&stage, 1);
-                ["resume", "pause", "resume", "pause"].map(|verb| act(&stage, verb));
+                for verb in ["resume", "pause", "resume", "pause"] {
+                    act(&stage, verb);
+                }
             },
             "audit row 3 is not what was witnessed",
         ),
         (
             "an older file came back",
-            &|| drop(fs::copy(store(&stage, "one-row.db"), store(&stage, "worker.db")).unwrap()),
+            &|| {
+                fs::copy(store(&stage, "one-row.db"), store(&stage, "worker.db")).unwrap();
+            },
             "it has 1 rows, and 3 were witnessed",
         ),
     ];

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::{ACT, LIMIT, beside, copy_over, none_paid_twice, paid_once, stop, store};
-use crate::harness::{Stage, eventually, eventually_now};
+use crate::harness::{Stage, eventually, eventually_now, holds_for};
 
 /// Puts the copy at the second path in the place of the store at the first.
 type PutBack = fn(&Path, &Path);
@@ -38,11 +38,20 @@ async fn is_put_back_under_load(name: &str, put_back: PutBack) {
     // Refused or not: neither may let anybody be paid twice.
     eprintln!("{name}: {:?} {}", told.status.code(), String::from_utf8_lossy(&told.stderr));
     second.spawn();
+    // Both at work would be the worst: they share what comes again.
+    eventually_now(LIMIT, "the second one works, or either ends", || {
+        let is_ready = second.readyz().is_some_and(|page| page.status == 200);
+        (is_ready || second.exited().is_some() || stage.worker.exited().is_some()).then_some(())
+    });
     stage.producer.publish_all(&jobs).await;
-    eventually_now(LIMIT, "the first one ends, or all is done", || {
+    eventually_now(LIMIT, "the first one ends, or all is told", || {
         let told = jobs.iter().all(|job| !stage.outcomes.about(&job.reference).is_empty());
         (told || stage.worker.exited().is_some()).then_some(())
     });
+    if stage.worker.exited().is_none() {
+        let once = async || jobs.iter().all(|job| stage.sim.running().credits_of(&job.reference) <= 1);
+        holds_for(Duration::from_secs(8), "nothing is paid twice while both work", once).await;
+    }
     none_paid_twice(&stage);
     stage.worker.wait_exit(LIMIT);
     stage.sim.slow_down(Duration::ZERO);
