@@ -6,7 +6,7 @@ use std::io::Write as _;
 use std::time::Duration;
 
 use serde_json::Value;
-use snap_sim::Fault;
+use snap_sim::{Fault, Latest};
 
 use crate::harness::verdict::text;
 use crate::harness::{Job, Sim, Stage, eventually, eventually_now};
@@ -176,4 +176,85 @@ async fn m14_what_was_never_sent_moves_to_the_new_account() {
         is_in(&stage, job, "succeeded");
         assert_eq!((stage.sim.running().credits_of(&job.reference), b.running().credits_of(&job.reference)), (0, 1));
     }
+}
+
+/// C5 in other ways: B says "paid" of what nobody has paid; A has accepted, or has not answered yet when the worker is killed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn m14_c5_what_is_in_doubt_at_a_is_settled_by_nothing_that_b_says() {
+    let mut stage = Stage::prepare("settled-by-b").await;
+    stage.settings.first_after = Duration::from_secs(20);
+    stage.settings.request_timeout = Duration::from_secs(20);
+    let job = |name: &str| stage.job(name);
+    let (paid, unpaid, on_the_wire) = (job("paid"), job("unpaid"), job("on-the-wire"));
+    let accepted = job("accepted").by("midtrans").with("beneficiaryProvider", "gopay".into());
+    stage.sim.fault("paid", 38, Fault::Fin, Some(true), Some(1));
+    stage.sim.fault("unpaid", 38, Fault::Rst, Some(false), Some(1));
+    stage.sim.fault("accepted", 38, Fault::PendingForever, None, Some(1));
+    stage.sim.fault("on-the-wire", 38, Fault::Timeout, Some(true), Some(1));
+    stage.start();
+    let jobs = [paid, unpaid, accepted, on_the_wire];
+    stage.publish(&jobs).await;
+    for (job, state) in jobs.iter().zip(["unconfirmed", "unconfirmed", "unconfirmed", "sending"]) {
+        is_in(&stage, job, state);
+    }
+    let paid_by_a = |stage: &Stage| jobs.each_ref().map(|job| stage.sim.running().credits_of(&job.reference));
+    assert_eq!(paid_by_a(&stage), [1, 0, 0, 1]);
+    stage.worker.kill();
+
+    stage.settings.first_after = Duration::from_millis(100);
+    let b = move_to_b(&mut stage).await;
+    b.fault("unpaid", 39, Fault::Report(Latest::Success), None, None);
+    stage.worker.start();
+    for job in &jobs {
+        let state = eventually_now(LIMIT, "it comes to rest", || {
+            stage.worker.state_of(&job.reference).filter(|state| ["dead", "succeeded"].contains(&state.as_str()))
+        });
+        let by_b = (asked(&b, job), b.running().credits_of(&job.reference));
+        assert_eq!((by_b, state.as_str()), ((0, 0), "dead"), "{}", job.reference);
+    }
+    let letters = stage.worker.list(&["dlq", "list"]);
+    assert!(letters.iter().all(|letter| text(letter, "reason") == "other_account"), "{letters:?}");
+    assert_eq!((letters.len(), paid_by_a(&stage)), (jobs.len(), [1, 0, 0, 1]));
+    assert!(stage.outcomes.terminal_by_reference().is_empty(), "no end was told");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn m14_c5_another_client_key_alone_is_another_account() {
+    let (mut stage, job) = paid_by_a("client-key").await;
+    stage.settings.credentials.client_key = "another-client".to_owned();
+    stage.reconfigure();
+    stage.worker.start();
+    is_in(&stage, &job, "dead");
+    let letters = stage.worker.list(&["dlq", "list"]);
+    assert_eq!(text(&letters[0], "reason"), "other_account");
+    assert_eq!((asked(&stage.sim, &job), stage.sim.running().credits_of(&job.reference)), (1, 1), "nobody is asked");
+}
+
+/// The section of the account has another name, and nothing else is different.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn m14_c5_a_section_that_was_renamed_asks_and_pays_nothing_of_the_old_name_until_that_is_back() {
+    let (mut stage, job) = paid_by_a("section-renamed").await;
+    let file = stage.worker.dir().join("worker.toml");
+    let before = fs::read_to_string(&file).unwrap();
+    let after = before.replace("finpay]", "finpay-new]").replace("finpay.", "finpay-new.");
+    fs::write(&file, after.replace("default_provider = \"finpay\"", "default_provider = \"finpay-new\"")).unwrap();
+    let checked = stage.worker.ask(&["check"]);
+    let told = String::from_utf8_lossy(&checked.stdout).into_owned();
+    assert!(told.contains("section finpay-new names that account"), "{told}");
+    stage.worker.start();
+    assert!(stage.worker.log().contains("jobs wait for a provider that is not configured"));
+    // The key comes again, and is a job of the new name's now: that is no second top-up.
+    let again = stage.job("again");
+    stage.publish(&[again.clone(), job.clone()]).await;
+    is_in(&stage, &again, "succeeded");
+    stage.broker_has_no_more(LIMIT).await;
+    let letters = stage.worker.list(&["dlq", "list"]);
+    assert_eq!((letters.len(), text(&letters[0], "reason")), (1, "idempotency_conflict"), "{letters:?}");
+    assert_eq!((asked(&stage.sim, &job), stage.sim.running().credits_of(&job.reference)), (1, 1));
+
+    stop(&mut stage);
+    fs::write(&file, before).unwrap();
+    stage.worker.start();
+    is_in(&stage, &job, "succeeded");
+    assert_eq!(stage.sim.running().credits_of(&job.reference), 1);
 }

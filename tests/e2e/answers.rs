@@ -1,6 +1,8 @@
 //! An answer belongs to its request (M15), and what it shows is kept (M2): a provider that answers late, twice or too much, and
 //! one that knows a top-up and denies it later. It pays a repeated reference again.
 
+mod mispaired;
+
 use std::time::Duration;
 
 use serde_json::json;
@@ -194,19 +196,35 @@ async fn m2_what_an_operators_check_showed_is_kept_when_the_dead_letter_is_repla
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn m2_an_override_for_the_status_inquiry_counts_or_is_refused_at_the_start() {
     let mut stage = Stage::prepare("override").await;
-    let with = |code: &str| format!("overrides = [{{ code = \"{code}\", class = \"success\", service = 39 }}]");
+    let with = |code: &str, class: &str, service: &str| {
+        format!("overrides = [{{ code = \"{code}\", class = \"{class}\"{service} }}]")
+    };
+    let status = ", service = 39";
     stage.settings.providers.truncate(1);
-    stage.settings.provider_extra = with("2003900");
-    stage.reconfigure();
-    let refused = stage.worker.ask(&["run"]);
-    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
-    assert_eq!(refused.status.code(), Some(2), "{said}");
-    assert!(said.contains("providers.finpay.overrides[0] has no effect") && said.contains("hint: "), "{said}");
+    for (code, class, service) in [
+        ("2003900", "success", status),
+        ("2003900", "success", ""),
+        ("2003900", "success", ", service = 36"),
+        ("2003800", "success", ", service = 36"),
+        ("4043901", "ambiguous", status),
+        ("5003900", "duplicate", status),
+    ] {
+        stage.settings.provider_extra = with(code, class, service);
+        stage.reconfigure();
+        let refused = stage.worker.ask(&["run"]);
+        let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert_eq!(refused.status.code(), Some(2), "{code} {class}{service}: {said}");
+        assert!(said.contains("providers.finpay.overrides[0] has no effect") && said.contains("hint: "), "{said}");
+    }
 
-    stage.settings.provider_extra = with("2003800");
-    stage.sim.fault("override", 38, Fault::Fin, Some(true), Some(1));
-    stage.sim.fault("override", 39, Fault::ForeignService, None, None);
-    let jobs = stage.jobs("override", 3);
-    let verdict = settled(&mut stage, &jobs).await;
-    assert!(jobs.iter().all(|job| verdict.credits(&job.reference) == 1));
+    for (code, shown) in [("2003800", Fault::ForeignService), ("2003977", Fault::UnknownCode)] {
+        let mut stage = Stage::prepare("override-counts").await;
+        stage.settings.providers.truncate(1);
+        stage.settings.provider_extra = with(code, "success", status);
+        stage.sim.fault("override", 38, Fault::Fin, Some(true), Some(1));
+        stage.sim.fault("override", 39, shown, None, None);
+        let jobs = stage.jobs("override", 3);
+        let verdict = settled(&mut stage, &jobs).await;
+        assert!(jobs.iter().all(|job| verdict.credits(&job.reference) == 1), "{code}");
+    }
 }

@@ -54,14 +54,14 @@ async fn succeed(stage: &mut Stage, jobs: &[Job]) {
 }
 
 /// One run with a clock that is off, then runs with one that is right.
-async fn one_run_with(name: &str, seconds: &str) {
+async fn one_run_with(name: &str, seconds: &str, end: fn(&mut Stage)) {
     let mut stage = Stage::prepare(name).await;
     start_with(&mut stage, seconds);
     // What the wrong clock meets is a job and a message that is none: both are noted by it, with their events.
     let first = stage.job("wrong");
     stage.producer.publish(&first).await;
     eventually(LIMIT, "it is known", async || stage.worker.state_of(&first.reference)).await;
-    stop(&mut stage);
+    end(&mut stage);
     stage.remember(std::slice::from_ref(&first));
     for life in ["right", "again"] {
         start_with(&mut stage, "+0");
@@ -78,12 +78,17 @@ async fn one_run_with(name: &str, seconds: &str) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn m17_c11_one_run_three_days_ahead_rejects_nothing_that_comes_after_the_clock_was_put_right() {
-    one_run_with("c11-ahead", &format!("+{THREE_DAYS}")).await;
+    one_run_with("c11-ahead", &format!("+{THREE_DAYS}"), stop).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn m17_one_run_three_days_behind_holds_up_nothing_that_comes_after_the_clock_was_put_right() {
-    one_run_with("c11-behind", &format!("-{THREE_DAYS}")).await;
+    one_run_with("c11-behind", &format!("-{THREE_DAYS}"), stop).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn m17_c11_one_run_a_year_ahead_that_was_killed_rejects_nothing_that_comes_afterwards() {
+    one_run_with("c11-year", "+31536000", |stage| stage.worker.kill()).await;
 }
 
 /// A doubt that was noted by a clock that was ahead: asked about in time, paid once.

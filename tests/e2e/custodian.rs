@@ -1,5 +1,8 @@
 //! One custodian (M13): a namespace at the broker is one store's, whoever else comes.
 
+mod trail;
+mod two_stores;
+
 use std::fs;
 use std::path::Path;
 use std::time::Duration;

@@ -10,7 +10,7 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 use worker::clock::Clock;
 
-use crate::harness::{Job, Stage, eventually_now};
+use crate::harness::{Gate, Hold, Job, Stage, eventually_now};
 
 const LIMIT: Duration = Duration::from_secs(120);
 
@@ -99,24 +99,70 @@ async fn m16_on_a_disk_that_is_too_slow_for_any_intent_nothing_is_sent() {
     assert_eq!(stage.sim.running().credits_of(&job.reference), 0);
 }
 
-/// C8: its time is over while its intent is committed.
+/// C8: its time is over while one of its commits is held up, on the way to the disk or behind it; one of them is its intent's.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn m16_a_not_after_that_passes_while_the_disk_is_slow_is_kept() {
-    for (name, by, after) in [("late3", 3_000, 4_700), ("late2", 2_000, 3_100), ("late4", 4_000, 6_300)] {
+async fn m16_c8_no_top_up_leaves_after_its_not_after_whichever_commit_is_slow() {
+    for (name, file, calls) in [("sync", "worker.db-wal", "fsync,fdatasync"), ("look", "worker.db-shm", "statx")] {
         let mut stage = prepared(name).await;
         stage.settings.quiet_period = Duration::from_secs(60);
-        stage.settings.provider_extra = "send_within = \"20s\"\ninquiry = \"never\"".to_owned();
+        stage.settings.provider_extra = "inquiry = \"never\"".to_owned();
         stage.reconfigure();
-        let strace = delays(&stage, "worker.db-wal", "fsync,fdatasync", Duration::from_millis(by), "when=1+");
-        stage.worker.spawn_under(strace);
-        stage.worker.wait_ready();
-        let job = until(&stage, name, Duration::from_millis(after)).with("customerName", json!("sa**m"));
+        let mut held = 0;
+        for nth in 3..=7 {
+            let strace = delays(&stage, file, calls, Duration::from_millis(2_500), &format!("when={nth}"));
+            stage.worker.spawn_under(strace);
+            stage.worker.wait_ready();
+            let after = Duration::from_millis(1_500);
+            let (job, end) = (until(&stage, name, after), Clock::start().wall().plus(after));
+            let job = job.with("customerName", json!("sa**m"));
+            stage.publish(std::slice::from_ref(&job)).await;
+            let state = ends(&stage, &job);
+            let known = stage.sim.running().reference(&job.reference);
+            let credits: Vec<i64> = known.iter().flat_map(|known| &known.credits).map(|credit| credit.at_ms).collect();
+            let late = credits.iter().filter(|at| **at > end.as_millis());
+            assert_eq!(late.count(), 0, "{name} {nth}: {credits:?} after {}", end.as_millis());
+            assert_eq!(credits.len(), usize::from(state == "succeeded"), "{name} {nth}: {state}");
+            let history = history(&stage, &job);
+            held += usize::from(state == "rejected" && history.iter().any(|event| event == "not_sent"));
+            stop_wrapped(&mut stage);
+        }
+        assert!(held >= 1, "{name}: one of these commits was an intent's");
+    }
+}
+
+/// C8 where nothing is slow but the provider, or the worker stands still: what was right when the job began is not when it is sent.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn m16_c8_a_not_after_that_passes_while_a_token_or_an_inquiry_is_waited_for_is_kept() {
+    let mut stage = Stage::prepare("late-asked").await;
+    let base_url = stage.settings.providers[0].1.clone();
+    let (address, path) = base_url.trim_start_matches("http://").split_once('/').unwrap();
+    let gate = Gate::open(address.parse().unwrap()).await;
+    stage.settings.providers = vec![("finpay", format!("{}/{path}", gate.base_url()))];
+    stage.settings.request_timeout = Duration::from_secs(20);
+    let soon = Duration::from_millis(1500);
+    // The token is waited for, then an inquiry, then one of a worker that is frozen meanwhile.
+    for (name, path, frozen) in
+        [("token", "/b2b", false), ("inquiry", "/account-inquiry", false), ("frozen", "/account-inquiry", true)]
+    {
+        let mut held = gate.hold(path, "", Hold::BeforeTheAnswer);
+        if name == "token" {
+            stage.start();
+        }
+        let job = until(&stage, name, soon);
         stage.publish(std::slice::from_ref(&job)).await;
+        held.reached().await;
+        if frozen {
+            stage.worker.signal(Signal::STOP);
+        }
+        tokio::time::sleep(soon).await;
+        held.go_on();
+        if frozen {
+            stage.worker.signal(Signal::CONT);
+        }
         assert_eq!(ends(&stage, &job), "rejected", "{name}");
         let shown = stage.worker.ask_json(&["jobs", "show", &job.reference]);
-        assert_eq!(shown["reason"], Value::from("expired"), "{shown}");
+        assert_eq!(shown["reason"], Value::from("expired"), "{name}: {shown}");
         assert_eq!(stage.sim.running().credits_of(&job.reference), 0, "{name}");
-        stage.worker.kill();
     }
 }
 

@@ -46,3 +46,4 @@ mod stopping;
 mod store_custody;
 mod store_full;
 mod storms;
+mod taken_over;

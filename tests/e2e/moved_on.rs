@@ -4,7 +4,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use serde_json::Value;
-use snap_sim::{Case, Fault};
+use snap_sim::{Case, Fault, Latest};
 
 use crate::harness::verdict::text;
 use crate::harness::{Job, Stage, eventually, holds_for};
@@ -144,6 +144,61 @@ async fn c13_a_check_beside_a_discard_and_beside_a_second_check_says_that_it_has
     stage.outcomes.wait_for("topup.discarded", &job.reference).await;
     let kinds: Vec<_> = stage.outcomes.about(&job.reference).iter().map(|event| event.kind().to_owned()).collect();
     assert_eq!(kinds, ["topup.dead_lettered", "topup.discarded"]);
+}
+
+/// A neighbour: the worker itself finds out meanwhile what the check asks about, and the check's own answer is an older one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn c13_a_check_whose_answer_is_older_than_what_the_worker_found_out_changes_and_tells_nothing() {
+    let (stage, jobs) = in_doubt("c13-poll", 3, Fault::Fin, None).await;
+    for (job, shown) in jobs.iter().zip([Latest::NotFound, Latest::Pending, Latest::Failed]) {
+        let (letter, reference) = (letter_of(&stage, job), &job.reference);
+        assert_eq!(stage.sim.running().credits_of(reference), 1);
+        stage.sim.slow_down(Duration::from_millis(2500));
+        stage.sim.fault(reference, 39, Fault::Report(shown), None, Some(1));
+        let before = asked(&stage);
+        let check = begin(&stage, &["dlq", "check", &letter]);
+        eventually(LIMIT, "it has been asked", async || (asked(&stage) > before).then_some(())).await;
+        stage.sim.slow_down(Duration::ZERO);
+        let (code, told) = ended(begin(&stage, &["dlq", "replay", &letter, "--detach"]));
+        assert_eq!(code, Some(0), "{told}");
+        stage.outcomes.wait_for("topup.succeeded", reference).await;
+        let (code, told) = ended(check);
+        assert_eq!((code, text(item(&told, &letter), "result")), (Some(5), "moved_on"), "{shown:?}: {told}");
+        assert_eq!(stage.worker.state_of(reference).as_deref(), Some("succeeded"), "{shown:?}");
+        assert_eq!(stage.sim.running().credits_of(reference), 1, "{shown:?}");
+    }
+    let ends = |stage: &Stage| stage.outcomes.terminal_by_reference();
+    let once = async || ends(&stage).len() == jobs.len() && ends(&stage).values().all(|times| *times == 1);
+    holds_for(Duration::from_millis(700), "each end is told once", once).await;
+}
+
+/// A neighbour: an editor is open for minutes, and the job has moved on when it is closed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn c13_an_edit_of_a_job_that_was_replayed_while_the_editor_was_open_changes_nothing() {
+    let mut stage = Stage::prepare("c13-edit").await;
+    stage.sim.fault("edited", 37, Fault::Answer(Case::new(400, 1)), None, Some(1));
+    stage.start();
+    let job = stage.job("edited");
+    stage.publish(std::slice::from_ref(&job)).await;
+    stage.settled(LIMIT).await;
+    let letter = letter_of(&stage, &job);
+    let folder = std::fs::canonicalize(stage.worker.dir()).unwrap();
+    let editor = "cp \"$1\" opened; while [ ! -e close ]; do sleep 0.05; done; \
+                  sed -i 's/\"customerNumber\"/\"customerName\": \"sa**m\", &/' \"$1\"";
+    std::fs::write(folder.join("editor"), editor).unwrap();
+    let mut command = stage.worker.command(&[&["dlq", "edit", &letter][..], &ACT, &["-o", "json"]].concat());
+    command.env("EDITOR", format!("sh {}", folder.join("editor").display())).env_remove("VISUAL");
+    let edit = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    eventually(LIMIT, "the editor is open", async || folder.join("opened").exists().then_some(())).await;
+    let (code, told) = ended(begin(&stage, &["dlq", "replay", &letter, "--detach"]));
+    assert_eq!(code, Some(0), "{told}");
+    stage.outcomes.wait_for("topup.succeeded", &job.reference).await;
+    std::fs::write(folder.join("close"), "").unwrap();
+    let (code, told) = ended(edit);
+    assert!(code != Some(0) && told.to_string().contains("it has moved on"), "{code:?} {told}");
+    let shown = stage.worker.ask_json(&["jobs", "show", &job.reference]);
+    assert_eq!((text(&shown, "state"), &shown["customerName"]), ("succeeded", &Value::Null), "{shown}");
+    stage.verdict().assert_all_succeeded();
 }
 
 /// How many status inquiries have arrived.

@@ -1,6 +1,10 @@
 //! The file is the store (M13): what is taken from under a worker, copied in its place or put back stops it before anything is
 //! acknowledged or paid twice. The provider pays whatever reaches it.
 
+mod copies;
+mod harms;
+mod runbook;
+
 use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::symlink;
@@ -76,6 +80,9 @@ async fn is_noticed(name: &str, harm: Harm, says: &str) {
     stage.producer.publish_all(&known).await;
 
     let status = stage.worker.wait_exit(LIMIT);
+    if !path.parent().unwrap().exists() {
+        fs::rename(path.parent().unwrap().with_extension("moved"), path.parent().unwrap()).unwrap();
+    }
     assert_eq!(status.code(), Some(5), "{}", stage.worker.log_tail());
     let log = stage.worker.log();
     assert!(log.contains("the file is not the store any more") && log.contains(says), "{says}: {log}");
@@ -88,9 +95,6 @@ async fn is_noticed(name: &str, harm: Harm, says: &str) {
     eventually(LIMIT, "all of them are the broker's still", left).await;
 
     // Whatever is there now, a person puts the last copy back.
-    if !path.parent().unwrap().exists() {
-        fs::rename(path.parent().unwrap().with_extension("moved"), path.parent().unwrap()).unwrap();
-    }
     let older = beside(&path, ".older");
     let said = stage.worker.ask_json(&[&["store", "restore", older.to_str().unwrap()][..], &ACT].concat());
     assert_eq!(said["changed"], true, "{said}");

@@ -226,7 +226,10 @@ impl Ledger {
         match policy {
             RepeatPolicy::PayAgain => {
                 self.credit(entry, order);
-                Booked::Again(earlier)
+                // Another transaction of the provider's, which has a number of its own.
+                let again = Executed { number: self.next_number(), ..earlier };
+                entry.executed = Some(again);
+                Booked::Again(again)
             }
             RepeatPolicy::Reject => Booked::Duplicate,
             RepeatPolicy::Echo if earlier.amount == order.amount && earlier.customer == order.customer => {
@@ -380,7 +383,8 @@ mod tests {
         assert!(matches!(book(&ledger, &order(100, Fate::Paid), RepeatPolicy::Echo), Booked::Known(_)));
         assert!(matches!(book(&ledger, &order(200, Fate::Paid), RepeatPolicy::Echo), Booked::Inconsistent));
         assert_eq!(ledger.credits_of("R"), 1);
-        assert!(matches!(book(&ledger, &order(100, Fate::Paid), RepeatPolicy::PayAgain), Booked::Again(_)));
+        let again = book(&ledger, &order(100, Fate::Paid), RepeatPolicy::PayAgain);
+        assert!(matches!(again, Booked::Again(Executed { number: 2, .. })), "another transaction: {again:?}");
         assert_eq!(ledger.credits_of("R"), 2);
         assert_eq!(total(&ledger.totals.credits), 2);
         assert_eq!(total(&ledger.totals.doubles), 1);

@@ -57,6 +57,8 @@ struct Seen {
     /// The commit that the file had come to then, and its schema cookie.
     commits: i64,
     cookie: u32,
+    /// The file's length when all of it was there.
+    length: u64,
     page: Vec<u8>,
     tail: WalTail,
     links: u64,
@@ -110,6 +112,7 @@ impl Look {
             written: None,
             commits,
             cookie,
+            length: found.len(),
             page,
             tail: WalTail::new(log, place.page_size),
             links: found.nlink(),
@@ -184,7 +187,7 @@ impl Look {
 
     /// Something has been written to the file: whether it is the same store, and no less of it than before.
     fn content(&self, seen: &mut Seen, connection: &Connection) -> Result<(), String> {
-        let mut found = Ok(None);
+        let (mut found, mut is_cut) = (Ok(None), false);
         for round in 0..READS {
             if round > 0 {
                 std::thread::sleep(BETWEEN_READS);
@@ -192,10 +195,14 @@ impl Look {
                 seen.place = place(connection).unwrap_or(seen.place);
             }
             found = meta_page::read(self.file.as_file(), seen.place, &mut seen.page);
+            let length = self.file.as_file().metadata().map_or(0, |file| file.len());
             match &found {
                 Ok(Some(in_file)) if self.is_ours(in_file, seen, connection) => {
-                    (seen.commits, seen.cookie) = (in_file.commits, in_file.cookie);
-                    return Ok(());
+                    is_cut = lacks_its_end(in_file, length, seen);
+                    if !is_cut {
+                        (seen.commits, seen.cookie, seen.length) = (in_file.commits, in_file.cookie, length);
+                        return Ok(());
+                    }
                 }
                 Ok(None) if seen.commits < 0 => return Ok(()),
                 _ => {}
@@ -204,6 +211,7 @@ impl Look {
         let name = self.path.display();
         Err(match found {
             Err(error) => format!("{name} cannot be read: {error}"),
+            Ok(Some(_)) if is_cut => format!("{name} was cut"),
             Ok(None) => format!("{name} was cut or written over"),
             Ok(Some(InFile { store_id, commits, .. })) if store_id == self.store_id => format!(
                 "another copy was written over {name}: it has {commits} commits, and this store had come to {} in it",
@@ -235,6 +243,12 @@ impl Look {
     fn seen(&self) -> MutexGuard<'_, Seen> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether the file is shorter than it says, and than it was. What grows may be shorter than it says while a checkpoint writes to
+/// it, from its first page on; and what VACUUM makes shorter says so first.
+fn lacks_its_end(in_file: &InFile, length: u64, seen: &Seen) -> bool {
+    length < seen.length && length < u64::from(in_file.pages) * seen.place.page_size as u64
 }
 
 /// Whether the clock that change times are taken from has gone on since.

@@ -1,4 +1,4 @@
-//! The store's id, commit number and schema cookie as the file itself has them, without its `-wal`.
+//! The store's id, commit number, schema cookie and length as the file itself has them, without its `-wal`.
 //!
 //! Every commit changes the row of `meta`, so every checkpoint brings the number of the newest commit that it moved: what the
 //! file says can only grow. A file that says less, or names another store, is not what this process moved there. Neither is one
@@ -14,6 +14,8 @@ pub(crate) struct InFile {
     pub(crate) commits: i64,
     /// Grows with every change of the schema.
     pub(crate) cookie: u32,
+    /// How many pages the file should have.
+    pub(crate) pages: u32,
 }
 
 /// Where `meta` is.
@@ -27,11 +29,12 @@ pub(crate) struct Place {
 
 /// Reads it through `buffer`; `None` where there is no such row.
 pub(crate) fn read(file: &File, place: Place, buffer: &mut Vec<u8>) -> io::Result<Option<InFile>> {
-    let mut cookie = [0; 4];
-    match file.read_exact_at(&mut cookie, COOKIE) {
+    let mut header = [0; COOKIE + 4];
+    match file.read_exact_at(&mut header, 0) {
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
         read => read?,
     }
+    let number = |at: usize| u32::from_be_bytes(header[at..at + 4].try_into().expect("four bytes of the header"));
     buffer.resize(place.page_size, 0);
     let mut filled = 0;
     let offset = (place.page - 1) * place.page_size as u64;
@@ -42,11 +45,12 @@ pub(crate) fn read(file: &File, place: Place, buffer: &mut Vec<u8>) -> io::Resul
         }
     }
     let row = parse(buffer);
-    Ok(row.map(|(store_id, commits)| InFile { store_id, commits, cookie: u32::from_be_bytes(cookie) }))
+    Ok(row.map(|(store_id, commits)| InFile { store_id, commits, cookie: number(COOKIE), pages: number(PAGES) }))
 }
 
-/// Where the schema cookie is in the file.
-const COOKIE: u64 = 40;
+/// Where the length in pages is in the file, and where the schema cookie is.
+const PAGES: usize = 28;
+const COOKIE: usize = 40;
 
 /// A leaf of a table, with cells.
 const LEAF: u8 = 0x0d;
@@ -125,8 +129,9 @@ mod tests {
             let set = "UPDATE meta SET commit_seq = ?1, reconcile_reason = ?2";
             connection.execute(set, rusqlite::params![commits, reason]).unwrap();
             let found = read(&file, place, &mut buffer).unwrap().unwrap();
-            let cookie = connection.query_row("PRAGMA schema_version", [], |row| row.get(0)).unwrap();
-            assert_eq!(found, InFile { store_id: store_id.clone(), commits, cookie });
+            let says = |pragma: &str| connection.query_row(pragma, [], |row| row.get(0)).unwrap();
+            let (cookie, pages) = (says("PRAGMA schema_version"), says("PRAGMA page_count"));
+            assert_eq!(found, InFile { store_id: store_id.clone(), commits, cookie, pages });
         }
     }
 

@@ -38,6 +38,12 @@ fn copy_over(path: &Path, bytes: &[u8]) {
     file.write_all(bytes).unwrap();
 }
 
+/// Takes the end of a file away; what names the store is before it.
+fn cut_by(path: &Path, length: fn(u64) -> u64) {
+    let file = fs::OpenOptions::new().write(true).open(path).unwrap();
+    file.set_len(length(file.metadata().unwrap().len())).unwrap();
+}
+
 /// Moves all that is in the log into the file.
 async fn fold(store: &Store) {
     store.fold().await.unwrap();
@@ -64,6 +70,9 @@ const HARMS: &[(&str, Harm)] = &[
     ("cp of something else over it", |path| copy_over(path, b"no store at all")),
     ("truncated", |path| copy_over(path, b"")),
     ("cut in its first page", |path| fs::OpenOptions::new().write(true).open(path).unwrap().set_len(4096).unwrap()),
+    ("cut in the middle", |path| cut_by(path, |length| length / 2)),
+    ("cut by its last page", |path| cut_by(path, |length| length - 4096)),
+    ("cut by its last byte", |path| cut_by(path, |length| length - 1)),
     ("rm of the log", |path| fs::remove_file(beside(path, "-wal")).unwrap()),
     ("mv of a log over the log", |path| {
         fs::copy(beside(path, "-wal"), beside(path, ".log")).unwrap();

@@ -89,8 +89,26 @@ pub async fn inquire(driver: &Driver, lane: &Lane, token: &Token, job: &StoredJo
     }
 }
 
-/// Asks what became of the top-up.
+/// Asks what became of the top-up. An answer about another one is most likely a copy of the answer before it, which a connection
+/// that was kept still had (M15): that is closed by then, and by another one the provider is asked again. What it repeats is
+/// its word.
 pub async fn check(driver: &Driver, lane: &Lane, token: &Token, job: &StoredJob) -> Called {
+    let mut called = ask(driver, lane, token, job).await;
+    for _ in 1..ABOUT_ANOTHER_MAX {
+        if !called.reading.names_another {
+            break;
+        }
+        let (reference, external_id) = (&job.request.partner_reference_no, &called.external_id);
+        tracing::warn!(provider = %lane.name, %reference, %external_id, "a status answer was about another top-up; it is asked again");
+        called = ask(driver, lane, token, job).await;
+    }
+    called
+}
+
+/// So many answers in a row about another top-up are no copies: more connections with one are hardly kept at a time.
+const ABOUT_ANOTHER_MAX: usize = 3;
+
+async fn ask(driver: &Driver, lane: &Lane, token: &Token, job: &StoredJob) -> Called {
     let service = lane.profile.status_service;
     let external_id = driver.clock.external_id();
     let started_at = driver.clock.now();

@@ -42,6 +42,8 @@ pub struct Reading {
     /// How surely it is the answer to this request; `None` where it may be another's, or was not understood: its connection
     /// carries nothing more then (M15).
     pub belongs: Option<Belongs>,
+    /// A status that says "paid", of another top-up: the answer to another request, or ours with a wrong name.
+    pub names_another: bool,
 }
 
 /// What the answer has to agree with.
@@ -165,7 +167,8 @@ impl Reading {
 
     fn new(event: Event, signal: Signal, class: Class) -> Self {
         let (token_refused, http_status, code, detail, fields, belongs) = (None, None, None, None, None, None);
-        Self { event, signal, token_refused, class, http_status, code, detail, fields, belongs }
+        let names_another = false;
+        Self { event, signal, token_refused, class, http_status, code, detail, fields, belongs, names_another }
     }
 
     fn detail(mut self, detail: impl Into<String>) -> Self {

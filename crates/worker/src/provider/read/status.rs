@@ -69,7 +69,10 @@ pub(in crate::provider) fn status(
         StatusAnswer::Paid { .. } | StatusAnswer::Cancelled | StatusAnswer::Failed | StatusAnswer::Refunded => {
             reading.told(told)
         }
-        StatusAnswer::Inconsistent => reading.detail("the status names another amount or partnerReferenceNo"),
+        StatusAnswer::Inconsistent => {
+            let reading = reading.detail("the status names another amount or partnerReferenceNo");
+            Reading { names_another: echo == Echo::Anothers, ..reading }
+        }
         _ => reading,
     }
 }

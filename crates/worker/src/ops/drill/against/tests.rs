@@ -67,10 +67,16 @@ async fn a_provider_that_keeps_to_its_profile_holds() {
 
 #[tokio::test]
 async fn a_repeat_that_is_answered_as_the_first_is_not_taken_for_protection() {
-    for repeat_policy in [RepeatPolicy::PayAgain, RepeatPolicy::Echo] {
-        let (items, _) = asked(Personality::Finpay, Behaviour { repeat_policy, ..Behaviour::default() }).await;
-        assert_eq!(result(&items, REPEAT), Holds::Unclear);
-    }
+    let echo = Behaviour { repeat_policy: RepeatPolicy::Echo, ..Behaviour::default() };
+    let (items, _) = asked(Personality::Finpay, echo).await;
+    assert_eq!(result(&items, REPEAT), Holds::Unclear);
+}
+
+#[tokio::test]
+async fn a_repeat_that_is_paid_under_another_number_is_found_out() {
+    let pay_again = Behaviour { repeat_policy: RepeatPolicy::PayAgain, ..Behaviour::default() };
+    let (items, sim) = asked(Personality::Finpay, pay_again).await;
+    assert_eq!((result(&items, REPEAT), sim.verdict().double_credits), (Holds::No, 1));
 }
 
 #[tokio::test]
