@@ -17,6 +17,7 @@
 //! documentation misses circles and paths that join; the one property that needs the whole graph is the one we could not
 //! have had from it.
 
+pub mod custody;
 pub mod effects;
 pub mod known;
 pub mod mistake;

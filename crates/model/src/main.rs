@@ -4,6 +4,7 @@ use std::io::Write as _;
 use std::process::ExitCode;
 use std::time::Instant;
 
+use model::custody;
 use model::scene::Scene;
 use model::scenes;
 use model::search::Limits;
@@ -89,6 +90,18 @@ fn explore(wanted: &Wanted, out: &mut impl std::io::Write) -> std::io::Result<bo
         if let Some(violation) = &found.violation {
             sound = false;
             writeln!(out, "{violation}")?;
+        }
+    }
+    if wanted.only.as_ref().is_none_or(|only| only == "custody") {
+        looked = true;
+        let began = Instant::now();
+        let explored = custody::explore(None);
+        sound &= explored.paid_twice.is_none();
+        writeln!(out, "custody: two stores on one namespace, frozen, cut off, killed, adopted")?;
+        let (states, transitions) = (explored.states, explored.transitions);
+        writeln!(out, "  {states} states, {transitions} transitions, to the end; {:.1?}", began.elapsed())?;
+        if let Some(way) = explored.paid_twice {
+            writeln!(out, "paid twice: {way:?}")?;
         }
     }
     Ok(looked && sound)
