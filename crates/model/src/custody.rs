@@ -17,7 +17,7 @@ const CALL: u8 = 1;
 /// "Not found" is no proof so long after the last moment at which something may have been under way.
 const QUIET: u8 = 1;
 /// A producer sends its message so often in all.
-const COPIES: u8 = 3;
+const COPIES: u8 = 2;
 
 /// A mistake in the custody of a namespace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,17 +34,23 @@ pub enum Slip {
     QuietFromAdoption,
     /// What it had taken in before, and never sent, it sends without asking.
     AsksAboutUnknownKeysOnly,
+    /// A worker goes by the mark that it saw before it had the hold.
+    LooksBeforeTheHold,
+    /// An operator does not wait until no worker has the hold, nor keeps it.
+    AdoptsWithoutTheHold,
 }
 
 impl Slip {
     /// All of them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 8] = [
         Self::NoMark,
         Self::NoFreshness,
         Self::NoFuse,
         Self::AdoptsWithoutAsking,
         Self::QuietFromAdoption,
         Self::AsksAboutUnknownKeysOnly,
+        Self::LooksBeforeTheHold,
+        Self::AdoptsWithoutTheHold,
     ];
 }
 
@@ -73,6 +79,9 @@ struct Store {
     asks: Option<u8>,
     runs: bool,
     frozen: bool,
+    /// It saw that the mark is its own, which is good for so many ticks, and waits for the hold.
+    looked: Option<u8>,
+    /// It has the hold.
     connected: bool,
     /// What it has seen of its mark is good for so many ticks.
     fresh: u8,
@@ -82,10 +91,20 @@ struct Store {
     flight: Option<u8>,
 }
 
+/// A taking over that has begun.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Adopting {
+    by: usize,
+    /// The store asks about everything.
+    written: bool,
+}
+
 /// Everything.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 struct World {
     mark: Option<usize>,
+    /// An operator gives it to this store, and has the hold meanwhile.
+    adopting: Option<Adopting>,
     stores: [Store; 2],
     /// Messages that wait at the broker, and that were ever sent.
     queued: u8,
@@ -110,8 +129,10 @@ pub enum Move {
     Thaw(usize),
     /// The broker loses it.
     CutOff(usize),
-    /// It has a connection, and looks whose the namespace is; also again.
+    /// It looks whose the namespace is; also again.
     Look(usize),
+    /// It takes the hold.
+    Hold(usize),
     /// It takes a message.
     Take(usize),
     /// It records the message, and acknowledges it.
@@ -124,8 +145,14 @@ pub enum Move {
     Arrive(usize),
     /// It asks the provider.
     Ask(usize),
-    /// An operator gives it the namespace.
+    /// An operator wants to give it the namespace: what its worker would do, nobody does meanwhile.
     Adopt(usize),
+    /// It asks about everything, from when on the other one can have nothing under way any more.
+    Write(usize),
+    /// The mark names it.
+    Give(usize),
+    /// The operator thinks better of it, or is lost.
+    LetBe(usize),
 }
 
 /// What an exploration found.
@@ -191,6 +218,7 @@ fn moves() -> impl Iterator<Item = Move> {
         Move::Thaw,
         Move::CutOff,
         Move::Look,
+        Move::Hold,
         Move::Take,
         Move::Record,
         Move::Intend,
@@ -198,6 +226,9 @@ fn moves() -> impl Iterator<Item = Move> {
         Move::Arrive,
         Move::Ask,
         Move::Adopt,
+        Move::Write,
+        Move::Give,
+        Move::LetBe,
     ];
     let each = (0..2).flat_map(move |store| of_a_store.map(|by| by(store)));
     [Move::Tick, Move::Publish].into_iter().chain(each)
@@ -230,7 +261,8 @@ impl World {
                 its.frozen = false;
             }
             Move::CutOff(store) => {
-                self.stores[store].connected.then_some(())?;
+                let Store { connected, looked, .. } = self.stores[store];
+                (connected || looked.is_some()).then_some(())?;
                 self.loses_connection(store);
             }
             Move::Arrive(store) => {
@@ -238,7 +270,17 @@ impl World {
                 self.credits += 1;
             }
             Move::Adopt(store) => self.adopt(store, slip)?,
+            Move::Write(store) => self.write(store, slip)?,
+            Move::Give(store) => {
+                self.adopting.filter(|adopting| adopting.by == store && adopting.written)?;
+                (self.adopting, self.mark) = (None, Some(store));
+            }
+            Move::LetBe(store) => {
+                self.adopting.filter(|adopting| adopting.by == store)?;
+                self.adopting = None;
+            }
             Move::Look(store) => self.look(store, slip)?,
+            Move::Hold(store) => self.hold(store, slip)?,
             Move::Take(_) | Move::Record(_) | Move::Intend(_) | Move::Leave(_) | Move::Ask(_) => {
                 self.works(by, slip)?
             }
@@ -254,6 +296,7 @@ impl World {
             }
             its.flight = its.flight.map(|left| left - 1);
             its.fresh = its.fresh.saturating_sub(1);
+            its.looked = its.looked.map(|left| left.saturating_sub(1));
             its.asks = its.asks.map(|left| left.saturating_sub(1));
             its.known = match its.known {
                 // Older is all the same.
@@ -268,7 +311,8 @@ impl World {
     /// What a process left is perhaps sent.
     fn start(&mut self, store: usize) -> Option<()> {
         let its = &mut self.stores[store];
-        (!its.runs).then_some(())?;
+        // Whoever takes over has the store to themselves.
+        (!its.runs && self.adopting.is_none_or(|adopting| adopting.by != store)).then_some(())?;
         (its.runs, its.fresh) = (true, 0);
         if matches!(its.known, Known::Intended(_) | Known::Sent) {
             its.known = Known::Doubt(CALL + QUIET);
@@ -279,12 +323,12 @@ impl World {
     fn ends(&mut self, store: usize) {
         self.loses_connection(store);
         let its = &mut self.stores[store];
-        (its.runs, its.frozen, its.fresh) = (false, false, 0);
+        (its.runs, its.frozen, its.fresh, its.looked) = (false, false, 0, None);
     }
 
     fn loses_connection(&mut self, store: usize) {
         let its = &mut self.stores[store];
-        its.connected = false;
+        (its.connected, its.looked) = (false, None);
         self.queued += u8::from(std::mem::take(&mut its.holds));
     }
 
@@ -293,19 +337,41 @@ impl World {
         let is_awake = self.stores[store].runs && !self.stores[store].frozen;
         is_awake.then_some(())?;
         let mark = *self.mark.get_or_insert(store);
-        if mark == store || slip == Some(Slip::NoMark) {
-            (self.stores[store].connected, self.stores[store].fresh) = (true, FRESH);
-        } else {
+        let its = &mut self.stores[store];
+        if mark != store && slip != Some(Slip::NoMark) {
             self.ends(store);
+        } else if its.connected {
+            its.fresh = FRESH;
+        } else {
+            its.looked = Some(FRESH);
         }
         Some(())
     }
 
+    /// One has it at a time. The mark is looked at again: it may have been given away since.
+    fn hold(&mut self, store: usize, slip: Option<Slip>) -> Option<()> {
+        let its = &mut self.stores[store];
+        let looked = its.looked.filter(|_| its.runs && !its.frozen)?;
+        let is_free = self.stores.iter().all(|its| !its.connected);
+        (is_free && (self.adopting.is_none() || slip == Some(Slip::AdoptsWithoutTheHold))).then_some(())?;
+        let its = &mut self.stores[store];
+        (its.looked, its.connected, its.fresh) = (None, true, looked.max(its.fresh));
+        if slip == Some(Slip::LooksBeforeTheHold) { Some(()) } else { self.look(store, slip) }
+    }
+
     /// Beside a worker that has the hold it is refused.
     fn adopt(&mut self, store: usize, slip: Option<Slip>) -> Option<()> {
-        let is_held = self.stores.iter().any(|its| its.connected);
-        (self.mark.is_some_and(|mark| mark != store) && !is_held && !self.stores[store].runs).then_some(())?;
-        self.mark = Some(store);
+        let is_held = self.stores.iter().any(|its| its.connected) && slip != Some(Slip::AdoptsWithoutTheHold);
+        let is_free = self.mark.is_some_and(|mark| mark != store) && self.adopting.is_none() && !is_held;
+        (is_free && !self.stores[store].runs).then_some(())?;
+        self.adopting = Some(Adopting { by: store, written: false });
+        Some(())
+    }
+
+    /// Before the mark is given away: whatever becomes of it, the store asks.
+    fn write(&mut self, store: usize, slip: Option<Slip>) -> Option<()> {
+        let adopting = self.adopting.as_mut().filter(|adopting| adopting.by == store && !adopting.written)?;
+        adopting.written = true;
         let its = &mut self.stores[store];
         if slip == Some(Slip::AdoptsWithoutAsking) {
             return Some(());

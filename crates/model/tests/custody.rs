@@ -23,12 +23,14 @@ fn m13_m16_each_mistake_in_the_custody_of_a_namespace_is_found() {
     assert_eq!(
         found,
         [
-            (Slip::NoMark, 16),
-            (Slip::NoFreshness, 24),
-            (Slip::NoFuse, 24),
-            (Slip::AdoptsWithoutAsking, 18),
-            (Slip::QuietFromAdoption, 18),
-            (Slip::AsksAboutUnknownKeysOnly, 28),
+            (Slip::NoMark, 19),
+            (Slip::NoFreshness, 28),
+            (Slip::NoFuse, 28),
+            (Slip::AdoptsWithoutAsking, 22),
+            (Slip::QuietFromAdoption, 24),
+            (Slip::AsksAboutUnknownKeysOnly, 35),
+            (Slip::LooksBeforeTheHold, 29),
+            (Slip::AdoptsWithoutTheHold, 28),
         ]
     );
 }

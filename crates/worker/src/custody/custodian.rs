@@ -17,7 +17,7 @@ use crate::restored::Restored;
 
 /// A process that ended a moment ago may still be on the broker's books: so often it is asked again, and after so long.
 const HOLD_TRIES: u32 = 4;
-const HOLD_PAUSE: Duration = Duration::from_millis(150);
+pub(super) const HOLD_PAUSE: Duration = Duration::from_millis(150);
 /// Somebody who reads the witness has it for a moment.
 const READ_TRIES: u32 = 4;
 /// For the last word.
@@ -83,10 +83,13 @@ impl Custodian {
         let standing = self.store.standing().await?;
         let note = Note::of(&standing, &self.namespace);
         let noted = note.as_ref().map(|note| note.mark.clone()).filter(|mark| !mark.is_empty());
+        let found = port.look(noted.as_deref()).await?;
+        self.ours(&found, &standing)?;
+        self.take_hold(port, &standing).await?;
+        // Whoever gives the namespace to another store has the hold meanwhile: what was seen before it is no news.
         let asked = self.clock.boottime();
         let found = port.look(noted.as_deref()).await?;
         let mark = self.ours(&found, &standing)?;
-        self.take_hold(port, &standing).await?;
         let witness = self.newest_witness(port, mark.is_some()).await?;
         if let (None, Some(witness)) = (&mark, &witness)
             && witness.store != standing.store_id
@@ -177,6 +180,7 @@ impl Custodian {
     /// Looks at the mark once more.
     async fn look<C: Custodial>(&self, port: &mut C) -> Result<(), AmqpError> {
         let standing = self.store.standing().await?;
+        self.take_hold(port, &standing).await?;
         let (asked, known) = (self.clock.boottime(), self.state().mark.clone());
         let found = port.look(known.as_deref()).await?;
         if self.ours(&found, &standing)?.is_none() {
@@ -184,7 +188,6 @@ impl Custodian {
             let set = self.set_mark(port, known, &standing, note.instances).await?;
             self.state().mark = Some(set);
         }
-        self.take_hold(port, &standing).await?;
         self.state().seen = Some(asked);
         Ok(())
     }

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use outbox::{NewAudit, OpenOptions, Store};
 use serde_json::json;
 
+use super::custodian::HOLD_PAUSE;
 use super::*;
 use crate::amqp::AmqpError;
 use crate::clock::Source;
@@ -373,6 +374,32 @@ async fn m13_a_witness_of_another_store_keeps_the_namespace_where_its_mark_was_t
     world.connection_is_lost();
     first.claims().await.unwrap();
     assert!(locked(&world.namespace).mark.is_some(), "whose it was declares it again");
+}
+
+/// An operator gives the namespace away while its worker waits for the hold: what that one saw of the mark before is not so any more.
+#[tokio::test(start_paused = true)]
+async fn m13_a_namespace_that_was_given_away_while_the_hold_was_waited_for_is_not_taken() {
+    let world = World::new();
+    let mut first = world.here("a.db");
+    first.claims().await.unwrap();
+    // It is cut off for longer than what it saw is good for, and an operator has the hold.
+    first.machine.sleeps(Duration::from_secs(300));
+    locked(&world.namespace).held_by = Some("operator".to_owned());
+    let given = async {
+        tokio::time::sleep(HOLD_PAUSE / 2).await;
+        let mut namespace = locked(&world.namespace);
+        let mark = Mark::new("fedcba9876543210", first.clock.now(), first.clock.now());
+        (namespace.mark, namespace.held_by) = (Some(mark.to_string()), None);
+    };
+    let custody = Arc::clone(&first.custodian.custody);
+    let (claimed, ()) = tokio::join!(first.custodian.claim(&mut first.port), given);
+    let may_begin = custody.may_begin(&first.clock);
+    assert!(
+        matches!(&claimed, Err(AmqpError::Custody(CustodyError::Foreign { store, .. })) if store == "fedcba9876543210"),
+        "{claimed:?}; top-ups may begin: {may_begin}"
+    );
+    assert!(!may_begin);
+    assert_eq!(world.witness().store, first.id().await, "and it has told nothing there");
 }
 
 #[tokio::test]

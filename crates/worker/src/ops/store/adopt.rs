@@ -80,7 +80,8 @@ pub(super) async fn adopt(args: &StoreAdoptArgs, desk: &Desk<'_>) -> Result<(), 
     must_be_let_go(&mut broker, witness.as_ref(), namespace, desk).await?;
 
     let longest_call = desk.config.providers.values().map(|provider| provider.request_timeout).max();
-    let settled_at = desk.now.plus(Terms::default().may_send_for(longest_call.unwrap_or_default()));
+    let others = Terms::default().may_send_for(longest_call.unwrap_or_default());
+    let settled_at = desk.now.plus(others);
     let known_until = args.published_since.map(|when| when.at(desk.now)).or(other.first);
     let unasked = unasked(desk.now, desk).await?;
     desk.output.say(&preview(namespace, &other, witness.as_ref(), &standing.store_id, desk));
@@ -101,6 +102,9 @@ pub(super) async fn adopt(args: &StoreAdoptArgs, desk: &Desk<'_>) -> Result<(), 
         return tell(&done, "", desk);
     }
     ask(&args.act, desk.output, "is that store's worker gone for good?")?;
+    // However long that took: where the broker cannot keep the hold, the other one may have seen its mark until now.
+    let settled_at = desk.clock.now().plus(others);
+    done.asks_from = Some(settled_at.to_rfc3339());
 
     let first = [other.first.unwrap_or(Timestamp::from_millis(0)), standing.oldest.unwrap_or(desk.now)];
     let mark = Mark::new(&standing.store_id, desk.now, first[0].min(first[1])).to_string();
