@@ -115,7 +115,7 @@ impl Store {
 
     async fn waiting(&self, due: RangeInclusive<i64>, limit: usize) -> Result<Vec<OutboxRow>, StoreError> {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        self.read(move |connection| {
+        let waiting = self.read(move |connection| {
             let mut statement = connection.prepare_cached(UNPUBLISHED)?;
             let rows = statement.query(params![due.start(), due.end(), limit])?;
             rows::collect(rows, |row| {
@@ -128,8 +128,11 @@ impl Store {
                     postponed: row.get(5)?,
                 })
             })
-        })
-        .await
+        });
+        let waiting = waiting.await?;
+        // What is told has to be in the store.
+        self.readers().still_named()?;
+        Ok(waiting)
     }
 
     /// Marks events as confirmed by the broker.

@@ -78,6 +78,14 @@ impl Readers {
         result
     }
 
+    /// M13: whether the store's names still lead to the files that reads see. One that was removed is read on all the same, and
+    /// what was committed to it meanwhile is not so.
+    pub(crate) fn still_named(&self) -> Result<(), StoreError> {
+        let Some(look) = &self.look else { return Ok(()) };
+        let named = look.names().map(drop).map_err(|what| StoreError::Failed(not_the_store(&what)));
+        named.inspect_err(|error| self.fails(error))
+    }
+
     fn fails(&self, error: &StoreError) {
         if let StoreError::Failed(detail) = error {
             self.health.fail(detail);

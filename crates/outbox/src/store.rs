@@ -81,6 +81,10 @@ impl Store {
         answer.await.map_err(|_ended| StoreError::Closed)?
     }
 
+    pub(crate) fn readers(&self) -> &Readers {
+        &self.inner.readers
+    }
+
     /// Reads what is committed.
     pub(crate) async fn read<T, F>(&self, read: F) -> Result<T, StoreError>
     where

@@ -176,6 +176,8 @@ impl Scenario {
         for (name, seconds) in [("in-an-hour", 3600), ("soon-over", 3)] {
             all.push(Self::of(name, vec![Message { not_after_s: Some(seconds), ..job() }]));
         }
+        let unknown = |reference| Message::new(reference, Customer::Unknown, "midtrans");
+        all.push(Self::of("two-unknown", vec![unknown("SIM-1"), unknown("SIM-2")]));
         let two = vec![job(), Message::new("SIM-2", Customer::Good, "finpay")];
         all.push(Self { outage: Outage::AnswersLost, ..Self::of("two-answers-lost", two) });
         all

@@ -497,7 +497,7 @@ fn m16_a_driver_that_is_fenced_off_while_it_asks_pays_once() {
 /// The store's file is removed at any call: nothing is acknowledged or sent by what is not in the file any more.
 #[test]
 fn m13_a_file_that_goes_away_at_any_call_is_noticed_before_anything_is_believed() {
-    for name in ["finpay-good", "midtrans-good", "twice", "malformed"] {
+    for name in ["finpay-good", "midtrans-good", "twice", "malformed", "three", "two-unknown"] {
         for when in [When::Before, When::After] {
             assert_sound(&sweep(&named(name), What::FileGone, when));
         }
