@@ -189,7 +189,7 @@ async fn a_sandbox_is_asked_only_by_who_said_yes_and_whether_it_protects_from_re
     for (repeat_policy, code, result, credits) in [
         (RepeatPolicy::Reject, 0, "yes", 1),
         (RepeatPolicy::Echo, 3, "unclear", 1),
-        (RepeatPolicy::PayAgain, 3, "unclear", 2),
+        (RepeatPolicy::PayAgain, 3, "no", 2),
     ] {
         let dir = tempfile::tempdir().unwrap();
         let sim = sandbox(dir.path(), repeat_policy).await;

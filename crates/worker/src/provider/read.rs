@@ -125,20 +125,6 @@ enum Ours {
     Lane(LaneFault),
 }
 
-/// Whether an answer that is not understood shows all the same that the provider has the top-up (M2): a 202, whatever stands in
-/// it, or a success of one of the two services that speak of a top-up, which names ours. Its code may be the other's, or
-/// disagree with the HTTP status. What the section's own overrides say of its code stands above this.
-fn shows_that_it_is_known(profile: &Profile, service: Service, opened: &Opened, echo: Echo) -> bool {
-    let by_name = echo == Echo::Ours && (200..300).contains(&opened.http_status);
-    let speaks_of_it = |code: ResponseCode| {
-        let names_it = by_name && [Service::TopUp, profile.status_service].iter().any(|of| of.code() == code.service());
-        (200..300).contains(&code.http_status())
-            && (names_it || code.service() == service.code())
-            && profile.class_override(service, code).is_none()
-    };
-    (by_name || opened.http_status == 202) && opened.code.is_none_or(speaks_of_it)
-}
-
 /// 409 00 and 409 01, 404 14 "paid", 404 18 "same reference, other parameters".
 fn knows_the_reference(opened: &Opened) -> bool {
     let inconsistent = opened
@@ -347,10 +333,6 @@ pub(super) fn top_up(profile: &Profile, expected: Expected<'_>, reply: &Reply) -
         }
         (None, class) if knows_the_reference(&opened) => {
             Reading::new(Event::TopUp(Answer::Duplicate), Signal::Nothing, class)
-        }
-        (None, class) if shows_that_it_is_known(profile, Service::TopUp, &opened, echo) => {
-            Reading::new(Event::TopUp(Answer::Accepted), Signal::Nothing, class)
-                .detail("it is not understood, and shows that the provider has the top-up")
         }
         (None, class @ (Class::Ambiguous | Class::Duplicate | Class::AuthRefresh)) => {
             Reading::new(unknown, Signal::Nothing, class)

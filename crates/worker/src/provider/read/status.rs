@@ -6,8 +6,7 @@ use snap_client::{Belongs, Reply};
 use snap_core::{Class, Profile, Timestamp, TopUpStatusResponse, TransactionStatus};
 
 use super::{
-    Door, Echo, Expected, Opened, Ours, Reading, amount_differs, door, fields, kept_number, ours,
-    shows_that_it_is_known, why_in_question,
+    Door, Echo, Expected, Opened, Ours, Reading, amount_differs, door, fields, kept_number, ours, why_in_question,
 };
 use crate::lane::Signal;
 
@@ -32,8 +31,7 @@ pub(in crate::provider) fn status(
         Door::Open(opened) => *opened,
     };
     let echo = answer.as_ref().map_or(Echo::Absent, |answer| echo(expected, answer));
-    let named_status = answer.as_ref().and_then(|answer| answer.latest_transaction_status.as_deref());
-    let told = tells(profile, &opened, echo, named_status.and_then(TransactionStatus::parse));
+    let told = tells(profile, &opened);
     // A success that names another top-up goes before a person; whatever else it says, it says it of the other.
     let may_be_paid = told == Some(Tells::Status) && echo == Echo::Anothers;
     if echo.is_in_question(&opened) && !may_be_paid {
@@ -65,8 +63,7 @@ pub(in crate::provider) fn status(
     };
     let mut told = fields(&opened, answer.as_ref());
     told.reference_no = answer.as_ref().and_then(number);
-    let belongs = belongs(&opened, echo, status).filter(|_| by_code(profile, &opened).is_some());
-    let reading = Reading::new(checked(status), signal, class).of(&opened).belonging(belongs);
+    let reading = Reading::new(checked(status), signal, class).of(&opened).belonging(belongs(&opened, echo, status));
     // Only an answer that settles the top-up may replace what its own answer said.
     match status {
         StatusAnswer::Paid { .. } | StatusAnswer::Cancelled | StatusAnswer::Failed | StatusAnswer::Refunded => {
@@ -80,7 +77,7 @@ pub(in crate::provider) fn status(
     }
 }
 
-/// What an answer tells about.
+/// What an answer tells about, by HTTP status and code alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Tells {
     /// Its `latestTransactionStatus` counts.
@@ -91,24 +88,7 @@ enum Tells {
     NotFound,
 }
 
-/// By HTTP status and code; where they say nothing, or contradict the `status` that is named, by what the answer shows (M2).
-fn tells(profile: &Profile, opened: &Opened, echo: Echo, status: Option<TransactionStatus>) -> Option<Tells> {
-    use TransactionStatus::{Initiated, NotFound, Paying, Pending, Success};
-    match (by_code(profile, opened), status) {
-        (Some(Tells::NotFound), Some(Success | Initiated | Paying | Pending)) if echo == Echo::Ours => {
-            Some(Tells::Pending)
-        }
-        // It denies the top-up and says what became of it.
-        (Some(Tells::NotFound), Some(status)) if status != NotFound => None,
-        (None, status) if status != Some(NotFound) => {
-            shows_that_it_is_known(profile, profile.status_service, opened, echo).then_some(Tells::Pending)
-        }
-        (told, _) => told,
-    }
-}
-
-/// By HTTP status and code alone.
-fn by_code(profile: &Profile, opened: &Opened) -> Option<Tells> {
+fn tells(profile: &Profile, opened: &Opened) -> Option<Tells> {
     let service = profile.status_service;
     let is_foreign = opened.code.is_some_and(|code| code.service() != service.code() && !opened.agrees);
     if opened.http_status == 202 {

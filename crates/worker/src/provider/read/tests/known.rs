@@ -64,68 +64,6 @@ fn m2_its_own_success_that_names_the_top_up_shows_that_it_is_known_whatever_its_
     assert_eq!(tells(&finpay, 200, "2003900", plain), NOTHING, "it knows another");
 }
 
-/// What is not understood as a whole, and yet names the top-up as one that the provider has.
-#[test]
-fn m2_a_success_that_names_the_top_up_shows_that_it_is_known_though_its_code_is_anothers_or_disagrees() {
-    let finpay = profile("finpay");
-    let pending = format!(r#"{},"latestTransactionStatus":"03""#, ours());
-    for (http, code) in [(202, "2023800"), (200, "2003800"), (200, "2023900"), (206, "2063900"), (201, "2003900")] {
-        for members in [ours().as_str(), &pending] {
-            assert_eq!(tells(&finpay, http, code, members), StatusAnswer::Pending, "{http} {code} {members}");
-        }
-        let not_found = format!(r#"{},"latestTransactionStatus":"07""#, ours());
-        let said = tells(&finpay, http, code, &not_found);
-        assert!(http == 202 || said == NOTHING, "{http} {code}: {said:?}");
-        let anothers = r#","originalPartnerReferenceNo":"other""#;
-        assert_eq!(tells(&finpay, http, code, anothers), NOTHING, "{http} {code}");
-    }
-    assert_eq!(tells(&finpay, 200, "2003800", ""), NOTHING, "it may be about any");
-    assert_eq!(tells(&finpay, 200, "2003700", &ours()), NOTHING, "an inquiry is made before any top-up");
-    assert_eq!(tells(&finpay, 200, "4043901", &ours()), NOTHING);
-    let said_so = overridden("2003900", Class::RetrySafe);
-    assert_eq!(tells(&said_so, 200, "2003900", &ours()), NOTHING, "the section says what it means");
-}
-
-#[test]
-fn m2_a_not_found_that_names_a_status_is_none() {
-    let finpay = profile("finpay");
-    let with = |members: &str| tells(&finpay, 404, "4043901", members);
-    for status in ["00", "01", "02", "03"] {
-        let status = format!(r#","latestTransactionStatus":"{status}""#);
-        assert_eq!(with(&format!("{}{status}", ours())), StatusAnswer::Pending, "{status}");
-        assert_eq!(with(&status), NOTHING, "{status}");
-    }
-    for status in ["04", "05", "06"] {
-        assert_eq!(with(&format!(r#"{},"latestTransactionStatus":"{status}""#, ours())), NOTHING, "{status}");
-    }
-    for members in ["", &ours(), r#","latestTransactionStatus":"07""#, r#","latestTransactionStatus":"""#] {
-        assert_eq!(with(members), StatusAnswer::NotFound, "{members}");
-    }
-}
-
-#[test]
-fn m2_a_top_up_that_is_answered_202_or_by_its_name_is_never_sent_again() {
-    let named = format!(r#","partnerReferenceNo":"{REFERENCE}""#);
-    let body = |code: &str, members: &str| format!(r#"{{"responseCode":"{code}"{members}}}"#);
-    for name in ["finpay", "midtrans"] {
-        let said = |http, body: &str| answer(name, &answered(http, body));
-        for taken in ["", "<html>accepted</html>", "{}", &body("2003800", ""), &body("2003800", &named)] {
-            assert_eq!(said(202, taken), Answer::Accepted, "{name} 202 {taken}");
-        }
-        for (http, code) in [(200, "2023800"), (201, "2013800"), (206, "2003800")] {
-            assert_eq!(said(http, &body(code, &named)), Answer::Accepted, "{name} {http} {code}");
-            assert_eq!(said(http, &body(code, "")), Answer::Unknown, "{name} {http} {code}");
-        }
-        let status = format!("200{}00", profile(name).status_service.code());
-        assert_eq!(said(200, &body(&status, &named)), Answer::Accepted, "{name}: its status names it");
-        for (http, code) in [(200, "2003700"), (200, "4043811"), (202, "4043811"), (202, "2023700"), (500, "2003800")] {
-            assert_eq!(said(http, &body(code, &named)), Answer::Unknown, "{name} {http} {code}");
-        }
-        assert_eq!(said(202, &body("2023600", "")), Answer::Unknown, "another service's");
-        assert_eq!(said(202, &body("2003800", r#","partnerReferenceNo":"other""#)), Answer::Unknown);
-    }
-}
-
 #[test]
 fn m2_overrides_for_the_status_service_count() {
     let success = overridden("2000000", Class::Success);
