@@ -28,4 +28,4 @@ pub use mistake::Mistake;
 pub use plan::{Fault, Plan, What, When};
 pub use run::{Run, play, play_with};
 pub use scenario::{Customer, Message, Outage, Scenario, Wrong};
-pub use sweep::{Swept, call_of, pairs, second, sweep, sweep_from};
+pub use sweep::{Swept, call_of, pairs, second, some_pairs, sweep, sweep_from};

@@ -38,6 +38,8 @@ pub enum Mistake {
     OneAccount,
     /// No provider tells its time (M17).
     NoDate,
+    /// The wall clock is never behind the newest time that was ever noted, and no provider tells its own (M17).
+    NewestTime,
     /// Nobody can see that the store's file is gone (M13).
     FileUnseen,
     /// An operator whose answer comes too late tells what it would have made of the job (C13).

@@ -30,8 +30,10 @@ impl Played {
 impl Source for Played {
     fn wall(&self) -> Timestamp {
         Self::with(|world| {
-            let state = world.state();
-            Timestamp::from_millis(state.now() + state.off)
+            let mut state = world.state();
+            let wall = state.now() + state.off;
+            state.newest = state.newest.max(wall);
+            Timestamp::from_millis(if state.mistake == Mistake::NewestTime { state.newest } else { wall })
         })
     }
 

@@ -77,7 +77,12 @@ pub fn sweep_from(scenario: &Scenario, first: u64, what: What, when: When) -> Sw
 
 /// A second fault at every call after the first one, each `step`th of them.
 #[must_use]
-pub fn second(scenario: &Scenario, first: Fault, (what, when): (What, When), step: u64) -> Swept {
+pub fn second(scenario: &Scenario, first: Fault, two: (What, When), step: u64) -> Swept {
+    second_in(scenario, first, two, step).0
+}
+
+/// And whether the first one had its turn.
+fn second_in(scenario: &Scenario, first: Fault, (what, when): (What, When), step: u64) -> (Swept, bool) {
     let mut swept = Swept::default();
     let mut at = first.at + 1;
     while at < CALLS {
@@ -89,27 +94,32 @@ pub fn second(scenario: &Scenario, first: Fault, (what, when): (What, When), ste
         let run = play(&plan);
         swept.add(&plan, &run);
         if run.calls < at {
-            return swept;
+            return (swept, run.calls >= first.at);
         }
         at += step.max(1);
     }
     swept.findings.push(format!("{}: no end in {CALLS} calls", scenario.name));
-    swept
+    (swept, false)
 }
 
 /// Two faults at every pair of calls of a scenario, of the second each `step`th.
 #[must_use]
 pub fn pairs(scenario: &Scenario, one: (What, When), two: (What, When), step: u64) -> Swept {
+    some_pairs(scenario, one, two, (1, step))
+}
+
+/// Two faults at pairs of calls of a scenario: at each so many of the first, and of the second.
+#[must_use]
+pub fn some_pairs(scenario: &Scenario, one: (What, When), two: (What, When), steps: (u64, u64)) -> Swept {
     let mut swept = Swept::default();
-    for at in 1..CALLS {
-        let first = Fault { at, what: one.0, when: one.1 };
-        let plan = Plan { scenario: scenario.clone(), faults: vec![first], seed: at };
-        let is_over = play(&plan).calls < at;
-        let more = second(scenario, first, two, step);
+    let mut at = 1;
+    while at < CALLS {
+        let (more, had_its_turn) = second_in(scenario, Fault { at, what: one.0, when: one.1 }, two, steps.1);
         swept.join(more);
-        if is_over {
+        if !had_its_turn {
             return swept;
         }
+        at += steps.0.max(1);
     }
     swept.findings.push(format!("{}: no end in {CALLS} calls", scenario.name));
     swept

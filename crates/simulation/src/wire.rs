@@ -283,7 +283,8 @@ impl Line {
     fn date(&self) -> Option<Timestamp> {
         let state = self.world.state();
         let now = state.now();
-        (state.mistake != Mistake::NoDate).then(|| Timestamp::from_millis(now - now % 1000))
+        let is_told = !matches!(state.mistake, Mistake::NoDate | Mistake::NewestTime);
+        is_told.then(|| Timestamp::from_millis(now - now % 1000))
     }
 
     fn answered(&self, (http_status, body): Said, started: Instant) -> Reply {

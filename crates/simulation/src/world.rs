@@ -75,6 +75,8 @@ pub(crate) struct State {
     pub(crate) account: usize,
     /// The rules of each provider, by that configuration.
     pub(crate) policies: BTreeMap<String, Policy>,
+    /// The newest time that the wall clock was ever read at.
+    pub(crate) newest: i64,
     /// When no top-up may begin any more, by reference.
     pub(crate) not_after: BTreeMap<String, i64>,
     /// What becomes of the store's file.
@@ -158,6 +160,7 @@ impl World {
             broker_back: None,
             account: 0,
             policies: BTreeMap::new(),
+            newest: 0,
             not_after: plan.scenario.messages.iter().filter_map(not_after).collect(),
             file: None,
             asked: Vec::new(),

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use simulation::{
-    Fault, Mistake, Outage, Plan, Scenario, Swept, What, When, call_of, pairs, play, play_with, second, sweep,
-    sweep_from,
+    Fault, Mistake, Outage, Plan, Scenario, Swept, What, When, call_of, pairs, play, play_with, second, some_pairs,
+    sweep, sweep_from,
 };
 
 fn named(name: &str) -> Scenario {
@@ -143,13 +143,21 @@ fn m4_a_machine_that_sleeps_past_the_uniqueness_window_pays_once() {
 #[test]
 fn m17_a_clock_that_is_wrong_over_a_restart_or_a_boot_pays_once() {
     const DAY: i64 = 86_400_000;
-    // Each way to end for one direction; the long run's random plans have all of them.
-    for (by, ends) in [(DAY, What::Crash), (-DAY, What::Boot), (DAY, What::Boot), (-DAY, What::Stop)] {
+    const BOTH: [i64; 2] = [DAY, -DAY];
+    // Each way to end, at some of the calls; the long run has all of them.
+    let is_whole = testbed::setting("SIMULATION_WHOLE").is_some();
+    let steps = if is_whole { (1, 61) } else { (7, 151) };
+    for (by, ends) in BOTH.into_iter().flat_map(|by| [What::Crash, What::Boot, What::Stop].map(|ends| (by, ends))) {
         let set = (What::ClockSet(by), When::Before);
-        assert_sound(&pairs(&named("answers-lost"), set, (ends, When::Before), 151));
+        assert_sound(&some_pairs(&named("answers-lost"), set, (ends, When::Before), steps));
     }
-    let slept = What::Sleep(Duration::from_secs(7 * 3600));
-    assert_sound(&pairs(&named("requests-lost"), (What::ClockSet(-DAY), When::Before), (slept, When::After), 61));
+    let (set, slept) = (What::ClockSet(-DAY), What::Sleep(Duration::from_secs(7 * 3600)));
+    assert_sound(&some_pairs(
+        &named("requests-lost"),
+        (set, When::Before),
+        (slept, When::After),
+        (if is_whole { 1 } else { 5 }, 61),
+    ));
 }
 
 /// Found by a random plan: the event of a refused message, alone in its store, waited for hours.
@@ -540,6 +548,24 @@ fn m17_a_provider_that_does_not_tell_its_time_leaves_a_wrong_clock_to_decide() {
     };
     assert_found(&with(Mistake::NoDate, "in-an-hour", DAY), "was told as expired before its notAfter");
     assert_eq!(with(Mistake::None, "in-an-hour", DAY), [""; 0]);
+}
+
+/// A life that began with a clock that is ahead by days, which is put right before the message comes.
+#[test]
+fn m17_a_not_after_that_goes_by_the_newest_time_ever_noted_is_found() {
+    const DAY: i64 = 86_400_000;
+    let scenario = named("in-an-hour");
+    let delivered = call_of(&scenario, "Deliver").expect("it is delivered");
+    let set = |at, by| Fault { at, what: What::ClockSet(by), when: When::Before };
+    let ends = |at| Fault { at, what: What::Crash, when: When::Before };
+    // The second life's calls come after the one at which the first one ended.
+    let again = 1 + delivered;
+    let faults = vec![set(1, 3 * DAY), ends(1), set(again, -3 * DAY), ends(again)];
+    let plan = Plan { scenario, faults, seed: 1 };
+    let with = |mistake| play_with(&plan, mistake, false).findings;
+    assert_found(&with(Mistake::NewestTime), "was told as expired before its notAfter");
+    assert_eq!(with(Mistake::NoDate), [""; 0], "the clock was put right");
+    assert_eq!(with(Mistake::None), [""; 0]);
 }
 
 /// An operator whose command takes long acts on what they were shown, or finds that it has moved on (C13).
