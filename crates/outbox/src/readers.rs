@@ -99,9 +99,7 @@ impl Readers {
             Ok(connection)
         };
         let connection = open().map_err(|error: crate::OpenError| StoreError::Failed(error.to_string()))?;
-        if let Some(look) = &self.look {
-            look.names().map_err(|what| StoreError::Failed(not_the_store(&what)))?;
-        }
+        self.still_named()?;
         Ok(connection)
     }
 

@@ -148,7 +148,7 @@ impl<'a> Driving<'a> {
                     true => Ok(()),
                     false => return self.let_go(at).await,
                 },
-                Step::Expire => self.expire(now).await,
+                Step::Expire => self.expire().await,
                 Step::OtherAccount => self.other_account(now).await,
                 Step::Inquire | Step::Send | Step::CheckStatus => self.call(step).await,
             };
@@ -170,9 +170,9 @@ impl<'a> Driving<'a> {
     }
 
     /// Too late by our clock, which the provider's may contradict (M17).
-    async fn expire(&mut self, now: Timestamp) -> Result<(), Stop> {
+    async fn expire(&mut self) -> Result<(), Stop> {
         provider::hear_clock(self.driver, self.lane).await;
-        let now = self.driver.clock.now().max(now);
+        let now = self.driver.clock.now();
         if next_step(&self.job.job, &self.lane.policy, self.noticed(now)) != Step::Expire {
             return Ok(());
         }

@@ -222,10 +222,10 @@ impl Custodian {
         // What the store has sent before it had a mark is its custody too.
         let first = standing.oldest.map_or(now, |oldest| oldest.min(now));
         let mark = noted.unwrap_or_else(|| Mark::new(&standing.store_id, now, first).to_string());
-        let noted = Note::of(standing, &self.namespace);
-        let beside = noted.as_ref().and_then(|noted| noted.beside.clone());
-        let noting = Note { namespace: self.namespace.to_string(), mark: mark.clone(), instances, beside };
-        if noted.as_ref() != Some(&noting) {
+        let note = Note::of(standing, &self.namespace).unwrap_or_default();
+        let noting =
+            Note { namespace: self.namespace.to_string(), mark: mark.clone(), instances, beside: note.beside.clone() };
+        if note != noting {
             self.store.note_custody(noting.text()).await?;
         }
         let found = port.declare(&mark).await?;

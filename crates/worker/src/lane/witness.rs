@@ -23,7 +23,7 @@ const NOTHING: i64 = i64::MIN;
 #[derive(Debug)]
 pub struct Witness {
     heard: Mutex<Heard>,
-    /// How far the wall clock was ahead of the counted one at the last answer, in milliseconds.
+    /// How far the wall clock was ahead of the counted one at the last answer that said something, in milliseconds.
     gap_ms: AtomicI64,
     /// The same as [`Heard::doubted_since`], for who asks at every step of a job.
     is_doubted: AtomicBool,
@@ -33,8 +33,6 @@ pub struct Witness {
 
 #[derive(Debug, Default)]
 struct Heard {
-    /// How far the wall clock was ahead of the counted one at the last answer, in milliseconds.
-    gap_ms: Option<i64>,
     /// The last `Date`, and when it was first heard, by the clock that counts.
     date: Option<(Timestamp, Timestamp)>,
     /// The clocks have agreed before: one answer is no reason to doubt ours.
@@ -85,24 +83,17 @@ impl Moment {
     }
 }
 
-/// Whether the wall clock was set between two moments.
-const fn is_a_step(one_gap_ms: i64, other_gap_ms: i64) -> bool {
-    one_gap_ms.saturating_sub(other_gap_ms).unsigned_abs() > TOO_FAR.as_secs() * 1000
-}
-
 impl Witness {
     /// An answer with this `Date` came at this moment, and was asked for so long before.
     pub(crate) fn heard(&self, date: Timestamp, moment: Moment, elapsed: Duration) -> Change {
         let mut heard = self.locked();
-        let gap_ms = moment.gap_ms();
-        if heard.gap_ms.is_some_and(|before| is_a_step(before, gap_ms)) {
+        if self.was_set_before(moment) {
             // It is another clock now: that the one before agreed says nothing of it.
             heard.has_agreed = false;
         }
         let change = heard.note(date, moment, elapsed);
         if change.says_something {
-            heard.gap_ms = Some(gap_ms);
-            self.gap_ms.store(gap_ms, Ordering::Relaxed);
+            self.gap_ms.store(moment.gap_ms(), Ordering::Relaxed);
         }
         if let Some(doubted) = change.doubted {
             self.is_doubted.store(doubted, Ordering::Relaxed);
@@ -133,8 +124,13 @@ impl Witness {
     /// Whether the provider says so, or the wall clock was set since it last told its time: then nobody has said yet that it is
     /// right.
     pub(crate) fn is_doubted_at(&self, moment: Moment) -> bool {
-        let gap_ms = self.gap_ms.load(Ordering::Relaxed);
-        self.is_doubted() || gap_ms != NOTHING && is_a_step(gap_ms, moment.gap_ms())
+        self.is_doubted() || self.was_set_before(moment)
+    }
+
+    /// Whether the wall clock was set since the last answer.
+    fn was_set_before(&self, moment: Moment) -> bool {
+        let heard = self.gap_ms.load(Ordering::Relaxed);
+        heard != NOTHING && heard.saturating_sub(moment.gap_ms()).unsigned_abs() > TOO_FAR.as_secs() * 1000
     }
 
     /// Since when, by that clock, and by how many seconds it is ahead of the provider's.
@@ -214,11 +210,11 @@ mod tests {
         Timestamp::from_millis(1_795_316_400_000 + millis)
     }
 
-    /// Answers a second apart, while our clock is ahead by this.
     fn heard(witness: &Witness, date: Timestamp, wall: Timestamp, elapsed: Duration) -> Change {
         witness.heard(date, Moment { wall, counted: wall }, elapsed)
     }
 
+    /// Answers a second apart, while our clock is ahead by this.
     fn hear(witness: &Witness, ahead: i64, seconds: std::ops::Range<i64>) -> Vec<Change> {
         seconds.map(|second| heard(witness, at(second * 1000), at(second * 1000 + ahead), CALL)).collect()
     }
@@ -261,8 +257,7 @@ mod tests {
             witness.heard(at(0), moment(0, 0), CALL);
             assert!(!witness.is_doubted_at(moment(90_000, 0)) && !witness.is_doubted_at(moment(90_000, 59_000)));
             assert!(witness.is_doubted_at(moment(90_000, ahead)));
-            // It is wrong.
-            // In the second of the answer before nothing new is told.
+            // It is wrong. In the second of the answer before nothing new is told.
             witness.heard(at(0), moment(500, ahead), CALL);
             assert!(witness.is_doubted_at(moment(600, ahead)));
             let change = witness.heard(at(91_000), moment(91_000, ahead), CALL);
