@@ -11,12 +11,23 @@ use crate::plan::Plan;
 use crate::provider::{Left, canonical};
 use crate::queues::Told;
 use crate::scenario::{Message, Wrong};
-use crate::world::State;
+use crate::world::{AGREE_MS, State};
 
-/// Clocks that are no further apart agree (M17), in milliseconds.
-const OFF_MS: i64 = 61_000;
 /// More than any scenario makes.
 const MANY: usize = 1000;
+
+/// The jobs of any scenario, by reference.
+pub(crate) async fn jobs(store: &Store) -> Result<BTreeMap<String, Timeline>, StoreError> {
+    let mut jobs = BTreeMap::new();
+    for number in 1..=4 {
+        let key = format!("SIM-{number}");
+        let parsed = PartnerReferenceNo::parse(&key).expect("the scenarios' references are right");
+        if let Some(timeline) = store.timeline(&parsed).await? {
+            jobs.insert(key, timeline);
+        }
+    }
+    Ok(jobs)
+}
 
 /// What is stored at rest.
 pub(crate) struct Seen {
@@ -28,14 +39,7 @@ pub(crate) struct Seen {
 
 impl Seen {
     pub(crate) async fn of(store: &Store) -> Result<Self, StoreError> {
-        let mut jobs = BTreeMap::new();
-        for number in 1..=4 {
-            let key = format!("SIM-{number}");
-            let parsed = PartnerReferenceNo::parse(&key).expect("the scenarios' references are right");
-            if let Some(timeline) = store.timeline(&parsed).await? {
-                jobs.insert(key, timeline);
-            }
-        }
+        let jobs = jobs(store).await?;
         let dead_letters = store.dead_letters(DeadLetterFilter::default(), None, MANY).await?.items;
         let trail = store.audit_verify().await?.err().map(|fault| format!("{fault:?}"));
         Ok(Self { jobs, dead_letters, trail, damage: store.damage().await? })
@@ -104,12 +108,14 @@ fn end(plan: &Plan, message: &Message, world: &State, seen: &Seen, findings: &mu
         open => findings.push(format!("{reference} is still {open}")),
     }
     let expected = if message.customer.is_paid() { "succeeded" } else { "rejected" };
-    if plan.ends_well() && !world.lied && state != expected && !(message.not_after_s.is_some() && state == "rejected") {
+    // By whose `notAfter` that was too early is asked where it is told.
+    let is_expired = message.not_after().is_some() && state == "rejected" && world.ledger.credits(reference).is_empty();
+    let is_right = state == expected || is_expired;
+    if plan.ends_well() && !world.lied && !is_right {
         findings.push(format!("{reference} is {state}, and should be {expected}"));
     }
     // No answer of this provider refuses whom it could pay, and none is a success of whom it could not.
-    let is_expired = message.not_after().is_some() && state == "rejected" && world.ledger.credits(reference).is_empty();
-    if matches!(state, "succeeded" | "rejected") && state != expected && !is_expired {
+    if matches!(state, "succeeded" | "rejected") && !is_right {
         findings.push(format!("{reference} is {state}, and its customer can only be {expected}"));
     }
 }
@@ -156,8 +162,8 @@ fn told(message: &Message, world: &State, seen: &Seen, findings: &mut Vec<String
         if parsed["data"]["amount"]["value"].as_str() != Some(&amount) {
             findings.push(format!("{reference}: an event tells of another amount: {}", parsed["data"]["amount"]));
         }
-        let is_over = |at: &i64| message.not_after().is_none_or(|not_after| *at > not_after - OFF_MS);
-        if parsed["data"]["reason"].as_str() == Some("expired") && !is_over(at) {
+        let is_early = message.not_after().is_some_and(|not_after| *at <= not_after - AGREE_MS);
+        if parsed["data"]["reason"].as_str() == Some("expired") && is_early {
             findings.push(format!("{reference} was told as expired before its notAfter"));
         }
         match kind.as_str() {

@@ -4,17 +4,18 @@
 use std::path::Path;
 
 use engine::{Event, MoneyState, State, StatusAnswer};
-use outbox::{Adoption, OpenOptions, StoredJob, Timeline};
+use outbox::{Adoption, OpenOptions, StoredJob};
 use outbox::{DeadLetter, DeadLetterFilter, NewAudit, NewPlan, NewPlanItem, PlanId, PlanTerms, Resume};
 use outbox::{Store, StoreError};
 use serde_json::{Value, json};
-use snap_core::{PartnerReferenceNo, Timestamp};
+use snap_core::Timestamp;
 use worker::clock::Clock;
 use worker::config::Config;
 use worker::custody::{Mark, Terms};
 use worker::replay::{Rules, Verdict, verdict};
 use worker::transition::{Operator, Transition};
 
+use crate::judge::jobs;
 use crate::mistake::Mistake;
 use crate::provider::Known;
 use crate::queues::Told;
@@ -64,21 +65,11 @@ pub(crate) struct Asked {
     answer: StatusAnswer,
 }
 
-/// Jobs of any scenario.
-async fn jobs(store: &Store) -> Vec<Timeline> {
-    let mut jobs = Vec::new();
-    for number in 1..=4 {
-        let key = PartnerReferenceNo::parse(&format!("SIM-{number}")).expect("the scenarios' references are right");
-        jobs.extend(store.timeline(&key).await.ok().flatten());
-    }
-    jobs
-}
-
 /// Another process takes over what is in flight, as a start does (M16). What cannot be written is left.
 pub(crate) async fn fence(world: &World) {
     let Some(store) = world.store() else { return };
     let clock = Clock::of(&Played);
-    for timeline in jobs(&store).await {
+    for timeline in jobs(&store).await.unwrap_or_default().into_values() {
         let Some(job) = timeline.job.whole() else { continue };
         if !matches!(job.job.state, State::Sending { .. } | State::Unconfirmed { .. }) {
             continue;
@@ -93,7 +84,7 @@ pub(crate) async fn fence(world: &World) {
 /// Shows each open dead letter, and asks what became of its top-up.
 pub(crate) async fn ask(world: &World) {
     let Some(store) = world.store() else { return };
-    for timeline in jobs(&store).await {
+    for timeline in jobs(&store).await.unwrap_or_default().into_values() {
         let letter = timeline.dead_letters.iter().find(|letter| letter.closed.is_none()).cloned();
         let (Some(letter), Some(job)) = (letter, timeline.job.whole()) else { continue };
         let mut state = world.state();

@@ -198,11 +198,11 @@ impl Scenario {
             let mut message = Message::new(&format!("SIM-{number}"), customer, provider);
             match dice.below(12) {
                 0 | 1 => message.copies = 2,
-                4 => message.not_after_s = Some([2, 60, 3600][dice.below(3)]),
                 2 => message.wrong = Wrong::Malformed,
                 3 if !messages.is_empty() && messages[0].wrong == Wrong::Nothing => {
                     message = Message { amount: 20_000, wrong: Wrong::Conflict, ..messages[0].clone() };
                 }
+                4 => message.not_after_s = Some([2, 60, 3600][dice.below(3)]),
                 _ => {}
             }
             messages.push(message);

@@ -12,7 +12,7 @@ use crate::op::{Heard, Op};
 use crate::plan::When;
 use crate::provider::{Order, Said, digest, reference, refusal};
 use crate::scenario::Outage;
-use crate::world::{Struck, World, millis};
+use crate::world::{AGREE_MS, Struck, World, millis};
 
 /// As configured.
 pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
@@ -24,8 +24,6 @@ pub(crate) const SEND_WITHIN: Duration = Duration::from_secs(5);
 const WAY: Duration = Duration::from_millis(20);
 /// From when on a late request arrives.
 const LATE: Duration = Duration::from_secs(3);
-/// Clocks that are no further apart agree (M17), in milliseconds.
-const OFF_MS: i64 = 61_000;
 
 /// The wire to one provider.
 #[derive(Clone, Debug)]
@@ -182,7 +180,7 @@ impl Line {
             (state.now(), state.not_after.get(&name).copied())
         };
         let age = now - intent;
-        if not_after.is_some_and(|not_after| now > not_after + OFF_MS) {
+        if not_after.is_some_and(|not_after| now > not_after + AGREE_MS) {
             return Some(format!("a top-up of {name} left after its notAfter"));
         }
         if age > millis(SEND_WITHIN) {

@@ -25,6 +25,9 @@ use crate::trace::Trace;
 /// 2026-11-22T10:00:00+07:00, in Unix milliseconds.
 pub(crate) const START: i64 = 1_795_316_400_000;
 
+/// Clocks that are no further apart agree (M17), in milliseconds: a minute, and the second that a `Date` is cut to.
+pub(crate) const AGREE_MS: i64 = 61_000;
+
 /// For how long a full disk stays full.
 const FULL_FOR: Duration = Duration::from_secs(20);
 /// For how long a provider's outage lasts: longer than doubt is asked about.
