@@ -21,8 +21,7 @@ enum Fate {
 /// A stage with one provider behind a gate.
 async fn gated(name: &str) -> (Stage, Gate) {
     let mut stage = Stage::prepare(name).await;
-    let gate = Gate::open(stage.sim.running().addr()).await;
-    stage.settings.providers = vec![("finpay", format!("{}/finpay", gate.base_url()))];
+    let gate = stage.gated().await;
     (stage, gate)
 }
 
@@ -138,8 +137,7 @@ async fn killed_again_while_it_recovers_it_asks_again_and_does_not_send() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killed_after_the_finish_and_before_the_publish_the_outcome_is_told_after_the_restart() {
     let mut stage = Stage::prepare_with_own_broker("untold").await;
-    let gate = Gate::open(stage.sim.running().addr()).await;
-    stage.settings.providers = vec![("finpay", format!("{}/finpay", gate.base_url()))];
+    let gate = stage.gated().await;
     let job = stage.job("untold");
     let mut held = gate.hold("/topup", &job.reference, Hold::BeforeTheAnswer);
     stage.start();

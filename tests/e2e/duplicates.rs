@@ -5,15 +5,14 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::harness::verdict::text;
-use crate::harness::{Gate, Hold, Stage, eventually, holds_for, http};
+use crate::harness::{Hold, Stage, eventually, holds_for, http};
 
 const LIMIT: Duration = Duration::from_secs(60);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_same_job_before_during_and_after_is_one_top_up() {
     let mut stage = Stage::prepare("again").await;
-    let gate = Gate::open(stage.sim.running().addr()).await;
-    stage.settings.providers = vec![("finpay", format!("{}/finpay", gate.base_url()))];
+    let gate = stage.gated().await;
     let job = stage.job("again");
     let mut held = gate.hold("/topup", &job.reference, Hold::BeforeTheAnswer);
     stage.start();

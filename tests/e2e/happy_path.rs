@@ -114,11 +114,7 @@ async fn without_a_broker_submitted_jobs_are_worked_off_from_the_store() {
     stage.start();
     let jobs = stage.jobs("submitted", 10);
     stage.remember(&jobs);
-    let lines: String = jobs.iter().map(|job| format!("{}\n", job.json())).collect();
-    std::fs::write(stage.worker.dir().join("jobs.jsonl"), lines).unwrap();
-
-    let submitted = stage.worker.ask(&["submit", "jobs.jsonl"]);
-    assert!(submitted.status.success(), "{}", String::from_utf8_lossy(&submitted.stderr));
+    stage.worker.submit(&jobs);
 
     eventually(LIMIT, "the running worker notices and finishes what was submitted", async || {
         jobs.iter().all(|job| stage.worker.state_of(&job.reference).as_deref() == Some("succeeded")).then_some(())

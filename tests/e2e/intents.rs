@@ -10,7 +10,7 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 use worker::clock::Clock;
 
-use crate::harness::{Gate, Hold, Job, Stage, eventually_now};
+use crate::harness::{Hold, Job, Stage, eventually_now};
 
 const LIMIT: Duration = Duration::from_secs(120);
 
@@ -134,10 +134,7 @@ async fn m16_c8_no_top_up_leaves_after_its_not_after_whichever_commit_is_slow() 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn m16_c8_a_not_after_that_passes_while_a_token_or_an_inquiry_is_waited_for_is_kept() {
     let mut stage = Stage::prepare("late-asked").await;
-    let base_url = stage.settings.providers[0].1.clone();
-    let (address, path) = base_url.trim_start_matches("http://").split_once('/').unwrap();
-    let gate = Gate::open(address.parse().unwrap()).await;
-    stage.settings.providers = vec![("finpay", format!("{}/{path}", gate.base_url()))];
+    let gate = stage.gated().await;
     stage.settings.request_timeout = Duration::from_secs(20);
     let soon = Duration::from_millis(1500);
     // The token is waited for, then an inquiry, then one of a worker that is frozen meanwhile.

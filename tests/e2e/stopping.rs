@@ -8,7 +8,7 @@ use snap_sim::Fault;
 use testbed::matrix::{self, Point, Technique};
 
 use crate::harness::worker::PROCESS_LIMIT;
-use crate::harness::{Gate, Hold, Stage, eventually};
+use crate::harness::{Hold, Stage, eventually};
 
 const LIMIT: Duration = Duration::from_secs(120);
 
@@ -40,8 +40,7 @@ async fn sigterm_under_load_exits_0_and_the_next_worker_finishes_the_rest() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_call_that_has_left_is_waited_for_and_recorded() {
     let mut stage = Stage::prepare("waits").await;
-    let gate = Gate::open(stage.sim.running().addr()).await;
-    stage.settings.providers = vec![("finpay", format!("{}/finpay", gate.base_url()))];
+    let gate = stage.gated().await;
     stage.settings.request_timeout = Duration::from_secs(30);
     let job = stage.job("waits");
     let mut held = gate.hold("/topup", &job.reference, Hold::BeforeTheAnswer);
@@ -68,8 +67,7 @@ async fn a_call_that_has_left_is_waited_for_and_recorded() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_second_signal_ends_it_at_once_with_130_and_nothing_is_lost() {
     let mut stage = Stage::prepare("secondsignal").await;
-    let gate = Gate::open(stage.sim.running().addr()).await;
-    stage.settings.providers = vec![("finpay", format!("{}/finpay", gate.base_url()))];
+    let gate = stage.gated().await;
     stage.settings.request_timeout = Duration::from_secs(60);
     let job = stage.job("hasty");
     let mut held = gate.hold("/topup", &job.reference, Hold::BeforeTheAnswer);

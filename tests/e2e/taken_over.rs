@@ -24,25 +24,16 @@ const QUIET: Duration = Duration::from_millis(1500);
 /// A stage whose store is there already, with the gate in front of the provider that its worker calls.
 async fn prepared(name: &str) -> (Stage, Gate) {
     let mut stage = Stage::prepare(name).await;
-    let base_url = stage.settings.providers[0].1.clone();
-    let (address, path) = base_url.trim_start_matches("http://").split_once('/').unwrap_or((&base_url[7..], ""));
-    let gate = Gate::open(address.parse().unwrap()).await;
-    stage.settings.providers = vec![("finpay", format!("{}/{path}", gate.base_url()))];
+    let gate = stage.gated().await;
     (stage.settings.amqp_url, stage.settings.quiet_period) = (None, QUIET);
     stage.settings.request_timeout = Duration::from_secs(20);
     stage.start();
     let first = stage.job("first");
-    submit(&stage, &first);
+    stage.worker.submit(std::slice::from_ref(&first));
     ends(&stage.worker, &first, "succeeded");
     stage.worker.signal(Signal::TERM);
     stage.worker.wait_exit(LIMIT);
     (stage, gate)
-}
-
-fn submit(stage: &Stage, job: &Job) {
-    fs::write(stage.worker.dir().join("job.json"), job.body()).unwrap();
-    let told = stage.worker.ask(&["submit", "job.json"]);
-    assert!(told.status.success(), "{}", String::from_utf8_lossy(&told.stderr));
 }
 
 fn ends(worker: &WorkerProc, job: &Job, state: &str) {
@@ -95,7 +86,7 @@ async fn held_up(name: &str, freeze: bool) {
     stage.worker.spawn_under(held_behind_its_commits(&stage));
     stage.worker.wait_ready();
     let job = stage.job("held");
-    submit(&stage, &job);
+    stage.worker.submit(std::slice::from_ref(&job));
     is_sending(&stage, &job);
     assert_eq!(stage.sim.running().credits_of(&job.reference), 0, "it is held up");
     if freeze {
@@ -138,7 +129,7 @@ async fn answered_late(
     let job = stage.job("late");
     let mut held: Held = gate.hold("/topup", &job.reference, Hold::BeforeTheAnswer);
     stage.worker.start();
-    submit(&stage, &job);
+    stage.worker.submit(std::slice::from_ref(&job));
     held.reached().await;
     let elsewhere = tempfile::tempdir().unwrap();
     let second = second_worker(&stage, elsewhere.path());

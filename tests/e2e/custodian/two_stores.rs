@@ -1,11 +1,10 @@
 //! C1 in other ways: whoever comes when, and however it spells the broker, one store takes from a namespace.
 
-use std::fs;
 use std::time::Duration;
 
 use super::{LIMIT, another_store, assert_paid_once, stop};
 use crate::harness::worker::Settings;
-use crate::harness::{Stage, WorkerProc, eventually, free_port};
+use crate::harness::{Stage, WorkerProc, eventually, eventually_now, free_port};
 
 /// 21 keys, and the same 21 again, for two workers that both believe that the namespace is theirs. One of them ends.
 async fn one_of_them_works(name: &str, at_once: bool, second: impl FnOnce(&Stage, &mut Settings)) {
@@ -33,11 +32,10 @@ async fn one_of_them_works(name: &str, at_once: bool, second: impl FnOnce(&Stage
     .await;
     assert_paid_once(&stage, &jobs);
     // Who finds the hold taken waits for a moment before it asks again, and ends.
-    let ends = eventually(LIMIT, "one of them ends", || {
+    let ends = eventually_now(LIMIT, "one of them ends", || {
         let ends = [stage.worker.exited(), second.exited()].map(|end| end.and_then(|status| status.code()));
-        std::future::ready(ends.iter().any(Option::is_some).then_some(ends))
-    })
-    .await;
+        ends.iter().any(Option::is_some).then_some(ends)
+    });
     assert!(ends == [Some(5), None] || ends == [None, Some(5)], "{ends:?}");
 }
 
@@ -70,8 +68,7 @@ async fn m13_c1_a_store_with_jobs_of_its_own_does_not_take_what_another_one_left
     let mut before = WorkerProc::configure(elsewhere.path(), &alone);
     before.start();
     let own = stage.job("own");
-    fs::write(elsewhere.path().join("job.json"), own.body()).unwrap();
-    assert!(before.ask(&["submit", "job.json"]).status.success());
+    before.submit(std::slice::from_ref(&own));
     eventually(LIMIT, "it is paid", async || {
         (before.state_of(&own.reference).as_deref() == Some("succeeded")).then_some(())
     })

@@ -7,7 +7,9 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use super::worker::Settings;
-use super::{Broker, Job, Leash, Outcomes, Producer, Sim, Verdict, WorkerProc, eventually, free_port, http, random};
+use super::{
+    Broker, Gate, Job, Leash, Outcomes, Producer, Sim, Verdict, WorkerProc, eventually, free_port, http, random,
+};
 
 /// A story's stage.
 pub(crate) struct Stage {
@@ -39,6 +41,13 @@ impl Stage {
     /// A stage on a broker that the story may kill.
     pub(crate) async fn prepare_with_own_broker(name: &str) -> Self {
         Self::on(Arc::new(Broker::start()), &unique(name), ["guest:guest"; 3]).await
+    }
+
+    /// Its worker knows one provider, Finpay, and that is behind a gate.
+    pub(crate) async fn gated(&mut self) -> Gate {
+        let gate = Gate::open(self.sim.running().addr()).await;
+        self.settings.providers = vec![("finpay", format!("{}/finpay", gate.base_url()))];
+        gate
     }
 
     /// A stage on this broker, with the users of worker, producer and consumer.

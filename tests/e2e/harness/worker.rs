@@ -11,7 +11,7 @@ use serde_json::Value;
 use snap_sim::Credentials;
 
 use super::http::{self, Page};
-use super::{Leash, eventually_now, free_port, setting};
+use super::{Job, Leash, eventually_now, free_port, setting};
 
 /// Start, or stop, of a worker in the development profile on a busy machine.
 pub(crate) const PROCESS_LIMIT: Duration = Duration::from_secs(60);
@@ -267,6 +267,14 @@ impl WorkerProc {
     /// Runs an operator's command beside the worker, whatever its exit code.
     pub(crate) fn ask(&self, args: &[&str]) -> Output {
         self.command(args).output().expect("the command runs")
+    }
+
+    /// Submits these jobs by the command.
+    pub(crate) fn submit(&self, jobs: &[Job]) {
+        let lines: String = jobs.iter().map(|job| format!("{}\n", job.json())).collect();
+        std::fs::write(self.dir.join("jobs.jsonl"), lines).expect("the jobs are written");
+        let submitted = self.ask(&["submit", "jobs.jsonl"]);
+        assert!(submitted.status.success(), "{}", String::from_utf8_lossy(&submitted.stderr));
     }
 
     /// Runs an operator's command that must succeed, and reads the JSON it prints.

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use super::{LIMIT, beside, paid_once, stop, store};
-use crate::harness::{Job, Stage, WorkerProc, eventually, free_port};
+use crate::harness::{Stage, WorkerProc, eventually, free_port};
 
 /// How a copy is made of the store at the first path, as files beside the second one.
 type Copy = fn(&Path, &Path);
@@ -15,13 +15,6 @@ fn on_copy(stage: &Stage, folder: &Path) -> WorkerProc {
     let mut settings = stage.settings.clone();
     (settings.amqp_url, settings.http_port) = (None, free_port());
     WorkerProc::configure(folder, &settings)
-}
-
-fn submit(worker: &WorkerProc, jobs: &[Job]) {
-    let lines: Vec<String> = jobs.iter().map(|job| job.json().to_string()).collect();
-    fs::write(worker.dir().join("jobs.jsonl"), lines.join("\n")).unwrap();
-    let told = worker.ask(&["submit", "jobs.jsonl"]);
-    assert!(told.status.success(), "{}", String::from_utf8_lossy(&told.stderr));
 }
 
 fn copy_with(from: &Path, to: &Path, suffixes: &[&str]) {
@@ -77,7 +70,7 @@ async fn m13_c2_a_copy_that_lacks_commits_asks_about_every_key_that_it_does_not_
     for (name, folder) in made {
         let mut worker = on_copy(&stage, folder.path());
         worker.start();
-        submit(&worker, &jobs);
+        worker.submit(&jobs);
         for job in &jobs {
             let state = eventually(LIMIT, "it ends", async || {
                 worker.state_of(&job.reference).filter(|state| state == "succeeded" || state == "dead")
