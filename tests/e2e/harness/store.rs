@@ -21,11 +21,12 @@ pub(crate) fn files(dir: &Path) -> BTreeMap<String, Vec<u8>> {
     names.filter(|name| !is_not_kept(name)).map(|name| (name.clone(), read(&name))).collect()
 }
 
-/// The store is what the power left of it.
+/// The store is what the power left of it: the same files, not a copy of them.
 pub(crate) fn put_back(dir: &Path, left: &Image) {
     for entry in fs::read_dir(dir).expect("the directory is read") {
         let entry = entry.expect("an entry is read");
-        if entry.file_name().to_str().is_some_and(|name| name.starts_with("worker.db")) {
+        let is_gone = |name: &str| name.starts_with("worker.db") && !left.files.contains_key(name);
+        if entry.file_name().to_str().is_some_and(is_gone) {
             fs::remove_file(entry.path()).expect("a file of the store is removed");
         }
     }

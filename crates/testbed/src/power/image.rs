@@ -31,13 +31,14 @@ impl Image {
         self.lost > 0 && self.kept > 0
     }
 
-    /// Writes the files into a directory that has none of them, for their owner's eyes only.
+    /// Writes the files, for their owner's eyes only. One that is there already keeps its inode, as it does over a power loss.
     ///
     /// # Errors
     /// As the file system says.
     pub fn write_to(&self, dir: &Path) -> io::Result<()> {
         self.files.iter().try_for_each(|(name, content)| {
-            let file = std::fs::File::options().write(true).create_new(true).mode(0o600).open(dir.join(name));
+            let file =
+                std::fs::File::options().write(true).create(true).truncate(true).mode(0o600).open(dir.join(name));
             file.and_then(|mut file| file.write_all(content))
         })
     }
