@@ -51,7 +51,7 @@ pub(in crate::provider) fn status(
     let (status, class) = match (told, &answer) {
         (Some(Tells::Status), Some(answer)) => named(expected, echo, answer),
         (Some(Tells::Pending), _) => (StatusAnswer::Pending, Class::Pending),
-        (Some(Tells::NotFound), _) => (StatusAnswer::NotFound, Class::Ambiguous),
+        (Some(Tells::NotFound), answer) => not_found(echo, answer.as_ref()),
         _ if opened.http_status == 503 => {
             return Reading::new(nothing(Retry::Free), Signal::Unreachable, opened.class).of(&opened);
         }
@@ -128,6 +128,18 @@ fn named(expected: Expected<'_>, echo: Echo, answer: &TopUpStatusResponse) -> (S
         TransactionStatus::Cancelled => (StatusAnswer::Cancelled, Class::BusinessReject),
         TransactionStatus::Failed => (StatusAnswer::Failed, Class::BusinessReject),
         TransactionStatus::NotFound => (StatusAnswer::NotFound, Class::Ambiguous),
+    }
+}
+
+/// The provider's code says that it does not know the top-up; a status beside it that says how the top-up is contradicts that.
+fn not_found(echo: Echo, answer: Option<&TopUpStatusResponse>) -> (StatusAnswer, Class) {
+    let status =
+        answer.and_then(|answer| answer.latest_transaction_status.as_deref()).and_then(TransactionStatus::parse);
+    match status {
+        None | Some(TransactionStatus::NotFound) => (StatusAnswer::NotFound, Class::Ambiguous),
+        // Whichever of both is true, the provider has shown that it knows the top-up (M2).
+        Some(_) if echo == Echo::Ours => (StatusAnswer::Pending, Class::Pending),
+        Some(_) => (StatusAnswer::Nothing(Retry::Counted(None)), Class::Ambiguous),
     }
 }
 

@@ -65,6 +65,21 @@ fn m2_its_own_success_that_names_the_top_up_shows_that_it_is_known_whatever_its_
 }
 
 #[test]
+fn m2_a_not_found_that_names_the_status_of_a_top_up_is_none() {
+    let finpay = profile("finpay");
+    for status in ["00", "01", "02", "03", "04", "05", "06"] {
+        let status = format!(r#","latestTransactionStatus":"{status}""#);
+        let ours = format!("{}{status}", ours());
+        assert_eq!(tells(&finpay, 404, "4043901", &ours), StatusAnswer::Pending, "{status}: it knows the top-up");
+        assert_eq!(tells(&finpay, 404, "4043901", &status), NOTHING, "{status}: nobody knows whose it is");
+    }
+    for status in ["", r#","latestTransactionStatus":"07""#, r#","latestTransactionStatus":"""#] {
+        let ours = format!("{}{status}", ours());
+        assert_eq!(tells(&finpay, 404, "4043901", &ours), StatusAnswer::NotFound, "{status}");
+    }
+}
+
+#[test]
 fn m2_overrides_for_the_status_service_count() {
     let success = overridden("2000000", Class::Success);
     let paid = format!(r#"{},"latestTransactionStatus":"00","amount":{{"value":"10000.00","currency":"IDR"}}"#, ours());
