@@ -71,6 +71,8 @@ impl Readers {
             None => self.open().inspect_err(|error| self.fails(error))?,
         };
         let result = in_snapshot(&connection, read).map_err(Rejected::into_store_error);
+        let cause = |error| self.look.as_ref().and_then(|look| look.cause(&error, &connection)).unwrap_or(error);
+        let result = result.map_err(cause);
         match &result {
             Err(error @ StoreError::Failed(_)) => self.fails(error),
             _ => self.idle().push(connection),
@@ -98,7 +100,10 @@ impl Readers {
             connection::configure(&connection, &self.path, Role::Reader, self.cache_kib)?;
             Ok(connection)
         };
-        let connection = open().map_err(|error: crate::OpenError| StoreError::Failed(error.to_string()))?;
+        let connection = open().map_err(|error: crate::OpenError| {
+            let cause = self.look.as_ref().and_then(|look| look.cause_unopened());
+            cause.unwrap_or_else(|| StoreError::Failed(error.to_string()))
+        })?;
         self.still_named()?;
         Ok(connection)
     }

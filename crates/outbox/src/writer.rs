@@ -136,7 +136,7 @@ impl Writer {
                         }
                         return;
                     }
-                    Err(failure) => failure,
+                    Err(failure) => self.cause(failure, transaction),
                 };
             if failure == StoreError::Full && self.is_worker() {
                 self.health.hit_the_end();
@@ -163,6 +163,14 @@ impl Writer {
         self.look.after_group(self.wal_frames.load(Ordering::Relaxed), connection).map_err(|what| {
             self.leave_word();
             StoreError::Failed(not_the_store(&what))
+        })
+    }
+
+    /// Why SQLite failed: where the files are not the store any more, that is it, and not what SQLite came upon first.
+    fn cause(&self, failure: StoreError, connection: &Connection) -> StoreError {
+        self.look.cause(&failure, connection).map_or(failure, |cause| {
+            self.leave_word();
+            cause
         })
     }
 
@@ -281,7 +289,11 @@ impl Writer {
                 self.look.came_to(commits);
                 self.health.found_room();
             }
-            Err(GroupFailure::Store(StoreError::Failed(detail))) => self.health.fail(&detail),
+            Err(GroupFailure::Store(failure @ StoreError::Failed(_))) => {
+                if let StoreError::Failed(detail) = self.cause(failure, transaction) {
+                    self.health.fail(&detail);
+                }
+            }
             Err(_) => drop(roll_back(transaction)),
         }
     }
@@ -305,7 +317,7 @@ impl Writer {
                 self.is_still_ours(connection) && all
             }
             Err(error) => {
-                match classify(&error) {
+                match self.cause(classify(&error), connection) {
                     // What the file did not take is unknown (M12).
                     StoreError::Failed(detail) => self.health.fail(&detail),
                     _ => tracing::warn!(error = describe(&error), "failed to checkpoint the store"),

@@ -18,6 +18,17 @@ async fn m13_c3_a_store_that_is_emptied_in_place_stops_the_worker() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn m13_c3_a_store_that_is_cut_in_the_middle_stops_the_worker() {
+    let harm = |path: &Path| cut(path, fs::metadata(path).unwrap().len() / 2 / 4096 * 4096);
+    is_noticed("cut", harm, "worker.db was cut").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn m13_c3_a_store_that_is_cut_after_its_first_pages_stops_the_worker() {
+    is_noticed("cut-short", |path| cut(path, 3 * 4096), "worker.db was cut").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn m13_c3_a_log_that_is_emptied_in_place_stops_the_worker() {
     is_noticed("log-emptied", |path| cut(&beside(path, "-wal"), 0), "worker.db-wal was cut or written over").await;
 }

@@ -24,7 +24,7 @@ use super::{
     meta_page::{self, InFile, Place},
     wal_tail::WalTail,
 };
-use crate::{OpenError, connection::sqlite};
+use crate::{OpenError, StoreError, connection::sqlite, error::not_the_store};
 
 /// A page is not read in one piece beside a checkpoint that writes it: what looks wrong is read again, so often, so far apart.
 const READS: u32 = 5;
@@ -174,6 +174,22 @@ impl Look {
         self.content(&mut seen, connection)?;
         seen.written = settled.then(|| written(&found));
         Ok(())
+    }
+
+    /// Why SQLite failed so, where that is because the files are not the store any more.
+    pub(crate) fn cause(&self, error: &StoreError, connection: &Connection) -> Option<StoreError> {
+        let StoreError::Failed(_) = error else { return None };
+        self.again(connection).err().map(|what| StoreError::Failed(not_the_store(&what)))
+    }
+
+    /// The same where SQLite could not even open it.
+    pub(crate) fn cause_unopened(&self) -> Option<StoreError> {
+        let what = match self.names() {
+            Ok(found) if found.len() < self.seen().length => format!("{} was cut", self.path.display()),
+            Ok(_) => return None,
+            Err(what) => what,
+        };
+        Some(StoreError::Failed(not_the_store(&what)))
     }
 
     /// Whether each name leads to the file that this process has open.

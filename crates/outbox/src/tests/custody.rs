@@ -134,6 +134,34 @@ async fn m13_a_file_that_is_not_the_store_any_more_is_noticed_before_the_next_an
     }
 }
 
+/// SQLite may come upon a page that is not there before the look does: it is told by its cause all the same.
+#[tokio::test]
+async fn m13_a_file_that_was_cut_anywhere_is_told_as_cut_whoever_comes_upon_it_first() {
+    const PAGE: u64 = 4096;
+    let mut left = 0;
+    loop {
+        let (fixture, path) = in_a_folder(&unwatched());
+        for n in 0..20 {
+            fixture.driven(&format!("ref-{n}")).await;
+        }
+        fold(&fixture.store).await;
+        let length = fs::metadata(&path).unwrap().len();
+        if left * PAGE >= length {
+            assert!(left > 20, "there were pages to lose: {left}");
+            return;
+        }
+        fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(left * PAGE).unwrap();
+
+        if let Err(error) = fixture.store.audit_verify().await {
+            assert!(error.is_of_a_lost_file(), "{left} pages, read: {error}");
+        }
+        let error = fixture.store.accept(vec![new_job("ref-new")]).await.expect_err("it is noticed");
+        assert!(error.is_of_a_lost_file(), "{left} pages, written: {error}");
+        fixture.store.close().await;
+        left += 1;
+    }
+}
+
 #[tokio::test]
 async fn m13_a_backup_written_over_a_store_that_has_moved_nothing_yet_is_noticed() {
     // It has more commits than the file under the log, and fewer than the store: only how it is laid out tells.
