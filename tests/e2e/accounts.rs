@@ -1,6 +1,8 @@
 //! Evidence belongs to an account (M14): the configuration names another one while a top-up is in doubt. Both providers pay
 //! whatever reaches them.
 
+mod forgotten;
+
 use std::fs;
 use std::io::Write as _;
 use std::time::Duration;
@@ -53,6 +55,16 @@ fn back_to_a(stage: &mut Stage) {
     stage.settings.credentials = stage.sim.credentials().clone();
     stage.settings.providers = ["finpay", "midtrans"].map(|name| (name, stage.sim.running().base_url(name))).to_vec();
     stage.reconfigure();
+}
+
+/// Finpay's section as it is, under the name `finpay-old`.
+fn old_section(stage: &Stage) -> String {
+    let now = fs::read_to_string(stage.worker.dir().join("worker.toml")).unwrap();
+    let (_, section) = now.split_once("[providers.finpay]").unwrap();
+    let (section, _) = section.split_once("[providers.midtrans]").unwrap();
+    let secret = format!("\"{}\"", stage.sim.credentials().client_secret);
+    let section = section.replace("[providers.finpay", "[providers.finpay-old");
+    format!("[providers.finpay-old]{}", section.replace("{ env = \"E2E_CLIENT_SECRET\" }", &secret))
 }
 
 fn asked(sim: &Sim, job: &Job) -> u32 {
@@ -132,15 +144,10 @@ async fn m14_a_doubt_at_an_account_that_changed_stands_before_a_person_and_is_pa
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn m14_the_old_section_under_another_name_is_asked_by_a_check() {
     let (mut stage, job) = paid_by_a("renamed").await;
-    let old = fs::read_to_string(stage.worker.dir().join("worker.toml")).unwrap();
-    let (_, old) = old.split_once("[providers.finpay]").unwrap();
-    let (old, _) = old.split_once("[providers.midtrans]").unwrap();
-    let secret = format!("\"{}\"", stage.sim.credentials().client_secret);
-    let old =
-        old.replace("[providers.finpay", "[providers.finpay-old").replace("{ env = \"E2E_CLIENT_SECRET\" }", &secret);
+    let old = old_section(&stage);
     let b = move_to_b(&mut stage).await;
     let mut file = fs::File::options().append(true).open(stage.worker.dir().join("worker.toml")).unwrap();
-    writeln!(file, "\n[providers.finpay-old]{old}").unwrap();
+    writeln!(file, "\n{old}").unwrap();
     stage.worker.start();
     let letter = ends_as_other_account(&stage, &b, &job).await;
     stage.worker.ask_json(&[&["dlq", "check", text(&letter, "id")][..], &ACT].concat());

@@ -125,6 +125,7 @@ fn job(state: State) -> Job {
             accepted: false,
             mismatch: false,
             replayed: false,
+            forgotten: false,
             account: None,
             beside: None,
         },

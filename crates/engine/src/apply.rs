@@ -43,6 +43,7 @@ pub fn apply(
         (State::Unconfirmed { refusal, .. }, Event::StoreRestored) => {
             // A forgotten proof may have been followed by a forgotten attempt: the quiet period starts over.
             next.job.evidence.last_ended_at = Some(at);
+            next.job.evidence.forgotten = true;
             next.in_doubt(*refusal);
             true
         }
@@ -110,6 +111,7 @@ impl Next<'_> {
                 evidence.first_sent_at.get_or_insert(earliest);
                 evidence.last_ended_at = Some(self.at);
                 evidence.money = MoneyState::MaybeSent;
+                evidence.forgotten = true;
                 self.in_doubt(None);
             }
             _ => return false,
@@ -204,9 +206,11 @@ impl Next<'_> {
         if self.policy.is_of_another_account(&self.job) {
             return self.dead(DeadReason::OtherAccount);
         }
-        // Recorded without an account, it counts as sent to the one that is asked first.
-        let evidence = &mut self.job.evidence;
-        evidence.account = evidence.account.or(self.policy.account);
+        if !self.may_be_anywhere() {
+            // Recorded without an account, it counts as sent to the one that is asked first.
+            let evidence = &mut self.job.evidence;
+            evidence.account = evidence.account.or(self.policy.account);
+        }
         if answer == StatusAnswer::Nothing(Retry::Free) {
             self.job.state = State::Unconfirmed { at: self.at, not_found, refusal };
             return;
@@ -228,6 +232,9 @@ impl Next<'_> {
             StatusAnswer::Refunded => {
                 self.job.evidence.money = MoneyState::Returned;
                 return self.dead(DeadReason::Refunded);
+            }
+            StatusAnswer::Cancelled | StatusAnswer::Failed if self.may_be_anywhere() => {
+                return self.dead(DeadReason::OtherAccount);
             }
             StatusAnswer::Cancelled => return self.settled_unpaid(RejectReason::Cancelled),
             StatusAnswer::Failed => return self.settled_unpaid(RejectReason::Business),
@@ -260,7 +267,11 @@ impl Next<'_> {
         if evidence.accepted || too_old {
             return self.unresolved();
         }
+        if self.may_be_anywhere() {
+            return self.dead(DeadReason::OtherAccount);
+        }
         self.job.evidence.money = MoneyState::ProvenUnpaid;
+        self.job.evidence.forgotten = false;
         if let Some(refusal) = refusal {
             self.conclude(refusal);
         } else if self.noticed.is_too_late(&self.job) {
@@ -272,6 +283,12 @@ impl Next<'_> {
             self.job.budget.checks = self.policy.checks();
             self.job.state = State::Ready { at: self.at };
         }
+    }
+
+    /// M14: what was forgotten may have been sent to another account than the one that is asked: it is settled by who has it,
+    /// and by nobody who does not know it or has not paid it.
+    const fn may_be_anywhere(&self) -> bool {
+        self.job.evidence.forgotten && self.noticed.others_were_used
     }
 
     fn operator(&mut self, reason: DeadReason, event: &Event) -> bool {
@@ -331,6 +348,7 @@ impl Next<'_> {
                 self.job.evidence.money = MoneyState::Returned;
                 self.dead(DeadReason::Refunded);
             }
+            StatusAnswer::Cancelled | StatusAnswer::Failed if self.may_be_anywhere() => {}
             StatusAnswer::Cancelled => self.settled_unpaid(RejectReason::Cancelled),
             StatusAnswer::Failed => self.settled_unpaid(RejectReason::Business),
             StatusAnswer::Pending => self.it_has_something(),
@@ -360,6 +378,7 @@ impl Next<'_> {
         evidence.first_sent_at.get_or_insert(earliest);
         evidence.last_ended_at = Some(self.at);
         evidence.doubted = true;
+        evidence.forgotten = true;
         evidence.money = MoneyState::MaybeSent;
         true
     }

@@ -18,11 +18,14 @@ pub struct Noticed {
     pub known_since: Option<Timestamp>,
     /// The provider says that the wall clock is wrong: it decides neither "too late" nor "not found is proof".
     pub is_doubted: bool,
+    /// Beside the account that is asked another one was in use in the time that the store has forgotten, or may have been:
+    /// what it may have forgotten is not settled by this one's "not found" (M14).
+    pub others_were_used: bool,
 }
 
 impl From<Timestamp> for Noticed {
     fn from(at: Timestamp) -> Self {
-        Self { at, wall: at, known_since: None, is_doubted: false }
+        Self { at, wall: at, known_since: None, is_doubted: false, others_were_used: false }
     }
 }
 

@@ -63,6 +63,9 @@ pub struct Evidence {
     /// An operator has replayed it: it may have been due before it is due now.
     #[serde(default, skip_serializing_if = "is_false")]
     pub replayed: bool,
+    /// The store may have forgotten an attempt (M12, M13): that was sent to whichever account was in use then (M14).
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub forgotten: bool,
     /// To whom the last attempt was sent: only this account's answers say anything about it (M14).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account: Option<Account>,
@@ -221,6 +224,7 @@ impl Job {
                 accepted: false,
                 mismatch: false,
                 replayed: false,
+                forgotten: false,
                 account: None,
                 beside: None,
             },

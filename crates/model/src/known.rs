@@ -159,12 +159,22 @@ impl Hash for Known {
             State::Discarded { reason } => (7_u8, reason).hash(hasher),
         }
         let Budget { inquiries, attempts, checks } = budget;
-        let Evidence { money, first_sent_at, last_ended_at, doubted, accepted, mismatch, replayed, account, beside } =
-            evidence;
+        let Evidence {
+            money,
+            first_sent_at,
+            last_ended_at,
+            doubted,
+            accepted,
+            mismatch,
+            replayed,
+            forgotten,
+            account,
+            beside,
+        } = evidence;
         not_after.map(after_now).hash(hasher);
         (inquiries, attempts, checks).hash(hasher);
         (money, first_sent_at.map(after_now), last_ended_at.map(after_now)).hash(hasher);
-        (doubted, accepted, mismatch, replayed, account, beside, self.facts).hash(hasher);
+        (doubted, accepted, mismatch, replayed, forgotten, account, beside, self.facts).hash(hasher);
     }
 }
 

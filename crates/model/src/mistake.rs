@@ -82,6 +82,8 @@ pub enum Mistake {
     ForgetsWhatTheProviderKnows,
     /// Whichever account is configured is asked about a doubt, and its "not found" believed.
     AsksTheWrongAccount,
+    /// What a store has forgotten counts as sent to whichever account is asked first.
+    TakesOneForAll,
     /// An intent leaves however old it is.
     IntentWithoutFuse,
     /// What comes back to a drive that was fenced off is dropped.
@@ -90,7 +92,7 @@ pub enum Mistake {
 
 impl Mistake {
     /// All of them.
-    pub const ALL: [Self; 37] = [
+    pub const ALL: [Self; 38] = [
         Self::ResendsOnDoubt,
         Self::ResendsAfterRestart,
         Self::BelievesNotFoundAtOnce,
@@ -126,6 +128,7 @@ impl Mistake {
         Self::BelievesAnothersAnswer,
         Self::ForgetsWhatTheProviderKnows,
         Self::AsksTheWrongAccount,
+        Self::TakesOneForAll,
         Self::IntentWithoutFuse,
         Self::DropsWhatComesLate,
     ];

@@ -93,7 +93,17 @@ pub fn default() -> Vec<(Scene, Limits)> {
             accounts: true,
             operators: true,
             faults: Some(5),
-            ..instant
+            ..instant.clone()
+        }),
+        whole(Scene {
+            name: "restored elsewhere",
+            about: "a store that is put back, and a configuration that names another account; four faults in a life",
+            restores: true,
+            accounts: true,
+            faults: Some(4),
+            attempts: 1,
+            window: 3,
+            ..instant.clone()
         }),
         whole(Scene {
             name: "astray",

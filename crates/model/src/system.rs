@@ -1,6 +1,6 @@
 //! The system under exploration: a scene, the real engine, and at most one planted mistake.
 
-use engine::{Account, Event, IllegalEvent, Jitter, Policy, apply};
+use engine::{Account, Event, IllegalEvent, Jitter, Noticed, Policy, apply};
 
 use crate::known::{Facts, Known};
 use crate::mistake::Mistake;
@@ -36,7 +36,12 @@ impl System {
     pub fn apply(&self, known: &Known, event: &Event, at: Owner) -> Result<Known, IllegalEvent> {
         let policy = self.policy(at);
         let wrong = self.mistake.and_then(|mistake| mistake.apply(&known.job, policy, event));
-        let job = wrong.unwrap_or_else(|| apply(&known.job, policy, event, NOW, Jitter::NONE))?;
+        // In what is forgotten both accounts may have been in use.
+        let others_were_used = self.scene.accounts && !self.makes(Mistake::TakesOneForAll);
+        let noticed = Noticed { others_were_used, ..NOW.into() };
+        let mut job = wrong.unwrap_or_else(|| apply(&known.job, policy, event, noticed, Jitter::NONE))?;
+        // Without accounts nothing follows from it, and there are fewer states.
+        job.evidence.forgotten &= self.scene.accounts;
         let mut facts = known.facts;
         facts.note(event, self.scene.quiet);
         Ok(Known { job, facts })

@@ -97,6 +97,7 @@ fn each_time(job: &mut Job, mut with: impl FnMut(&mut Timestamp, Kind)) {
         accepted: _,
         mismatch: _,
         replayed: _,
+        forgotten: _,
         account: _,
         beside: _,
     } = evidence;

@@ -51,5 +51,6 @@ scenes! {
     m12_a_store_that_is_put_back_and_replayed: "restored and replayed",
     m16_a_worker_that_stands_still_for_any_length: "waits",
     m14_a_configuration_that_names_another_account: "accounts",
+    m14_a_store_that_is_put_back_under_another_account: "restored elsewhere",
     m15_answers_that_are_anothers: "astray",
 }

@@ -7,7 +7,11 @@ use rusqlite::{Connection, TransactionBehavior};
 use crate::{OpenError, connection::sqlite};
 
 /// All migrations, the oldest first; the n-th leads to `user_version` n.
-const MIGRATIONS: &[&str] = &[include_str!("../schema/0001_initial.sql"), include_str!("../schema/0002_custody.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../schema/0001_initial.sql"),
+    include_str!("../schema/0002_custody.sql"),
+    include_str!("../schema/0003_accounts.sql"),
+];
 /// Marks a file as ours: "topu".
 const APPLICATION_ID: i64 = 0x746f_7075;
 

@@ -1,14 +1,17 @@
 //! To whom attempts are sent (M14): the account of a provider section, its name, and what is in doubt at other ones.
 
 use engine::Account;
-use outbox::{AccountName, OpenDoubt, Store, StoreError};
+use outbox::{AccountName, OpenDoubt, Reconcile, Store, StoreError};
 use sha2::{Digest as _, Sha256};
 use snap_core::Timestamp;
 use tracing::warn;
 
 use crate::config::{Config, ProviderConfig};
+use crate::custody::Custody;
 use crate::full::until_written;
 use crate::output::{counted, rupiah};
+
+pub(crate) mod forgotten;
 
 /// The account that a section names: profile, address, partner and client key. Its secrets may change, and so may its paths and
 /// its name: the account stays the same.
@@ -34,6 +37,7 @@ fn name(provider: &ProviderConfig, first_seen: Timestamp) -> AccountName {
         base_url: plain(&provider.base_url),
         partner_id: provider.partner_id.clone(),
         first_seen,
+        left_at: None,
     }
 }
 
@@ -129,7 +133,7 @@ const fn doubt_time() -> Timestamp {
 /// Any failure of the store.
 pub(crate) async fn at_start(store: &Store, config: &Config, now: Timestamp) -> Result<(), StoreError> {
     let names: Vec<AccountName> = config.providers.values().map(|provider| name(provider, now)).collect();
-    until_written(store, || store.note_accounts(names.clone())).await?;
+    until_written(store, || store.note_accounts(names.clone(), now)).await?;
     for stray in strays(store, config).await? {
         warn!(
             provider = stray.doubt.provider,
@@ -139,6 +143,30 @@ pub(crate) async fn at_start(store: &Store, config: &Config, now: Timestamp) -> 
             hint = stray.hint(),
             "jobs are in doubt at an account that is not configured any more; they are not asked about at another one"
         );
+    }
+    Ok(())
+}
+
+/// Tells, before anything is asked, where what the store has forgotten may have been sent to another account. Where there is a
+/// broker its witness may know of more.
+///
+/// # Errors
+/// Any failure of the store.
+pub(crate) async fn forgotten_at_start(
+    store: &Store,
+    custody: &Custody,
+    config: &Config,
+    mark: Option<&Reconcile>,
+) -> Result<(), StoreError> {
+    let (noted, since) = (store.accounts().await?, forgotten::since(mark));
+    if config.amqp.is_none() {
+        custody.knows_others(forgotten::others_were_used(&noted, &forgotten::named(config), since));
+    }
+    if mark.is_none() {
+        return Ok(());
+    }
+    for elsewhere in forgotten::elsewhere(store, config, &noted, since).await? {
+        warn!(provider = elsewhere.provider, hint = forgotten::Elsewhere::hint(), "{}", elsewhere.told());
     }
     Ok(())
 }

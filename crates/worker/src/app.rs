@@ -21,6 +21,7 @@ pub(crate) use parts::{clients, lanes};
 use recovery::recover;
 use told::{readiness, render};
 
+use crate::account;
 use crate::amqp::{Broker, Link, Supervisor};
 use crate::config::{Config, ConfigError};
 use crate::custody::{Custodian, CustodyError, Of};
@@ -163,7 +164,9 @@ impl App {
         // Before the recovery: where that waits for room, somebody has to be able to see why.
         let serving = app.stop_serving.clone().drop_guard();
         let began = app.serve(listener, &lanes, broker.is_some());
-        crate::account::at_start(&app.driver.store, config, clock.now()).await?;
+        account::at_start(&app.driver.store, config, clock.now()).await?;
+        let mark = restored.mark();
+        account::forgotten_at_start(&app.driver.store, &app.driver.custody, config, mark.as_deref()).await?;
         recover(&app.driver, &lanes, &restored).await?;
         let wakes = app.prepare_lanes(&lanes, &restored).await?;
         // From here on nothing is waited for: who gives up a start has given up nothing that had begun.
@@ -176,7 +179,7 @@ impl App {
         app.own(replayer.run(app.driver.shutdown.clone(), app.driver.fatal.clone()));
         if let Some(broker) = broker {
             let namespace = config.amqp.as_ref().map_or_else(String::new, |amqp| amqp.namespace.clone());
-            let of = Of { namespace, process, longest_call: longest };
+            let of = Of { namespace, process, longest_call: longest, accounts: account::forgotten::named(config) };
             let store = app.driver.store.clone();
             let custodian = Custodian::new(Arc::clone(&app.driver.custody), store, restored.clone(), clock, of);
             let intake = Intake {

@@ -151,7 +151,7 @@ impl Clock {
 
     /// Something that happened at `at`, by every clock.
     pub fn noticed(&self, at: Timestamp) -> Noticed {
-        Noticed { at, wall: self.wall(), known_since: self.known_since, is_doubted: false }
+        Noticed { at, wall: self.wall(), known_since: self.known_since, is_doubted: false, others_were_used: false }
     }
 
     /// The time for `X-TIMESTAMP`.

@@ -413,7 +413,15 @@ impl<'a> Driving<'a> {
     fn noticed(&self, at: Timestamp) -> Noticed {
         let noticed = self.driver.clock.noticed(at);
         let is_doubted = self.lane.witness.is_doubted_at(Moment { wall: noticed.wall, counted: at });
-        Noticed { is_doubted, ..noticed }
+        let noticed = Noticed { is_doubted, ..noticed };
+        if !self.job.job.evidence.forgotten {
+            return noticed;
+        }
+        // M14: until it is known which accounts were in use nothing is decided.
+        match self.driver.custody.others_were_used(&self.lane.name) {
+            Some(others_were_used) => Noticed { others_were_used, ..noticed },
+            None => Noticed { is_doubted: true, ..noticed },
+        }
     }
 
     fn happened(&mut self, called: &Called) -> Result<(), Stop> {

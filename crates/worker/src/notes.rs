@@ -195,6 +195,9 @@ impl Notes {
             DeadReason::Unresolved => "the status budget is used up; the money may have moved",
             DeadReason::InconsistentAnswer => "an answer names another amount or reference",
             DeadReason::Refunded => "the provider reports the top-up as refunded",
+            DeadReason::OtherAccount if job.job.evidence.forgotten => {
+                "the store may have forgotten that it was sent, to another account than the one that is asked"
+            }
             DeadReason::OtherAccount => "it may have been paid by an account that is not configured any more",
             DeadReason::DoubleCreditSuspected => "two attempts of this job look paid",
             _ => "it cannot go on",

@@ -19,6 +19,7 @@ fn name(digest: Account, base_url: &str) -> AccountName {
         base_url: base_url.to_owned(),
         partner_id: "P-1".to_owned(),
         first_seen: t(5),
+        left_at: None,
     }
 }
 
@@ -44,18 +45,53 @@ async fn m14_an_attempt_that_moves_money_names_the_account_it_was_sent_to() {
 #[tokio::test]
 async fn m14_accounts_are_noted_once_and_keep_their_first_name() {
     let fixture = Fixture::new();
-    fixture.store.note_accounts(vec![name(A, "https://a.example.test")]).await.unwrap();
+    fixture.store.note_accounts(vec![name(A, "https://a.example.test")], t(6)).await.unwrap();
     let commits = || count(&fixture.path(), "SELECT commit_seq FROM meta");
     let before = commits();
-    fixture.store.note_accounts(vec![name(A, "https://other.example.test")]).await.unwrap();
+    fixture.store.note_accounts(vec![name(A, "https://other.example.test")], t(7)).await.unwrap();
     assert_eq!(commits(), before, "a start like the last one writes nothing");
     fixture
         .store
-        .note_accounts(vec![name(A, "https://a.example.test"), name(B, "https://b.example.test")])
+        .note_accounts(vec![name(A, "https://a.example.test"), name(B, "https://b.example.test")], t(8))
         .await
         .unwrap();
     let noted = fixture.store.accounts().await.unwrap();
     assert_eq!(noted, [name(A, "https://a.example.test"), name(B, "https://b.example.test")]);
+}
+
+#[tokio::test]
+async fn m14_an_account_that_the_section_names_no_more_was_in_use_until_the_start_that_noticed() {
+    let fixture = Fixture::new();
+    let (a, b) = (name(A, "https://a.example.test"), name(B, "https://b.example.test"));
+    fixture.store.note_accounts(vec![a.clone()], t(6)).await.unwrap();
+    fixture.store.note_accounts(vec![b.clone()], t(9)).await.unwrap();
+    let noted = fixture.store.accounts().await.unwrap();
+    assert_eq!(noted, [AccountName { left_at: Some(t(9)), ..a.clone() }, b.clone()]);
+    assert!(noted[0].may_have_served("finpay", t(8)) && !noted[0].may_have_served("finpay", t(9)));
+    assert!(!noted[0].may_have_served("midtrans", t(8)), "of another provider");
+    fixture.store.note_accounts(vec![a.clone()], t(12)).await.unwrap();
+    let back = fixture.store.accounts().await.unwrap();
+    assert_eq!(back, [a, AccountName { left_at: Some(t(12)), ..b }], "it is in use again");
+}
+
+#[tokio::test]
+async fn m14_of_accounts_that_another_store_knows_the_latest_use_counts() {
+    let fixture = Fixture::new();
+    let left = |at| AccountName { left_at: at, ..name(A, "https://a.example.test") };
+    fixture.store.note_accounts(vec![name(B, "https://b.example.test")], t(5)).await.unwrap();
+    for (told, known) in [
+        (Some(t(7)), Some(t(7))),
+        (Some(t(6)), Some(t(7))),
+        (Some(t(8)), Some(t(8))),
+        (None, None),
+        (Some(t(99)), None),
+    ] {
+        fixture.store.learn_accounts(vec![left(told)]).await.unwrap();
+        assert_eq!(fixture.store.accounts().await.unwrap()[0].left_at, known, "{told:?}");
+    }
+    fixture.store.learn_accounts(vec![AccountName::unknown(t(9))]).await.unwrap();
+    let all = fixture.store.accounts().await.unwrap();
+    assert!(all[2].is_unknown() && all[2].may_have_served("any", t(1_000)));
 }
 
 #[tokio::test]

@@ -183,6 +183,7 @@ fn engine_job(state: State) -> Job {
             accepted: false,
             mismatch: false,
             replayed: false,
+            forgotten: false,
             account: None,
             beside: None,
         },

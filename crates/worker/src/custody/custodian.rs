@@ -1,15 +1,17 @@
 //! Takes the namespace, looks at its mark again and again, and tells outside of the machine how far the store has come.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use outbox::{AuditHead, Behind, Standing, Store};
+use outbox::{AccountName, AuditHead, Behind, Standing, Store};
 use snap_core::Timestamp;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use super::{Custodial, Custody, CustodyError, Found, Hold, Mark, Note, Process, Witness, behind};
+use crate::account::forgotten::{self, Elsewhere};
 use crate::amqp::AmqpError;
 use crate::clock::Clock;
 use crate::output::moment;
@@ -42,6 +44,8 @@ pub struct Custodian {
     pub instance: Arc<str>,
     /// The longest time that a call to a provider may take.
     pub longest_call: Duration,
+    /// The account that each provider's section names.
+    pub accounts: Arc<[(String, engine::Account)]>,
     /// Over connection and connection.
     state: Arc<Mutex<State>>,
 }
@@ -69,10 +73,11 @@ pub(super) struct State {
 impl Custodian {
     /// Of a process that is `process`, with calls of up to `longest_call`.
     pub fn new(custody: Arc<Custody>, store: Store, restored: Restored, clock: Clock, of: Of) -> Self {
-        let Of { namespace, process, longest_call } = of;
+        let Of { namespace, process, longest_call, accounts } = of;
         let instance = format!("{:016x}", clock.random()).into();
         let (namespace, state) = (namespace.into(), Arc::default());
-        Self { custody, store, restored, clock, namespace, process: Arc::new(process), instance, longest_call, state }
+        let (process, accounts) = (Arc::new(process), accounts.into());
+        Self { custody, store, restored, clock, namespace, process, instance, longest_call, accounts, state }
     }
 
     /// Takes the namespace, or says whose it is. To be asked before anything is taken.
@@ -105,14 +110,19 @@ impl Custodian {
         };
         let text = mark.clone().or_else(|| note.as_ref().map(|note| note.mark.clone())).unwrap_or_default();
         let noting = Note { namespace: self.namespace.to_string(), mark: text, instances, beside: None };
-        match witness
+        let behind = witness
             .as_ref()
-            .and_then(|witness| Some((witness, behind(witness, &standing, note.as_ref(), &self.process)?)))
-        {
+            .and_then(|witness| Some((witness, behind(witness, &standing, note.as_ref(), &self.process)?)));
+        let told_before = self.others_were_used().await?.0;
+        if behind.is_some() || self.restored.mark().is_some() {
+            self.learn_accounts(witness.as_ref()).await?;
+        }
+        match behind {
             Some((witness, reason)) => self.fall_behind(witness, reason, noting, proven).await?,
             None if note.as_ref() != Some(&noting) => self.store.note_custody(noting.text()).await?,
             None => {}
         }
+        self.knows_others(told_before).await?;
         {
             let mut state = self.state();
             state.mark = mark;
@@ -344,6 +354,41 @@ impl Custodian {
         Ok(())
     }
 
+    /// What was done under this store's id, or under the namespace, and is forgotten may have been sent to any account that was in use
+    /// then (M14).
+    async fn learn_accounts(&self, witness: Option<&Witness>) -> Result<(), AmqpError> {
+        let told = witness.and_then(|witness| witness.accounts.clone());
+        let told = told.unwrap_or_else(|| vec![AccountName::unknown(self.clock.now())]);
+        Ok(self.store.learn_accounts(told).await?)
+    }
+
+    /// The providers of which another account was in use in what is forgotten, and since when that is; none where nothing is.
+    async fn others_were_used(&self) -> Result<(BTreeSet<String>, Timestamp), AmqpError> {
+        let mark = self.restored.mark();
+        let since = forgotten::since(mark.as_deref());
+        let noted = self.store.accounts().await?;
+        let others = forgotten::others_were_used(&noted, &self.accounts, since);
+        Ok((if mark.is_some() { others } else { BTreeSet::new() }, since))
+    }
+
+    /// From here on it is known; what the start could not tell is told.
+    async fn knows_others(&self, told: BTreeSet<String>) -> Result<(), AmqpError> {
+        let (others, since) = self.others_were_used().await?;
+        let noted = self.store.accounts().await?;
+        let untold: BTreeSet<_> = others.difference(&told).cloned().collect();
+        if !untold.is_empty() {
+            let accounts = forgotten::others_in_words(&noted, &self.accounts, since, &untold);
+            warn!(
+                accounts,
+                hint = Elsewhere::hint(),
+                "what the store has forgotten may have been sent to another account than is asked: what that does not know ends before a person"
+            );
+        }
+        // Jobs outlive the mode in which they were forgotten.
+        self.custody.knows_others(forgotten::others_were_used(&noted, &self.accounts, since));
+        Ok(())
+    }
+
     /// Lets top-ups begin for as long as what was seen is fresh.
     fn confirm(&self) {
         let mut state = self.state();
@@ -383,4 +428,6 @@ pub struct Of {
     pub process: Process,
     /// The longest time that a call to a provider may take.
     pub longest_call: Duration,
+    /// The account that each provider's section names.
+    pub accounts: Vec<(String, engine::Account)>,
 }

@@ -12,6 +12,7 @@ mod process;
 mod telling;
 mod witness;
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
@@ -132,6 +133,9 @@ pub struct Custody {
     until_ms: AtomicU64,
     /// The mode that began in this life, as the store was found to be behind: what was claimed before has passed the question.
     asks: OnceLock<Restored>,
+    /// Providers of which another account than the present one may have been in use in what the store has forgotten (M14);
+    /// `None`: that is not known yet.
+    others_were_used: Mutex<Option<BTreeSet<String>>>,
     opened: Notify,
     why_not: Mutex<Option<(String, Timestamp)>>,
     lost: CancellationToken,
@@ -141,19 +145,20 @@ pub struct Custody {
 impl Custody {
     /// Of a store that works through a broker: nothing begins before it is confirmed.
     pub fn new(terms: Terms) -> Self {
-        Self::until(terms, 0)
+        Self::until(terms, 0, None)
     }
 
     /// Of a store without a broker.
     pub fn without_broker() -> Self {
-        Self::until(Terms::default(), FOR_EVER)
+        Self::until(Terms::default(), FOR_EVER, Some(BTreeSet::new()))
     }
 
-    fn until(terms: Terms, until_ms: u64) -> Self {
+    fn until(terms: Terms, until_ms: u64, others_were_used: Option<BTreeSet<String>>) -> Self {
         Self {
             terms,
             until_ms: AtomicU64::new(until_ms),
             asks: OnceLock::new(),
+            others_were_used: Mutex::new(others_were_used),
             opened: Notify::new(),
             why_not: Mutex::new(None),
             lost: CancellationToken::new(),
@@ -176,6 +181,18 @@ impl Custody {
     pub fn must_ask(&self, job: &StoredJob) -> bool {
         let mark = self.asks.get().and_then(Restored::mark);
         mark.is_some_and(|mark| must_ask_first(job, mark.since))
+    }
+
+    /// Whether another account of this provider than the present one may have been in use in what the store has forgotten;
+    /// `None`: what the broker knows of that was not read yet.
+    pub fn others_were_used(&self, provider: &str) -> Option<bool> {
+        let known = self.others_were_used.lock().unwrap_or_else(PoisonError::into_inner);
+        known.as_ref().map(|providers| providers.contains(provider))
+    }
+
+    /// The providers of which it is so.
+    pub(crate) fn knows_others(&self, providers: BTreeSet<String>) {
+        *self.others_were_used.lock().unwrap_or_else(PoisonError::into_inner) = Some(providers);
     }
 
     /// Waits until top-ups may begin again, or may not for longer than this.

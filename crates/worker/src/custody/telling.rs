@@ -6,6 +6,7 @@ use tokio::time::Instant;
 use tracing::{error, warn};
 
 use super::{Custodial, Custodian, Witness};
+use crate::account::forgotten;
 use crate::amqp::AmqpError;
 
 impl Custodian {
@@ -20,6 +21,7 @@ impl Custodian {
         if !stopped && self.state().told.as_ref().is_some_and(is_told) {
             return Ok(());
         }
+        let accounts = forgotten::told(self.store.accounts().await?, self.clock.now());
         let witness = Witness {
             store: standing.store_id,
             instance: self.instance.to_string(),
@@ -30,6 +32,7 @@ impl Custodian {
             at: self.clock.now().as_millis(),
             stopped,
             process: (*self.process).clone(),
+            accounts: Some(accounts),
         };
         if port.tell(&witness.body()).await? {
             self.state().told = Some((standing.commits, audit, Instant::now()));

@@ -124,7 +124,8 @@ impl World {
         let opened = Store::open(&self.path(store), clock.now(), &options).unwrap();
         let custody = Arc::new(Custody::new(Terms::default()));
         let process = process.unwrap_or_else(|| Process::here(&self.path(store), "here"));
-        let of = Of { namespace: "topup".to_owned(), process, longest_call: Duration::from_secs(30) };
+        let of =
+            Of { namespace: "topup".to_owned(), process, longest_call: Duration::from_secs(30), accounts: Vec::new() };
         let restored = Restored::since_start(opened.reconcile);
         let custodian = Custodian::new(custody, opened.store.clone(), restored, clock, of);
         let port = Port(Arc::clone(&self.namespace), custodian.instance.to_string());

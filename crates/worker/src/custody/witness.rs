@@ -1,7 +1,7 @@
 //! What is told of a store outside of its machine, and what the store notes of it: so that a copy that is behind, or that has
 //! gone another way, finds out before it sends anything.
 
-use outbox::{AuditHead, Standing};
+use outbox::{AccountName, AuditHead, Standing};
 use serde::{Deserialize, Serialize};
 use snap_core::Timestamp;
 
@@ -32,6 +32,9 @@ pub struct Witness {
     /// The process.
     #[serde(default)]
     pub process: Process,
+    /// The accounts that were in use (M14); `None`: an older version told it, and nobody knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accounts: Option<Vec<AccountName>>,
 }
 
 impl Witness {
@@ -148,6 +151,7 @@ mod tests {
             at: 5,
             stopped: false,
             process: Process::default(),
+            accounts: None,
         }
     }
 

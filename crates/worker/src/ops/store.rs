@@ -18,6 +18,7 @@ use snap_core::Timestamp;
 use super::act::{Actor, ask};
 use super::jobs::Rupiah;
 use super::{Desk, stdout};
+use crate::account::forgotten::{self, Elsewhere};
 use crate::cli::{ActArgs, StoreCommand, StoreRestoredArgs};
 use crate::exit::{CommandError, Exit};
 use crate::output::{age, counted, moment, rupiah};
@@ -71,6 +72,7 @@ async fn restored(args: &StoreRestoredArgs, desk: &Desk<'_>) -> Result<(), Comma
     let known_until = desk.store.known_until(copied_at).await?;
     let unasked = unasked(desk.now, desk).await?;
     desk.output.say(&preview_of_restored(known_until, &unasked, desk));
+    say_elsewhere(known_until, desk).await?;
     if act.dry_run {
         let mark = Reconcile { since: desk.now, reason: outbox::SAID_SO.to_owned(), known_until };
         return tell(Some(&mark), &unasked, None, act, desk);
@@ -85,6 +87,15 @@ async fn restored(args: &StoreRestoredArgs, desk: &Desk<'_>) -> Result<(), Comma
     let audit = Actor::of(act, desk.environment).audit(desk.now, "store_restored", "store", shown);
     let mark = desk.store.mark_reconcile(copied_at, audit).await?;
     tell(Some(&mark), &unasked, Some(BEGUN), act, desk)
+}
+
+/// M14: where what is forgotten may have been sent to another account than is configured now.
+async fn say_elsewhere(known_until: Option<Timestamp>, desk: &Desk<'_>) -> Result<(), CommandError> {
+    let (noted, since) = (desk.store.accounts().await?, known_until.unwrap_or(Timestamp::from_millis(0)));
+    for elsewhere in forgotten::elsewhere(desk.store, desk.config, &noted, since).await? {
+        desk.output.say(&format!("{}\nhint: {}", elsewhere.told(), Elsewhere::hint()));
+    }
+    Ok(())
 }
 
 /// What an operator is shown before the store counts as put back.

@@ -139,6 +139,7 @@ mod tests {
             at: 0,
             stopped: false,
             process: Process::default(),
+            accounts: None,
         }
     }
 

@@ -7,6 +7,7 @@ use futures_util::future::join;
 use outbox::{FileSystem, OpenError, OpenOptions, Opened, Reconcile, Store, StoreError};
 
 use super::{Finding, waiting};
+use crate::account::forgotten::{self, Elsewhere};
 use crate::clock::Clock;
 use crate::config::{Config, Retention};
 use crate::exit::CommandError;
@@ -38,13 +39,19 @@ pub(super) async fn look(config: &Config, clock: &Clock, findings: &mut Vec<Find
         findings.push(match damage {
             Ok(damage) => {
                 let from_future = newest.is_some_and(|newest| newest > clock.wall().plus(CLOCK_SLACK));
-                as_opened(path, damage, reconcile, from_future)
+                as_opened(path, damage, reconcile.clone(), from_future)
             }
             // It reads on for itself, until this process ends.
             Err(_elapsed) => not_read_to_its_end(path),
         });
         // What cannot be read is damage, and said so.
         findings.extend(waiting.unwrap_or_default());
+        if let Some(mark) = &reconcile {
+            let noted = store.accounts().await.unwrap_or_default();
+            let elsewhere =
+                forgotten::elsewhere(&store, config, &noted, mark.unknown_since()).await.unwrap_or_default();
+            findings.extend(elsewhere.iter().map(|it| Finding::warning("accounts", it.told(), Elsewhere::hint())));
+        }
         let strays = crate::account::strays(&store, config).await.unwrap_or_default();
         findings.extend(strays.iter().map(|stray| Finding::warning("accounts", stray.told(), stray.hint())));
         // Without a limit of its own: there is no writer to wait for.

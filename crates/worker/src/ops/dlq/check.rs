@@ -6,16 +6,18 @@ mod tests;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use engine::{DeadReason, Event, MoneyState, State, StatusAnswer};
+use engine::{DeadReason, Event, MoneyState, Noticed, State, StatusAnswer};
 use outbox::{DeadLetter, KnownJob, Record, StoreError, StoredJob};
 use serde_json::{Value, json};
 use snap_client::{Token, TokenFailure};
+use snap_core::Timestamp;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::choice::{Item, chosen, preview};
 use super::close::{must_be_open, refused, work};
 use super::shown::{job_of, moved_on};
+use crate::account::forgotten;
 use crate::app::{clients, lanes};
 use crate::cli::DlqActArgs;
 use crate::custody::Custody;
@@ -75,16 +77,17 @@ impl Caller {
             MoneyState::Returned => return Err(refused("it was refunded, which is final")),
             MoneyState::MaybeSent | MoneyState::ProvenUnpaid | MoneyState::ProvenPaid => {}
         }
-        let lane = self.lane_of(&job, desk).await?;
-        lane.turn().await;
-        let called = match self.ask(lane, &job).await {
-            Ok(called) => called,
+        let lanes = self.lanes_of(&job, desk).await?;
+        let (lane, called) = match self.ask_each(&lanes, &job).await {
+            Ok(asked) => asked,
             Err(failure) => return Ok(Item::unreachable(letter, format!("no token: {failure}"))),
         };
         let Event::Checked { answer, .. } = called.reading.event else {
             return Err(CommandError::Unexpected(anyhow::anyhow!("a status inquiry told of something else")));
         };
-        let mut record = self.recorded(lane, (letter, &job), &called, answer, actor)?;
+        let others_were_used = self.others_were_used(&job, desk).await?;
+        let noticed = Noticed { others_were_used, ..called.ended_at.into() };
+        let mut record = self.recorded(lane, (letter, &job), (&called, noticed), answer, actor)?;
         let state = record.job.state.clone();
         record.audit = Some(actor.audit(called.ended_at, "dlq_check", letter.id.as_str(), shown(&called, &record)));
         match desk.store.record(record).await {
@@ -98,7 +101,7 @@ impl Caller {
         &self,
         lane: &Lane,
         (letter, job): (&DeadLetter, &StoredJob),
-        called: &Called,
+        (called, noticed): (&Called, Noticed),
         answer: StatusAnswer,
         actor: &Actor,
     ) -> Result<Record, CommandError> {
@@ -107,7 +110,7 @@ impl Caller {
             called: Some(called),
             letter: Some(letter),
             operator: Some(operator),
-            ..Transition::of(job, &lane.policy, called.ended_at)
+            ..Transition::of(job, &lane.policy, noticed)
         };
         let event = Event::AskedByOperator { answer };
         act.record(&event, &self.driver.clock).map_err(|illegal| refused(illegal.to_string()))
@@ -157,6 +160,37 @@ impl Caller {
         Ok(None)
     }
 
+    /// Who is asked, one after the other until somebody knows it: one, or where what was forgotten may be at several accounts each
+    /// that a section names, the present one last (M14).
+    async fn lanes_of(&self, job: &StoredJob, desk: &Desk<'_>) -> Result<Vec<&Arc<Lane>>, CommandError> {
+        let last = self.lane_of(job, desk).await?;
+        if !job.job.evidence.forgotten || job.job.evidence.account.is_some() {
+            return Ok(vec![last]);
+        }
+        let (noted, provider) = (desk.store.accounts().await?, &job.request.provider);
+        let since = Timestamp::from_millis(0);
+        let was_used = |lane: &&Arc<Lane>| {
+            lane.policy.account != last.policy.account
+                && lane.profile.name == last.profile.name
+                && noted.iter().any(|noted| {
+                    noted.may_have_served(provider, since)
+                        && (noted.is_unknown() || lane.policy.account == Some(noted.digest))
+                })
+        };
+        Ok(self.lanes.values().filter(was_used).chain([last]).collect())
+    }
+
+    /// Whether the job may have been sent, in what was forgotten, to another account than its provider's section names.
+    async fn others_were_used(&self, job: &StoredJob, desk: &Desk<'_>) -> Result<bool, CommandError> {
+        if !job.job.evidence.forgotten {
+            return Ok(false);
+        }
+        let (noted, mark) = (desk.store.accounts().await?, desk.store.reconcile().await?);
+        let others =
+            forgotten::others_were_used(&noted, &forgotten::named(desk.config), forgotten::since(mark.as_ref()));
+        Ok(others.contains(&job.request.provider))
+    }
+
     /// The lane that asks the account that the job may have been paid by: its own, or another one that names the account (M14).
     async fn lane_of(&self, job: &StoredJob, desk: &Desk<'_>) -> Result<&Arc<Lane>, CommandError> {
         let provider = &job.request.provider;
@@ -174,6 +208,27 @@ impl Caller {
         };
         let account = crate::account::words(account, &desk.store.accounts().await?);
         Err(refused(format!("it may have been paid by {account}, which no section names: no other one can tell")))
+    }
+
+    async fn ask_each<'a>(
+        &self,
+        lanes: &[&'a Arc<Lane>],
+        job: &StoredJob,
+    ) -> Result<(&'a Arc<Lane>, Called), TokenFailure> {
+        let (last, before) = lanes.split_last().expect("there is a lane to ask");
+        for lane in before {
+            lane.turn().await;
+            let called = self.ask(lane, job).await?;
+            let unpaid = [StatusAnswer::NotFound, StatusAnswer::Failed, StatusAnswer::Cancelled];
+            if let Event::Checked { answer, .. } = &called.reading.event
+                && !unpaid.contains(answer)
+                && !matches!(answer, StatusAnswer::Nothing(_))
+            {
+                return Ok((lane, called));
+            }
+        }
+        last.turn().await;
+        Ok((last, self.ask(last, job).await?))
     }
 
     /// One question; a token that is refused is refreshed once.

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use outbox::Adoption;
+use outbox::{AccountName, Adoption};
 use serde::Serialize;
 use serde_json::json;
 use snap_core::Timestamp;
 
 use super::{sum, unasked};
+use crate::account::forgotten::{self, Elsewhere};
 use crate::amqp::{self, Custodies, Link, Names};
 use crate::cli::StoreAdoptArgs;
 use crate::custody::{Custodial as _, Found, Hold, Mark, Note, Process, Terms, Witness};
@@ -86,6 +87,13 @@ pub(super) async fn adopt(args: &StoreAdoptArgs, desk: &Desk<'_>) -> Result<(), 
     let unasked = unasked(desk.now, desk).await?;
     desk.output.say(&preview(namespace, &other, witness.as_ref(), &standing.store_id, desk));
     let (marked, amount) = (unasked.len() as u64, sum(&unasked));
+    // What nobody can tell counts as any account (M14).
+    let told = witness.as_ref().and_then(|witness| witness.accounts.clone());
+    let in_use = told.unwrap_or_else(|| vec![AccountName::unknown(desk.now)]);
+    let since = known_until.unwrap_or(Timestamp::from_millis(0));
+    for elsewhere in forgotten::elsewhere(desk.store, desk.config, &in_use, since).await? {
+        desk.output.say(&format!("{}\nhint: {}", elsewhere.told(), Elsewhere::hint()));
+    }
     desk.output.say(&of_jobs(known_until, settled_at, (marked, amount), desk));
     let mut done = Done {
         namespace: namespace.to_owned(),
@@ -108,6 +116,7 @@ pub(super) async fn adopt(args: &StoreAdoptArgs, desk: &Desk<'_>) -> Result<(), 
 
     let first = [other.first.unwrap_or(Timestamp::from_millis(0)), standing.oldest.unwrap_or(desk.now)];
     let mark = Mark::new(&standing.store_id, desk.now, first[0].min(first[1])).to_string();
+    desk.store.learn_accounts(in_use).await?;
     let instance = format!("{:016x}", desk.clock.random());
     let note =
         Note { namespace: namespace.to_owned(), mark: mark.clone(), instances: vec![instance.clone()], beside: None };
@@ -147,6 +156,7 @@ pub(super) async fn adopt(args: &StoreAdoptArgs, desk: &Desk<'_>) -> Result<(), 
         at: desk.now.as_millis(),
         stopped: true,
         process: Process::here(&desk.config.store.path, &host(desk.environment)),
+        accounts: Some(forgotten::told(desk.store.accounts().await?, desk.now)),
     };
     if !broker.tell(&witness.body()).await? {
         desk.output.say("the broker does not keep how far this store has come; its worker tells it again");

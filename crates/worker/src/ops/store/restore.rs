@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde_json::json;
 use snap_core::Timestamp;
 
-use super::{preview_of_restored, sum, unasked};
+use super::{preview_of_restored, say_elsewhere, sum, unasked};
 use crate::cli::StoreRestoreArgs;
 use crate::clock::Clock;
 use crate::config::{Config, Environment};
@@ -61,6 +61,7 @@ pub async fn run(
         facts.copied_at.map_or_else(String::new, |at| format!(", copied {}", moment(at)))
     ));
     output.say(&preview_of_restored(known_until, &unasked, &desk));
+    say_elsewhere(known_until, &desk).await?;
     store.close().await;
     drop(store);
     let mut done = Done {
