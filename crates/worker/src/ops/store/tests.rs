@@ -1,3 +1,5 @@
+mod files;
+
 use engine::MoneyState;
 use insta::assert_snapshot;
 use outbox::{DeadLetterId, NewAudit};
