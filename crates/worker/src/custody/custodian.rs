@@ -86,6 +86,9 @@ impl Custodian {
         let found = port.look(noted.as_deref()).await?;
         self.ours(&found, &standing)?;
         self.take_hold(port, &standing).await?;
+        // Who had the hold meanwhile is noted by now.
+        let standing = self.store.standing().await?;
+        let note = Note::of(&standing, &self.namespace);
         // Whoever gives the namespace to another store has the hold meanwhile: what was seen before it is no news.
         let asked = self.clock.boottime();
         let found = port.look(noted.as_deref()).await?;
@@ -104,7 +107,7 @@ impl Custodian {
             None => Some(self.set_mark(port, noted, &standing, instances.clone()).await?),
         };
         let text = mark.clone().or_else(|| note.as_ref().map(|note| note.mark.clone())).unwrap_or_default();
-        let noting = Note { namespace: self.namespace.to_string(), mark: text, instances, beside: None };
+        let noting = Note { namespace: self.namespace.to_string(), mark: text, instances, ..Note::default() };
         match witness
             .as_ref()
             .and_then(|witness| Some((witness, behind(witness, &standing, note.as_ref(), &self.process)?)))
@@ -223,8 +226,7 @@ impl Custodian {
         let first = standing.oldest.map_or(now, |oldest| oldest.min(now));
         let mark = noted.unwrap_or_else(|| Mark::new(&standing.store_id, now, first).to_string());
         let note = Note::of(standing, &self.namespace).unwrap_or_default();
-        let noting =
-            Note { namespace: self.namespace.to_string(), mark: mark.clone(), instances, beside: note.beside.clone() };
+        let noting = Note { namespace: self.namespace.to_string(), mark: mark.clone(), instances, ..note.clone() };
         if note != noting {
             self.store.note_custody(noting.text()).await?;
         }
@@ -236,6 +238,7 @@ impl Custodian {
     }
 
     async fn take_hold<C: Custodial>(&self, port: &mut C, standing: &Standing) -> Result<(), AmqpError> {
+        let mut holder: Option<Witness> = None;
         for left in (0..HOLD_TRIES).rev() {
             match port.hold().await? {
                 Hold::Had => return Ok(()),
@@ -246,23 +249,25 @@ impl Custodian {
                     }
                     return Ok(());
                 }
-                Hold::InUse if left > 0 => tokio::time::sleep(HOLD_PAUSE).await,
-                Hold::InUse => {}
+                Hold::InUse => {
+                    // It may be let go within the tries, and what its process did last is in no witness all the same.
+                    if let Some(witness) = self.newest_witness(port, left == 0).await? {
+                        let is_noted = |holder: &Witness| holder.instance == witness.instance;
+                        if !holder.as_ref().is_some_and(is_noted) {
+                            self.note_beside(&witness, standing).await?;
+                        }
+                        holder = Some(witness);
+                    }
+                    if left > 0 {
+                        tokio::time::sleep(HOLD_PAUSE).await;
+                    }
+                }
             }
         }
-        let who = match self.newest_witness(port, true).await? {
-            Some(witness) => {
-                self.note_beside(&witness, standing).await?;
-                let Witness { process, at, .. } = witness;
-                format!(
-                    " (process {} on {}, last heard of {})",
-                    process.pid,
-                    process.host,
-                    moment(Timestamp::from_millis(at))
-                )
-            }
-            None => String::new(),
-        };
+        let who = holder.map_or_else(String::new, |witness| {
+            let Process { pid, host, .. } = &witness.process;
+            format!(" (process {pid} on {host}, last heard of {})", moment(witness.at()))
+        });
         Err(CustodyError::Beside { namespace: self.namespace.to_string(), who }.into())
     }
 
@@ -324,13 +329,19 @@ impl Custodian {
         noting: Note,
         proven: bool,
     ) -> Result<(), AmqpError> {
-        error!(reason, "the store does not know everything that was done under its id");
         let now = self.clock.now();
+        // What was told before the store began to ask first is no news: an operator who has put it back has said so, and why.
+        let known = self.restored.mark().filter(|mark| (witness.at()..=now).contains(&mark.since));
+        let known = known.filter(|_| !self.custody.was_had());
+        match &known {
+            Some(mark) => info!(found = reason, why = mark.reason, "the store asks first, and has to"),
+            None => error!(reason, "the store does not know everything that was done under its id"),
+        }
         let others = self.custody.terms().may_send_for(self.longest_call);
         let behind = Behind {
             at: now,
             settled_at: if proven { now } else { now.plus(others) },
-            reason: reason.clone(),
+            reason: known.map_or_else(|| reason.clone(), |mark| mark.reason.clone()),
             known_until: self.state().confirmed,
             beyond: witness.commits,
             custody: noting.text(),
