@@ -9,14 +9,13 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use super::{Custodial, Custody, CustodyError, Found, Hold, Mark, Note, Process, Witness, behind};
+use super::{Custodial, Custody, CustodyError, Found, Mark, Note, Process, Witness, behind};
 use crate::amqp::AmqpError;
 use crate::clock::Clock;
-use crate::output::moment;
 use crate::restored::Restored;
 
-/// A process that ended a moment ago may still be on the broker's books: so often it is asked again, and after so long.
-const HOLD_TRIES: u32 = 4;
+/// A process that ended a moment ago may still be on the broker's books, and somebody may read the witness: after so long it is
+/// asked again.
 pub(super) const HOLD_PAUSE: Duration = Duration::from_millis(150);
 /// Somebody who reads the witness has it for a moment.
 const READ_TRIES: u32 = 4;
@@ -80,6 +79,14 @@ impl Custodian {
     /// # Errors
     /// [`AmqpError::Custody`], or any failure of broker or store.
     pub async fn claim<C: Custodial>(&self, port: &mut C) -> Result<(), AmqpError> {
+        let claimed = self.claim_once(port).await;
+        if let Err(AmqpError::Custody(CustodyError::Foreign { .. } | CustodyError::Unknown { .. })) = &claimed {
+            self.note_refusal().await?;
+        }
+        claimed
+    }
+
+    async fn claim_once<C: Custodial>(&self, port: &mut C) -> Result<(), AmqpError> {
         let standing = self.store.standing().await?;
         let note = Note::of(&standing, &self.namespace);
         let noted = note.as_ref().map(|note| note.mark.clone()).filter(|mark| !mark.is_empty());
@@ -237,56 +244,12 @@ impl Custodian {
         Ok(mark)
     }
 
-    async fn take_hold<C: Custodial>(&self, port: &mut C, standing: &Standing) -> Result<(), AmqpError> {
-        let mut holder: Option<Witness> = None;
-        for left in (0..HOLD_TRIES).rev() {
-            match port.hold().await? {
-                Hold::Had => return Ok(()),
-                Hold::Unavailable(why) => {
-                    // The mark holds against other stores; a copy of this one is not noticed meanwhile (decision 0016).
-                    if !std::mem::replace(&mut self.state().warned, true) {
-                        warn!(%why, "the broker cannot keep a copy of this store from working beside it");
-                    }
-                    return Ok(());
-                }
-                Hold::InUse => {
-                    // It may be let go within the tries, and what its process did last is in no witness all the same.
-                    if let Some(witness) = self.newest_witness(port, left == 0).await? {
-                        let is_noted = |holder: &Witness| holder.instance == witness.instance;
-                        if !holder.as_ref().is_some_and(is_noted) {
-                            self.note_beside(&witness, standing).await?;
-                        }
-                        holder = Some(witness);
-                    }
-                    if left > 0 {
-                        tokio::time::sleep(HOLD_PAUSE).await;
-                    }
-                }
-            }
-        }
-        let who = holder.map_or_else(String::new, |witness| {
-            let Process { pid, host, .. } = &witness.process;
-            format!(" (process {pid} on {host}, last heard of {})", moment(witness.at()))
-        });
-        Err(CustodyError::Beside { namespace: self.namespace.to_string(), who }.into())
-    }
-
-    /// Notes who has the namespace, where that process may be at work: what it does last before it dies is in no witness.
-    async fn note_beside(&self, witness: &Witness, standing: &Standing) -> Result<(), AmqpError> {
-        if witness.store != standing.store_id || self.is_over(witness) {
-            return Ok(());
-        }
-        let mut note = Note::of(standing, &self.namespace).unwrap_or_default();
-        if note.beside.as_ref() != Some(&witness.instance) {
-            note.namespace = self.namespace.to_string();
-            note.beside = Some(witness.instance.clone());
-            self.store.note_custody(note.text()).await?;
-        }
-        Ok(())
-    }
-
     /// Where there is a mark there should be a witness, but for a moment.
-    async fn newest_witness<C: Custodial>(&self, port: &mut C, expected: bool) -> Result<Option<Witness>, AmqpError> {
+    pub(super) async fn newest_witness<C: Custodial>(
+        &self,
+        port: &mut C,
+        expected: bool,
+    ) -> Result<Option<Witness>, AmqpError> {
         let mut body = port.witness().await?;
         for _ in 1..READ_TRIES {
             if body.is_some() || !expected {
@@ -304,7 +267,7 @@ impl Custodian {
     }
 
     /// Whether nothing is sent any more by the life that the witness tells of.
-    fn is_over(&self, witness: &Witness) -> bool {
+    pub(super) fn is_over(&self, witness: &Witness) -> bool {
         witness.instance == *self.instance || witness.stopped || witness.process.is_gone(&self.process)
     }
 

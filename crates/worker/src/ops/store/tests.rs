@@ -1,4 +1,5 @@
 mod files;
+mod places;
 
 use engine::MoneyState;
 use insta::assert_snapshot;
