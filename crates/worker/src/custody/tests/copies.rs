@@ -54,6 +54,7 @@ async fn m13_a_store_that_an_operator_has_put_back_keeps_the_operators_reason() 
     let row = NewAudit { at: copy.clock.now(), ..row_of("store_restored") };
     copy.store.mark_reconcile(None, row).await.unwrap();
     copy.store.close().await;
+    world.machine.sleeps(Duration::from_secs(1));
     let mut copy = world.here("copy-of-a.db");
     copy.claims().await.unwrap();
     let mark = copy.custodian.restored.mark().unwrap();
