@@ -2,6 +2,7 @@
 //! one that knows a top-up and denies it later. It pays a repeated reference again.
 
 mod mispaired;
+mod strays;
 
 use std::time::Duration;
 

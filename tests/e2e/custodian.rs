@@ -1,5 +1,6 @@
 //! One custodian (M13): a namespace at the broker is one store's, whoever else comes.
 
+mod moved;
 mod trail;
 mod two_stores;
 

@@ -34,6 +34,8 @@ pub enum Mistake {
     QuietFromAdoption,
     /// The wire does not look whether a request may still leave (M16).
     NoFuse,
+    /// The wire does not say what its connections have carried before (M15).
+    NoHistory,
     /// Another account is behind a configuration that names the same one (M14).
     OneAccount,
     /// No provider tells its time (M17).

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use serde_json::json;
-use snap_client::{Answered, BoxFuture, Bytes, Fuse, NotSentReason, Reply, Request, Silence, UsedConnection, Wire};
+use snap_client::{
+    Answered, BoxFuture, By, Bytes, Fuse, NotSentReason, Reply, Request, Silence, UsedConnection, Way, Wire,
+};
 use snap_core::{PartnerReferenceNo, Service, Timestamp};
 use tokio::time::Instant;
 
@@ -54,7 +56,7 @@ impl Wire for Line {
         service: Service,
         request: Request<Bytes>,
         _now: Timestamp,
-        fuse: Fuse<'a>,
+        way: Way<'a>,
     ) -> BoxFuture<'a, (Reply, UsedConnection)> {
         let external_id = request.headers().get("x-external-id").and_then(|id| id.to_str().ok()).unwrap_or_default();
         let (provider, external_id) = (self.provider.to_owned(), external_id.to_owned());
@@ -65,7 +67,13 @@ impl Wire for Line {
             Mistake::AnotherBody => order.body.push(b' '),
             _ => {}
         }
-        Box::pin(async move { (self.transact(order, fuse).await, UsedConnection::none()) })
+        Box::pin(async move {
+            let reply = match way.by {
+                By::Behind(_) => self.behind(&order).await,
+                By::Any | By::New => self.transact(order, way.fuse).await,
+            };
+            (reply, UsedConnection::none())
+        })
     }
 
     fn token(&self, _request: Request<Bytes>, _now: Timestamp) -> BoxFuture<'_, (Reply, Option<Timestamp>)> {
@@ -106,8 +114,16 @@ impl Line {
         }
     }
 
+    /// Behind a refusal that was another's comes the top-up's own answer; there is no other connection to ask by.
+    async fn behind(&self, order: &Order) -> Reply {
+        let started = Instant::now();
+        tokio::time::sleep(WAY * 2).await;
+        let own = self.world.state().own_answers.remove(&reference(order));
+        own.map_or_else(|| not_sent(started), |own| self.answered(own, started))
+    }
+
     async fn transact(&self, order: Order, fuse: Fuse<'_>) -> Reply {
-        let (started, service) = (Instant::now(), order.service);
+        let (started, service, name) = (Instant::now(), order.service, reference(&order));
         // Its intent was committed just now.
         let intent = self.world.state().now();
         let call = self.world.call(Op::of_service(service)).await;
@@ -167,7 +183,7 @@ impl Line {
                 state.ledger.answer(number).unwrap_or_else(|| refusal(500, service.code(), 0))
             }
         };
-        self.way_back(call, service, said, started).await
+        self.way_back(call, (service, &name), said, started).await
     }
 
     /// What is wrong with a top-up that leaves now: by what is committed in this instant, it must be on disk with its number and
@@ -240,7 +256,13 @@ impl Line {
         }
     }
 
-    async fn way_back(&self, call: crate::world::Call, service: Service, said: Said, started: Instant) -> Reply {
+    async fn way_back(
+        &self,
+        call: crate::world::Call,
+        (service, name): (Service, &str),
+        said: Said,
+        started: Instant,
+    ) -> Reply {
         let struck = self.world.strike(call, When::After).await;
         {
             let mut state = self.world.state();
@@ -273,6 +295,18 @@ impl Line {
                 self.answered((if http == 200 { 500 } else { 200 }, body), started)
             }
             8 => self.answered(refusal(409, service.code(), 1), started),
+            10 if service == Service::TopUp => {
+                // A second answer to the top-up before, which names nothing: this one's own comes behind it.
+                let may_be_earlier = {
+                    let mut state = self.world.state();
+                    state.own_answers.insert(name.to_owned(), (http, body));
+                    state.mistake != Mistake::NoHistory
+                };
+                match self.answered(refusal(429, 38, 0), started) {
+                    Reply::Answered(answered) => Reply::Answered(Answered { may_be_earlier, ..answered }),
+                    other => other,
+                }
+            }
             kind => self.answered(astray(service, kind, &(http, body)), started),
         }
     }
@@ -287,8 +321,9 @@ impl Line {
 
     fn answered(&self, (http_status, body): Said, started: Instant) -> Reply {
         let body = Bytes::from(body.to_string());
-        let (surplus, retry_after, date, elapsed) = (false, None, self.date(), started.elapsed());
-        Reply::Answered(Answered { http_status, body, surplus, retry_after, date, elapsed })
+        let (retry_after, date, elapsed) = (None, self.date(), started.elapsed());
+        let (surplus, may_be_earlier) = (false, false);
+        Reply::Answered(Answered { http_status, body, surplus, may_be_earlier, retry_after, date, elapsed })
     }
 
     /// Nothing comes back by the end of the call.
@@ -309,8 +344,7 @@ fn astray(service: Service, kind: u8, said: &Said) -> Said {
     };
     let is_known = said.0 == 200 && matches!(said.1["latestTransactionStatus"].as_str(), Some("00" | "03" | "06"));
     match (service, kind) {
-        (Service::TopUp, 9) => anothers(refusal(404, 38, 11)),
-        (Service::TopUp, _) => anothers(refusal(429, 38, 0)),
+        (Service::TopUp, _) => anothers(refusal(404, 38, 11)),
         (Service::TopUpStatus | Service::TransferStatus, 9) => anothers(refusal(404, service.code(), 1)),
         (Service::TopUpStatus | Service::TransferStatus, _) if is_known => refusal(202, service.code(), 0),
         // An inquiry need not name its reference: a proxy's page.

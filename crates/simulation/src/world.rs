@@ -100,6 +100,8 @@ pub(crate) struct State {
     is_dead: bool,
     /// What was last heard of it.
     pub(crate) heard: Heard,
+    /// Of top-ups that were answered by another's answer: their own, by reference.
+    pub(crate) own_answers: BTreeMap<String, crate::provider::Said>,
     /// A replay is under way.
     pub(crate) replaying: bool,
     /// Replays so far.
@@ -174,6 +176,7 @@ impl World {
             is_one_job: plan.scenario.messages.len() == 1,
             is_dead: plan.scenario.messages[0].wrong == Wrong::Malformed,
             heard: Heard::Nothing,
+            own_answers: BTreeMap::new(),
             replaying: false,
             replays: 0,
             hits: Vec::new(),

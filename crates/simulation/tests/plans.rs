@@ -316,6 +316,13 @@ fn m8_a_wire_that_lies_about_not_sent_is_found() {
 }
 
 #[test]
+fn m15_a_wire_that_forgets_what_its_connections_carried_is_found() {
+    let stray = What::Error(10);
+    assert_found(&found(Mistake::NoHistory, stray, When::After), "was paid 2 times");
+    assert_eq!(found(Mistake::None, stray, When::After), [""; 0], "and does not happen");
+}
+
+#[test]
 fn m4_a_request_later_than_the_quiet_period_is_found() {
     assert_found(&found(Mistake::LaterThanQuiet, What::Error(2), When::Before), "was paid 2 times");
 }

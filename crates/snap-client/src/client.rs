@@ -14,7 +14,7 @@ use crate::headers::{self, Identity};
 use crate::token_cache::{Granted, Source, TokenCache};
 use crate::token_exchange::{self, TokenExchange};
 use crate::wire::Network;
-use crate::{ClientConfig, ConfigError, Fuse, NO_FUSE, Payload, Reply, Token, TokenFailure, UsedConnection, Wire};
+use crate::{By, ClientConfig, ConfigError, Payload, Reply, Token, TokenFailure, UsedConnection, Way, Wire};
 
 const METHOD: &str = "POST";
 
@@ -133,18 +133,19 @@ impl SnapClient {
         payload: Payload,
         now: Timestamp,
     ) -> (Reply, UsedConnection) {
-        self.call_unless(token, service, external_id, payload, now, NO_FUSE).await
+        self.call_by(token, service, external_id, payload, now, Way::by(By::Any)).await
     }
 
-    /// The same, unless `fuse` says why not when a connection is there, immediately before the first byte is written.
-    pub async fn call_unless(
+    /// The same, its way: by a certain connection, and unless its fuse says why not when that is there, immediately before the
+    /// first byte is written.
+    pub async fn call_by(
         &self,
         token: &Token,
         service: Service,
         external_id: &ExternalId,
         payload: Payload,
         now: Timestamp,
-        fuse: Fuse<'_>,
+        way: Way<'_>,
     ) -> (Reply, UsedConnection) {
         let Inner { profile, endpoints, secret, identity, wire, .. } = &*self.0;
         let endpoint = endpoints.of(service);
@@ -155,7 +156,7 @@ impl SnapClient {
         *request.method_mut() = Method::POST;
         *request.uri_mut() = endpoint.target.clone();
         *request.headers_mut() = identity.transaction(token, external_id, &timestamp, &signature);
-        wire.transaction(service, request, now, fuse).await
+        wire.transaction(service, request, now, way).await
     }
 
     /// Closes connections that nobody needs; to be called now and then, since an idle connection does nothing by itself.

@@ -32,7 +32,7 @@ pub struct ClientConfig {
     pub connect_timeout: Duration,
     /// The whole call, the answer's last byte included.
     pub request_timeout: Duration,
-    /// Idle connections kept: as many as calls may be in flight.
+    /// Idle connections kept, of those for status inquiries and of the others: as many as calls may be in flight.
     pub pool_size: usize,
     /// PEM file with the only authorities to trust; none: those of the operating system.
     pub ca_file: Option<PathBuf>,

@@ -17,6 +17,7 @@ use hyper::{Request, Response};
 use hyper_rustls::MaybeHttpsStream;
 
 use crate::Silence;
+use crate::services::Services;
 use crate::socket::{Head, NOBODY, Socket, Stream};
 use crate::trouble::detail;
 
@@ -34,6 +35,11 @@ pub(crate) struct Connection {
     head: Head,
     /// It ended because bytes came that nothing had asked for.
     surplus: bool,
+    /// The services whose requests went by it.
+    pub(crate) carried: Services,
+    /// Those of them whose answers did not name their requests: a copy of one would pass for the answer to the next request of
+    /// that service, and for no other's.
+    pub(crate) unnamed: Services,
 }
 
 /// A whole answer.
@@ -57,7 +63,14 @@ impl Connection {
     pub(crate) async fn new(stream: MaybeHttpsStream<Socket>) -> hyper::Result<Box<Self>> {
         let head = Head::default();
         let (sender, wire) = http1::Builder::new().handshake(Stream::new(stream, head.clone())).await?;
-        let mut connection = Box::new(Self { sender, wire: Some(wire), head, surplus: false });
+        let mut connection = Box::new(Self {
+            sender,
+            wire: Some(wire),
+            head,
+            surplus: false,
+            carried: Services::default(),
+            unnamed: Services::default(),
+        });
         // Once polled it takes requests.
         connection.rest();
         Ok(connection)

@@ -4,7 +4,7 @@
 //! no cookies, no retry of what may have been sent. What a connection hands back unsent goes out on another one.
 
 use std::error::Error as StdError;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::Uri;
@@ -15,14 +15,11 @@ use tokio::time::Instant;
 use tower_service::Service as _;
 
 use crate::connection::{Connection, Heard, Outgoing, Unheard};
+use crate::pool::{Pool, UsedConnection};
 use crate::reply::{Answered, NotSentReason, Reply, Silence};
 use crate::socket::Sockets;
 use crate::trouble::{detail, not_sent_reason};
-use crate::{ClientConfig, Fuse, headers};
-
-/// Below the idle limits met in the field (5 s for Node, 60–75 s for load balancers) only where that costs nothing:
-/// a closed connection is noticed before it is used again, so this bounds silent drops by firewalls.
-const IDLE: Duration = Duration::from_secs(15);
+use crate::{By, ClientConfig, Way, headers};
 
 /// The connections to one provider.
 pub(crate) struct Connections {
@@ -34,58 +31,13 @@ pub(crate) struct Connections {
     pool: Arc<Pool>,
 }
 
-/// Connections that wait for the next request.
-struct Pool {
-    /// The latest used last, so that what is not needed grows old.
-    idle: Mutex<Vec<Idle>>,
-    idle_max: usize,
-}
-
-struct Idle {
-    connection: Box<Connection>,
-    since: Instant,
-    /// The service whose answer came last and did not name its request: a copy of it would pass for the answer to the next
-    /// request of that service, and for no other's.
-    unnamed: Option<Service>,
-}
-
-/// The connection that an answer came by; dropped, it is closed (M15).
-///
-/// Whether the answer belongs to the request is known only to the reader of the body, so keeping it is the caller's to do.
-#[must_use = "a connection whose answer was understood is to be kept"]
-#[derive(Default)]
-pub struct UsedConnection(Option<Used>);
-
-struct Used {
-    connection: Box<Connection>,
-    pool: Arc<Pool>,
+/// A call whose answer came.
+#[derive(Clone, Copy)]
+struct Call {
     service: Service,
-}
-
-/// How surely an answer that was understood belongs to its request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Belongs {
-    /// It names the request's own reference.
-    Named,
-    /// It names none: by its service alone.
-    ByService,
-}
-
-impl UsedConnection {
-    /// None: nothing to keep.
-    pub const fn none() -> Self {
-        Self(None)
-    }
-
-    /// The next request may go by it: its answer was whole and understood, and says that it `belongs` to its request.
-    ///
-    /// Where that is by service alone, the next request is one of another service, so that a copy of the answer that comes
-    /// late is known for what it is.
-    pub fn keep(self, belongs: Belongs) {
-        let Some(Used { connection, pool, service }) = self.0 else { return };
-        let unnamed = (belongs == Belongs::ByService).then_some(service);
-        pool.put_back(Idle { connection, since: Instant::now(), unnamed });
-    }
+    started: Instant,
+    until: Instant,
+    may_be_earlier: bool,
 }
 
 impl Connections {
@@ -104,36 +56,40 @@ impl Connections {
             target,
             connect_limit: connect_limit(config),
             request_timeout: config.request_timeout,
-            pool: Arc::new(Pool { idle: Mutex::default(), idle_max: config.pool_size }),
+            pool: Arc::new(Pool::new(config.pool_size)),
         }
     }
 
-    /// Sends the request once, unless the fuse says why not, and reads the answer; `now` is only used to read a `Retry-After`
+    /// Sends the request once, its way, unless the fuse says why not, and reads the answer; `now` is only used to read a `Retry-After`
     /// date.
     pub(crate) async fn send(
         &self,
         service: Service,
         request: Outgoing,
         now: Timestamp,
-        fuse: Fuse<'_>,
+        way: Way<'_>,
     ) -> (Reply, UsedConnection) {
         let started = Instant::now();
+        let Way { mut by, fuse } = way;
+        let until = if let By::Behind(used) = &by { used.until() } else { None };
+        let until = until.unwrap_or(started + self.request_timeout);
         let mut request = request;
         let reply = loop {
-            let (mut connection, reused) = match self.pool.take(service) {
-                Some(connection) => (connection, true),
-                None => match self.connect().await {
-                    Ok(connection) => (connection, false),
-                    Err((why, detail)) => break Reply::NotSent { why, detail, elapsed: started.elapsed() },
-                },
+            let (mut connection, reused) = match self.connection(service, &mut by).await {
+                Ok(found) => found,
+                Err((why, detail)) => break Reply::NotSent { why, detail, elapsed: started.elapsed() },
             };
             if let Some(detail) = fuse() {
                 break Reply::NotSent { why: NotSentReason::Stale, detail, elapsed: started.elapsed() };
             }
+            let may_be_earlier = connection.carried.insert(service);
             let mut http_status = None;
             let exchange = connection.exchange(request, &mut http_status);
-            match tokio::time::timeout_at(started + self.request_timeout, exchange).await {
-                Ok(Ok(heard)) => return self.heard(service, connection, heard, now, started),
+            match tokio::time::timeout_at(until, exchange).await {
+                Ok(Ok(heard)) => {
+                    let call = Call { service, started, until, may_be_earlier };
+                    return self.heard(call, connection, heard, now);
+                }
                 // It was closed while it was idle, and not a byte was written.
                 Ok(Err(Unheard::Unsent(unsent, _))) if reused => request = *unsent,
                 Ok(Err(Unheard::Unsent(_, detail))) => {
@@ -154,32 +110,52 @@ impl Connections {
     /// A whole answer, and its connection where it may be used again.
     fn heard(
         &self,
-        service: Service,
+        call: Call,
         mut connection: Box<Connection>,
         heard: Heard,
         now: Timestamp,
-        started: Instant,
     ) -> (Reply, UsedConnection) {
+        let Call { service, started, until, may_be_earlier } = call;
         let Heard { head, body, interim } = heard;
         let http_status = head.status.as_u16();
         let is_open = connection.rest();
         let surplus = connection.had_surplus();
         // After a 5xx (a proxy's 504 above all) the real answer may still be on its way.
-        let used = (is_open && !interim && (200..500).contains(&http_status)).then(|| Used {
-            connection,
-            pool: Arc::clone(&self.pool),
-            service,
-        });
+        let used = if is_open && !interim && (200..500).contains(&http_status) {
+            UsedConnection::of(connection, Arc::clone(&self.pool), service, until)
+        } else {
+            UsedConnection::none()
+        };
         let date = headers::date(&head.headers);
         let retry_after = headers::retry_after(&head.headers, date.unwrap_or(now));
-        let answered = Answered { http_status, body, surplus, retry_after, date, elapsed: started.elapsed() };
-        (Reply::Answered(answered), UsedConnection(used))
+        let elapsed = started.elapsed();
+        let answered = Answered { http_status, body, surplus, may_be_earlier, retry_after, date, elapsed };
+        (Reply::Answered(answered), used)
     }
 
     /// Closes what has been idle for long, or was closed by the peer.
     pub(crate) fn close_idle(&self) {
-        let now = Instant::now();
-        self.pool.idle().retain_mut(|idle| now - idle.since < IDLE && idle.connection.rest());
+        self.pool.close_idle();
+    }
+
+    /// A connection for a request that goes so, and whether it has carried others.
+    async fn connection(
+        &self,
+        service: Service,
+        by: &mut By,
+    ) -> Result<(Box<Connection>, bool), (NotSentReason, String)> {
+        let kept = match by {
+            By::Any => self.pool.take(service),
+            By::New => None,
+            By::Behind(used) => {
+                let closed = || (NotSentReason::Connect, "the connection was closed meanwhile".to_owned());
+                return used.take().map(|connection| (connection, true)).ok_or_else(closed);
+            }
+        };
+        match kept {
+            Some(connection) => Ok((connection, true)),
+            None => self.connect().await.map(|connection| (connection, false)),
+        }
     }
 
     /// Until it returns a connection, nothing of a request has left.
@@ -195,43 +171,7 @@ impl Connections {
     }
 }
 
-impl Pool {
-    /// One that is open, silent and good for a request of this service.
-    fn take(&self, service: Service) -> Option<Box<Connection>> {
-        let now = Instant::now();
-        loop {
-            let Idle { mut connection, since, .. } = {
-                let mut idle = self.idle();
-                let place = idle.iter().rposition(|idle| idle.unnamed != Some(service))?;
-                idle.remove(place)
-            };
-            // The last look before the request is written (M15).
-            if now - since < IDLE && connection.rest() {
-                return Some(connection);
-            }
-        }
-    }
-
-    fn put_back(&self, kept: Idle) {
-        let mut idle = self.idle();
-        if idle.len() < self.idle_max {
-            idle.push(kept);
-        }
-    }
-
-    /// Every change is complete before the lock is let go, so a poisoned one is still whole.
-    fn idle(&self) -> MutexGuard<'_, Vec<Idle>> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 /// A connect that hangs must end as "not sent", so it has to end before the whole call does.
 pub(crate) fn connect_limit(config: &ClientConfig) -> Duration {
     config.connect_timeout.min(config.request_timeout - config.request_timeout / 10)
-}
-
-impl std::fmt::Debug for UsedConnection {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("UsedConnection").field("open", &self.0.is_some()).finish()
-    }
 }

@@ -41,6 +41,8 @@ pub struct Answered {
     pub body: Bytes,
     /// More bytes came right behind it, so which of them answers the request is not sure.
     pub surplus: bool,
+    /// A request of the same service had gone by its connection before: an answer that names nothing may be a second one to that.
+    pub may_be_earlier: bool,
     /// `Retry-After`, from seconds or a date; not bounded here.
     pub retry_after: Option<Duration>,
     /// The provider's clock by its `Date` header (whole seconds), to watch the skew with.
@@ -137,6 +139,7 @@ impl std::fmt::Debug for Answered {
             .field("http_status", &self.http_status)
             .field("body_bytes", &self.body.len())
             .field("surplus", &self.surplus)
+            .field("may_be_earlier", &self.may_be_earlier)
             .field("retry_after", &self.retry_after)
             .field("date", &self.date)
             .field("elapsed", &self.elapsed)

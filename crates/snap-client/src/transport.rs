@@ -60,7 +60,15 @@ impl Transport {
         let reply = match read_body(response).await {
             Ok(body) => {
                 let elapsed = started.elapsed();
-                Reply::Answered(Answered { http_status, body, surplus: false, retry_after, date, elapsed })
+                Reply::Answered(Answered {
+                    http_status,
+                    body,
+                    surplus: false,
+                    may_be_earlier: false,
+                    retry_after,
+                    date,
+                    elapsed,
+                })
             }
             Err((why, detail)) => {
                 Reply::Silent { why, detail, http_status: Some(http_status), elapsed: started.elapsed() }

@@ -10,20 +10,20 @@ use snap_core::{Service, Timestamp};
 use crate::connections::Connections;
 use crate::endpoint::BaseUrl;
 use crate::transport::Transport;
-use crate::{ClientConfig, ConfigError, Fuse, Reply, UsedConnection};
+use crate::{ClientConfig, ConfigError, Reply, UsedConnection, Way};
 
 /// Carries requests to one provider, each at most once.
 ///
 /// What it answers is a claim about money: [`Reply::NotSent`] only where no byte of the request can have left.
 pub trait Wire: Send + Sync + 'static {
-    /// Sends a transaction, unless the fuse says why not immediately before its first byte, and reads the answer, with the
+    /// Sends a transaction, its way, unless the fuse says why not immediately before its first byte, and reads the answer, with the
     /// connection that it came by; `now` is only used to read a `Retry-After` date.
     fn transaction<'a>(
         &'a self,
         service: Service,
         request: Request<Bytes>,
         now: Timestamp,
-        fuse: Fuse<'a>,
+        way: Way<'a>,
     ) -> BoxFuture<'a, (Reply, UsedConnection)>;
 
     /// Sends a token request and reads the answer, with the `X-TIMESTAMP` that came with it.
@@ -57,9 +57,9 @@ impl Wire for Network {
         service: Service,
         request: Request<Bytes>,
         now: Timestamp,
-        fuse: Fuse<'a>,
+        way: Way<'a>,
     ) -> BoxFuture<'a, (Reply, UsedConnection)> {
-        Box::pin(self.connections.send(service, request.map(Full::new), now, fuse))
+        Box::pin(self.connections.send(service, request.map(Full::new), now, way))
     }
 
     fn token(&self, request: Request<Bytes>, now: Timestamp) -> BoxFuture<'_, (Reply, Option<Timestamp>)> {

@@ -101,6 +101,10 @@ pub enum Fault {
     /// A proxy's 504 at once. When the next request has come by the same connection, this case is answered as the late answer
     /// to the first (`{"late_answer": "404xx11"}`), and the connection goes on.
     LateAnswer(Case),
+    /// The answer. When the next request of this service has come by the same connection, this case comes as a second answer to the
+    /// first (`{"second_answer": "429xx00"}`), and that request's own answer `delayMs` of the rule (default 12) after it; the
+    /// connection goes on.
+    SecondAnswer(Case),
     /// An interim answer (103) before the real one; the connection goes on.
     InterimAnswer,
     /// A byte right behind the answer; the connection goes on.

@@ -19,6 +19,24 @@ pub(crate) enum Play {
     Reply(Reply),
     /// By taking the connection away from HTTP.
     Wire(Wire),
+    /// By an HTTP answer in order, and by a second one in the wrong place.
+    Twice(Reply, Stray),
+}
+
+/// A second answer to a request, which comes when the next one of its service has come.
+#[derive(Debug)]
+pub(crate) struct Stray {
+    pub(crate) service: u8,
+    answer: Reply,
+    /// Before the own answer of the request that it comes to.
+    pause: Duration,
+}
+
+impl Stray {
+    /// It, and then the request's own answer.
+    pub(crate) fn before(&self, own: &Reply) -> Wire {
+        Wire::Goes { first: self.answer.whole(), when: When::After(self.pause), then: own.whole() }
+    }
 }
 
 /// An HTTP answer.
@@ -169,6 +187,11 @@ pub(crate) fn perform(act: Act, mut answer: Answer<'_>, service: u8, behaviour: 
             let (late, code) = refusal(case);
             let first = Reply::page(504, "Gateway Time-out").whole();
             (Play::Wire(Wire::Goes { first, when: When::NextRequest, then: late.whole() }), code)
+        }
+        Fault::SecondAnswer(case) => {
+            let pause = act.delay_ms.map_or(TWICE_AFTER, Duration::from_millis);
+            let stray = Stray { service, answer: refusal(case).0, pause };
+            (Play::Twice(Reply::of(&answer), stray), code)
         }
         Fault::InterimAnswer => {
             let interim = b"HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n".to_vec();

@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::future::{pending, poll_fn};
 use std::pin::Pin;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ use tokio::task::JoinSet;
 use crate::admin;
 use crate::answer::Answer;
 use crate::case::Case;
-use crate::play::{Play, Reply, Wire, timestamp};
+use crate::play::{Play, Reply, Stray, Wire, timestamp};
 use crate::provider::{Arrived, Provider};
 use crate::wire::{self, Played};
 
@@ -54,6 +54,9 @@ pub(crate) async fn serve(provider: Arc<Provider>, listener: TcpListener, mut st
 
 /// What a fault leaves for its connection.
 type Slot = Arc<Mutex<Option<Takeover>>>;
+
+/// The second answer that a connection still has.
+type Owed = Arc<Mutex<Option<Stray>>>;
 
 struct Takeover {
     wire: Wire,
@@ -97,24 +100,24 @@ async fn connection(provider: Arc<Provider>, stream: TcpStream) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "nodelay was not set");
     }
-    let mut next = Some(stream);
+    let (mut next, owed) = (Some(stream), Owed::default());
     while let Some(stream) = next.take() {
-        next = speak(&provider, stream).await;
+        next = speak(&provider, stream, &owed).await;
     }
 }
 
 /// Speaks HTTP until the connection ends or a fault takes it away; the connection where HTTP goes on after that.
-async fn speak(provider: &Arc<Provider>, stream: TcpStream) -> Option<TcpStream> {
+async fn speak(provider: &Arc<Provider>, stream: TcpStream, owed: &Owed) -> Option<TcpStream> {
     let slot = Slot::default();
     let service = {
-        let (provider, slot) = (Arc::clone(provider), Arc::clone(&slot));
-        service_fn(move |request| respond(Arc::clone(&provider), Arc::clone(&slot), request))
+        let (provider, slot, owed) = (Arc::clone(provider), Arc::clone(&slot), Arc::clone(owed));
+        service_fn(move |request| respond(Arc::clone(&provider), Arc::clone(&slot), Arc::clone(&owed), request))
     };
     let mut http = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service);
     let takeover = poll_fn(|context| {
         let polled = Pin::new(&mut http).poll(context);
         // The service runs inside that poll, so what it left is seen at once.
-        match slot.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        match locked(&slot).take() {
             Some(takeover) => Poll::Ready(Some(takeover)),
             None => polled.map(|_ended| None),
         }
@@ -139,6 +142,7 @@ async fn speak(provider: &Arc<Provider>, stream: TcpStream) -> Option<TcpStream>
 async fn respond(
     provider: Arc<Provider>,
     slot: Slot,
+    owed: Owed,
     request: Request<Incoming>,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     let (head, body) = request.into_parts();
@@ -165,13 +169,31 @@ async fn respond(
     if !behaviour.latency.is_zero() {
         tokio::time::sleep(behaviour.latency).await;
     }
+    let digits = service.digits(mount.personality);
+    let stray = locked(&owed).take_if(|stray| stray.service == digits);
+    let play = match (play, stray) {
+        (Play::Reply(reply), Some(stray)) => Play::Wire(stray.before(&reply)),
+        (Play::Twice(reply, next), None) => {
+            *locked(&owed) = Some(next);
+            Play::Reply(reply)
+        }
+        (Play::Twice(reply, next), Some(stray)) => {
+            *locked(&owed) = Some(next);
+            Play::Wire(stray.before(&reply))
+        }
+        (play, _) => play,
+    };
     match play {
-        Play::Reply(reply) => Ok(response(reply, Some(timestamp(&behaviour)))),
+        Play::Reply(reply) | Play::Twice(reply, _) => Ok(response(reply, Some(timestamp(&behaviour)))),
         Play::Wire(wire) => {
-            *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(Takeover { wire, in_flight });
+            *locked(&slot) = Some(Takeover { wire, in_flight });
             pending().await
         }
     }
+}
+
+fn locked<T>(what: &Mutex<T>) -> MutexGuard<'_, T> {
+    what.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn response(reply: Reply, timestamp: Option<[u8; 25]>) -> Response<Full<Bytes>> {

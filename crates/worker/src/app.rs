@@ -24,7 +24,7 @@ use told::{readiness, render};
 use crate::account;
 use crate::amqp::{Broker, Link, Supervisor};
 use crate::config::{Config, ConfigError};
-use crate::custody::{Custodian, CustodyError, Of};
+use crate::custody::{self, Custodian, CustodyError, Of};
 use crate::drive::Driver;
 use crate::http::Probe;
 use crate::intake::Intake;
@@ -148,6 +148,10 @@ impl App {
         });
         let listener = listen(config).await?;
         who_starts(config, &driver.store).await?;
+        let namespace = config.amqp.as_ref().map(|amqp| amqp.namespace.as_str());
+        if let Some(error) = custody::elsewhere(&driver.store, namespace).await? {
+            return Err(AppError::Custody(error));
+        }
         let longest = config.providers.values().map(|provider| provider.request_timeout).max().unwrap_or_default();
         let app = Self {
             driver,

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use engine::{Answer, DeadReason, Event, Noticed, Retry, State, StatusAnswer, Step, apply, next_step};
 use outbox::{Store, StoreError, StoredJob};
+use snap_client::By;
 use snap_core::{Service, Timestamp};
 use tokio::sync::SemaphorePermit;
 use tokio_util::sync::CancellationToken;
@@ -227,6 +228,14 @@ impl<'a> Driving<'a> {
         Ok(())
     }
 
+    /// M15: what may be the answer to an earlier request is forgotten, and asked again by the same rules as any other call.
+    async fn may_ask_again(&mut self) -> Result<(), Stop> {
+        self.asked = true;
+        self.may_call().await?;
+        self.lane.turn().await;
+        self.may_call().await
+    }
+
     /// Whether something new may begin (M13): only while the namespace is known to be this store's. It costs the job nothing.
     async fn may_begin(&mut self) -> Result<(), Stop> {
         let Driver { custody, clock, .. } = self.driver;
@@ -262,7 +271,11 @@ impl<'a> Driving<'a> {
     }
 
     async fn inquire(&mut self, token: &snap_client::Token) -> Result<(), Stop> {
-        let called = provider::inquire(self.driver, self.lane, token, &self.job).await;
+        let mut called = provider::inquire(self.driver, self.lane, token, &self.job, By::Any).await;
+        if called.reading.ask_again {
+            self.may_ask_again().await?;
+            called = provider::inquire(self.driver, self.lane, token, &self.job, By::New).await;
+        }
         let free = called.reading.event == Event::InquiryFailed(Retry::Free);
         let again = self.observed(token, &called).await;
         self.happened(&called)?;
@@ -345,7 +358,11 @@ impl<'a> Driving<'a> {
     }
 
     async fn check(&mut self, token: &snap_client::Token) -> Result<(), Stop> {
-        let called = provider::check(self.driver, self.lane, token, &self.job).await;
+        let mut called = provider::check(self.driver, self.lane, token, &self.job, By::Any).await;
+        if called.reading.ask_again {
+            self.may_ask_again().await?;
+            called = provider::check_again(self.driver, self.lane, token, &self.job, &called).await;
+        }
         let free = matches!(called.reading.event, Event::Checked { answer: StatusAnswer::Nothing(Retry::Free), .. });
         let again = self.observed(token, &called).await;
         self.happened(&called)?;

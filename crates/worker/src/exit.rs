@@ -177,9 +177,9 @@ impl CommandError {
             Self::NotFound { .. } => Exit::NotFound,
             Self::Refused { .. } | Self::MovedOn { .. } => Exit::Refused,
             Self::Service(AppError::Listen { .. }) => Exit::Usage,
-            Self::Service(AppError::Custody(CustodyError::Foreign { .. } | CustodyError::Unknown { .. })) => {
-                Exit::Refused
-            }
+            Self::Service(AppError::Custody(
+                CustodyError::Foreign { .. } | CustodyError::Unknown { .. } | CustodyError::Elsewhere { .. },
+            )) => Exit::Refused,
             Self::Open(error) => exit_of_open(error),
             Self::Store(StoreError::PastRetention(_)) => Exit::Refused,
             // Started again by itself, it would take what is there now for the store.
@@ -316,10 +316,15 @@ fn hint_of_open(error: &OpenError) -> String {
 
 fn hint_of_custody(error: &CustodyError) -> String {
     match error {
-        CustodyError::Foreign { .. } => "set store.url to the store that it belongs to, or amqp.namespace to one of this \
-            store's own; where that store is gone for good, `worker store adopt --reason TEXT` takes the namespace over, and \
-            this store then asks about everything first"
+        CustodyError::Foreign { .. } => "set store.url to the store that it belongs to; where that store is gone for good, \
+            `worker store adopt --reason TEXT` takes the namespace over, and this store then asks about everything first. A \
+            store that holds no jobs may have another amqp.namespace"
             .to_owned(),
+        CustodyError::Elsewhere { namespace, .. } => format!(
+            "set amqp.namespace to {namespace} again; where nothing else will send what this store holds (no copy of it, and not \
+             the store that has {namespace} now), `worker store adopt --reason TEXT` under this configuration lets it go on: \
+             it then asks about everything first"
+        ),
         CustodyError::Unknown { namespace, .. } => format!(
             "a newer version may have made it, or somebody else: look at `rabbitmqctl list_exchanges name type arguments`; \
              `worker store adopt --reason TEXT` replaces the exchange {namespace}.custodian"
@@ -397,6 +402,34 @@ mod tests {
         assert!(report.starts_with(&format!("error: the store was lost while running: {detail}\nhint: ")), "{report}");
         let command = CommandError::Store(StoreError::Failed(detail));
         assert!(command.report(false).contains("worker store restore FILE"), "a command that meets it says the same");
+    }
+
+    #[test]
+    fn m13_c1_a_store_of_another_namespace_ends_with_five_and_says_which_command_lets_it_go_on() {
+        let [ours, namespace] = ["0123456789abcdef", "topup"].map(str::to_owned);
+        let (since, refused_at) = (Some(snap_core::Timestamp::from_millis(1_795_316_400_000)), None);
+        let configured = Some("other".to_owned());
+        let elsewhere = CustodyError::Elsewhere { ours, namespace, since, refused_at, configured };
+        let error = CommandError::from(AppError::Custody(elsewhere));
+        assert_eq!(error.exit(), Exit::Refused);
+        assert_eq!(
+            error.report(false),
+            "error: store 0123456789abcdef belongs to namespace topup since 2026-11-22 10:00:00, and holds what may be paid \
+             there; the configuration names namespace other\n\
+             hint: set amqp.namespace to topup again; where nothing else will send what this store holds (no copy of it, and \
+             not the store that has topup now), `worker store adopt --reason TEXT` under this configuration lets it go on: it \
+             then asks about everything first\n"
+        );
+    }
+
+    /// The way from one namespace to another is an operator's, where there are jobs.
+    #[test]
+    fn m13_c1_the_hint_for_a_foreign_namespace_sends_no_store_with_jobs_elsewhere() {
+        let [namespace, ours, store] = ["topup", "0123456789abcdef", "fedcba9876543210"].map(str::to_owned);
+        let error = AppError::Custody(CustodyError::Foreign { namespace, ours, store, since: None });
+        let hint = CommandError::from(error).hint().unwrap();
+        assert!(hint.contains("worker store adopt --reason TEXT"), "{hint}");
+        assert!(hint.ends_with("A store that holds no jobs may have another amqp.namespace"), "{hint}");
     }
 
     #[test]

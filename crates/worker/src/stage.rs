@@ -9,7 +9,9 @@ use std::time::Duration;
 use outbox::{Accepted, Between, Carried, DeadLetter, DeadLetterFilter, OpenOptions, Passage, Passing};
 use outbox::{JobRequest, Store, StoreError, StoredJob};
 use serde_json::{Value, json};
-use snap_client::{Answered, BoxFuture, Bytes, Fuse, NotSentReason, Reply, Request, SnapClient, UsedConnection, Wire};
+use snap_client::{
+    Answered, BoxFuture, By, Bytes, NotSentReason, Reply, Request, SnapClient, UsedConnection, Way, Wire,
+};
 use snap_core::{Service, Timestamp};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -237,6 +239,8 @@ pub(crate) fn job(reference: &str) -> Vec<u8> {
 pub(crate) struct Provider {
     next: Mutex<Vec<(Service, Reply)>>,
     asked: Mutex<Vec<(Service, Value)>>,
+    /// The services that were called by a new connection, in order.
+    by_new: Mutex<Vec<Service>>,
     /// Calls under way, and the most there were at a time.
     under_way: Mutex<(usize, usize)>,
     /// The clock by which its answers are dated; none: they are not.
@@ -257,6 +261,11 @@ impl Provider {
     /// The services called, in order, and what with.
     pub(crate) fn asked(&self) -> Vec<(Service, Value)> {
         locked(&self.asked).clone()
+    }
+
+    /// The services that had to be called by a new connection, in order.
+    pub(crate) fn by_new(&self) -> Vec<Service> {
+        locked(&self.by_new).clone()
     }
 
     /// How often a service was called.
@@ -296,11 +305,14 @@ impl Wire for Provider {
         service: Service,
         request: Request<Bytes>,
         _now: Timestamp,
-        fuse: Fuse<'a>,
+        way: Way<'a>,
     ) -> BoxFuture<'a, (Reply, UsedConnection)> {
-        if let Some(detail) = fuse() {
+        if let Some(detail) = (way.fuse)() {
             let reply = Reply::NotSent { why: NotSentReason::Stale, detail, elapsed: Duration::ZERO };
             return Box::pin(async { (reply, UsedConnection::none()) });
+        }
+        if matches!(way.by, By::New) {
+            locked(&self.by_new).push(service);
         }
         Box::pin(async move { (self.answer(service, request.into_body()).await, UsedConnection::none()) })
     }
@@ -343,7 +355,15 @@ pub(crate) fn idr(value: &str) -> Value {
 /// An answer of the provider.
 pub(crate) fn answered(http_status: u16, body: &Value) -> Reply {
     let body = Bytes::from(body.to_string());
-    Reply::Answered(Answered { http_status, body, surplus: false, retry_after: None, date: None, elapsed: WAY })
+    Reply::Answered(Answered {
+        http_status,
+        body,
+        surplus: false,
+        may_be_earlier: false,
+        retry_after: None,
+        date: None,
+        elapsed: WAY,
+    })
 }
 
 /// A refusal in SNAP's words.

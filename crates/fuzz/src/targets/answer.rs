@@ -108,6 +108,7 @@ pub(super) fn case(data: &[u8]) -> Case {
             http_status: status.parse().unwrap_or(200),
             body: Bytes::copy_from_slice(body),
             surplus: false,
+            may_be_earlier: false,
             retry_after: None,
             date: None,
             elapsed,

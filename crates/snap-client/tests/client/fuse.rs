@@ -4,14 +4,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use crate::support::{NOW, Server, TOPUP_BODY, top_up};
-use snap_client::{ClientConfig, Fuse, NotSentReason, Payload, Reply, SnapClient, Token};
+use snap_client::{By, ClientConfig, Fuse, NotSentReason, Payload, Reply, SnapClient, Token, Way};
 use snap_core::{ExternalId, Service};
 use tokio::net::TcpListener;
 
 async fn fused(client: &SnapClient, token: &Token, number: u64, fuse: Fuse<'_>) -> Reply {
     let id = ExternalId::new(NOW, number);
     let payload = Payload::new(TOPUP_BODY.as_bytes());
-    client.call_unless(token, Service::TopUp, &id, payload, NOW, fuse).await.0
+    client.call_by(token, Service::TopUp, &id, payload, NOW, Way { by: By::Any, fuse }).await.0
 }
 
 #[tokio::test]

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod answers;
 #[cfg(test)]
+mod earlier;
+#[cfg(test)]
 mod fuse;
 #[cfg(test)]
 mod replies;

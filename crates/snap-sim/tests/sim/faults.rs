@@ -455,6 +455,21 @@ async fn a_late_answer_comes_when_the_next_request_has_come() {
 }
 
 #[tokio::test]
+async fn a_second_answer_comes_to_the_next_request_of_its_service() {
+    let client = client(Personality::Finpay).await;
+    let mut stream = kept_open(&client, Fault::SecondAnswer(Case::new(429, 0))).await;
+    assert_eq!(hear(&mut stream, client.patience).await.answer().json()["partnerReferenceNo"], "A");
+    stream.write_all(&client.status_draft("A").bytes()).await.unwrap();
+    assert_eq!(hear(&mut stream, client.patience).await.answer().code(), "2003900", "another service's request");
+    send(&mut stream, &client, "B").await;
+    assert_eq!(hear(&mut stream, client.patience).await.answer().code(), "4293800", "the second answer to A");
+    assert_eq!(hear(&mut stream, client.patience).await.answer().json()["partnerReferenceNo"], "B");
+    send(&mut stream, &client, "C").await;
+    assert_eq!(hear(&mut stream, client.patience).await.answer().json()["partnerReferenceNo"], "C", "once");
+    assert_eq!((client.sim.credits_of("A"), client.sim.credits_of("B"), client.sim.credits_of("C")), (1, 1, 1));
+}
+
+#[tokio::test]
 async fn an_interim_answer_and_a_surplus_byte_surround_the_answer() {
     let client = client(Personality::Finpay).await;
     let mut stream = kept_open(&client, Fault::InterimAnswer).await;

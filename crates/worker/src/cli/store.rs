@@ -89,7 +89,7 @@ in that time and is not found ends before a person instead of being sent again.
 What was rejected as expired by the wrong clock was told to its producer and stays; it is counted. The worker has to be
 stopped, and a running one is refused (exit 5).")]
     ClockCorrected(StoreClockArgs),
-    /// Take a namespace at the broker over from another store, whose worker is gone for good
+    /// Take a namespace over from another store that is gone for good, or let this store leave the one that it belongs to
     #[command(after_help = "\
 Examples:
   worker store adopt --dry-run
@@ -104,7 +104,12 @@ From then on every job is asked about before anything is sent, for as long as th
 acknowledged among them; and not before the other one can have nothing under way any more, should it be frozen or cut off. A key that
 this store does not know counts as perhaps sent since the namespace has had a custodian: \"not found\" proves nothing once that is
 longer ago than the provider's uniqueness window, and the job ends as unresolved, before a person. Say with --published-since that no
-message that comes now was first published before that. `worker store reconciled` ends the mode.")]
+message that comes now was first published before that. `worker store reconciled` ends the mode.
+
+A store that holds jobs and has noted a namespace works on no other one, and not without a broker (exit 5): a copy of it, or the store
+that took the namespace over, may pay what it holds. Say this under the new configuration where nothing else will: it then goes
+on, and asks about everything first in the same way. It is refused while a worker with this store's id has the old namespace, as far as
+the configured broker knows.")]
     Adopt(StoreAdoptArgs),
 }
 

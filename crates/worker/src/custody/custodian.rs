@@ -10,15 +10,14 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use super::{Custodial, Custody, CustodyError, Found, Hold, Mark, Note, Process, Witness, behind};
+use super::{Custodial, Custody, CustodyError, Found, Mark, Note, Process, Witness, behind};
 use crate::account::forgotten::{self, Elsewhere};
 use crate::amqp::AmqpError;
 use crate::clock::Clock;
-use crate::output::moment;
 use crate::restored::Restored;
 
-/// A process that ended a moment ago may still be on the broker's books: so often it is asked again, and after so long.
-const HOLD_TRIES: u32 = 4;
+/// A process that ended a moment ago may still be on the broker's books, and somebody may read the witness: after so long it is
+/// asked again.
 pub(super) const HOLD_PAUSE: Duration = Duration::from_millis(150);
 /// Somebody who reads the witness has it for a moment.
 const READ_TRIES: u32 = 4;
@@ -85,12 +84,23 @@ impl Custodian {
     /// # Errors
     /// [`AmqpError::Custody`], or any failure of broker or store.
     pub async fn claim<C: Custodial>(&self, port: &mut C) -> Result<(), AmqpError> {
+        let claimed = self.claim_once(port).await;
+        if let Err(AmqpError::Custody(CustodyError::Foreign { .. } | CustodyError::Unknown { .. })) = &claimed {
+            self.note_refusal().await?;
+        }
+        claimed
+    }
+
+    async fn claim_once<C: Custodial>(&self, port: &mut C) -> Result<(), AmqpError> {
         let standing = self.store.standing().await?;
         let note = Note::of(&standing, &self.namespace);
         let noted = note.as_ref().map(|note| note.mark.clone()).filter(|mark| !mark.is_empty());
         let found = port.look(noted.as_deref()).await?;
         self.ours(&found, &standing)?;
         self.take_hold(port, &standing).await?;
+        // Who had the hold meanwhile is noted by now.
+        let standing = self.store.standing().await?;
+        let note = Note::of(&standing, &self.namespace);
         // Whoever gives the namespace to another store has the hold meanwhile: what was seen before it is no news.
         let asked = self.clock.boottime();
         let found = port.look(noted.as_deref()).await?;
@@ -109,7 +119,7 @@ impl Custodian {
             None => Some(self.set_mark(port, noted, &standing, instances.clone()).await?),
         };
         let text = mark.clone().or_else(|| note.as_ref().map(|note| note.mark.clone())).unwrap_or_default();
-        let noting = Note { namespace: self.namespace.to_string(), mark: text, instances, beside: None };
+        let noting = Note { namespace: self.namespace.to_string(), mark: text, instances, ..Note::default() };
         let behind = witness
             .as_ref()
             .and_then(|witness| Some((witness, behind(witness, &standing, note.as_ref(), &self.process)?)));
@@ -233,8 +243,7 @@ impl Custodian {
         let first = standing.oldest.map_or(now, |oldest| oldest.min(now));
         let mark = noted.unwrap_or_else(|| Mark::new(&standing.store_id, now, first).to_string());
         let note = Note::of(standing, &self.namespace).unwrap_or_default();
-        let noting =
-            Note { namespace: self.namespace.to_string(), mark: mark.clone(), instances, beside: note.beside.clone() };
+        let noting = Note { namespace: self.namespace.to_string(), mark: mark.clone(), instances, ..note.clone() };
         if note != noting {
             self.store.note_custody(noting.text()).await?;
         }
@@ -245,53 +254,12 @@ impl Custodian {
         Ok(mark)
     }
 
-    async fn take_hold<C: Custodial>(&self, port: &mut C, standing: &Standing) -> Result<(), AmqpError> {
-        for left in (0..HOLD_TRIES).rev() {
-            match port.hold().await? {
-                Hold::Had => return Ok(()),
-                Hold::Unavailable(why) => {
-                    // The mark holds against other stores; a copy of this one is not noticed meanwhile (decision 0016).
-                    if !std::mem::replace(&mut self.state().warned, true) {
-                        warn!(%why, "the broker cannot keep a copy of this store from working beside it");
-                    }
-                    return Ok(());
-                }
-                Hold::InUse if left > 0 => tokio::time::sleep(HOLD_PAUSE).await,
-                Hold::InUse => {}
-            }
-        }
-        let who = match self.newest_witness(port, true).await? {
-            Some(witness) => {
-                self.note_beside(&witness, standing).await?;
-                let Witness { process, at, .. } = witness;
-                format!(
-                    " (process {} on {}, last heard of {})",
-                    process.pid,
-                    process.host,
-                    moment(Timestamp::from_millis(at))
-                )
-            }
-            None => String::new(),
-        };
-        Err(CustodyError::Beside { namespace: self.namespace.to_string(), who }.into())
-    }
-
-    /// Notes who has the namespace, where that process may be at work: what it does last before it dies is in no witness.
-    async fn note_beside(&self, witness: &Witness, standing: &Standing) -> Result<(), AmqpError> {
-        if witness.store != standing.store_id || self.is_over(witness) {
-            return Ok(());
-        }
-        let mut note = Note::of(standing, &self.namespace).unwrap_or_default();
-        if note.beside.as_ref() != Some(&witness.instance) {
-            note.namespace = self.namespace.to_string();
-            note.beside = Some(witness.instance.clone());
-            self.store.note_custody(note.text()).await?;
-        }
-        Ok(())
-    }
-
     /// Where there is a mark there should be a witness, but for a moment.
-    async fn newest_witness<C: Custodial>(&self, port: &mut C, expected: bool) -> Result<Option<Witness>, AmqpError> {
+    pub(super) async fn newest_witness<C: Custodial>(
+        &self,
+        port: &mut C,
+        expected: bool,
+    ) -> Result<Option<Witness>, AmqpError> {
         let mut body = port.witness().await?;
         for _ in 1..READ_TRIES {
             if body.is_some() || !expected {
@@ -309,7 +277,7 @@ impl Custodian {
     }
 
     /// Whether nothing is sent any more by the life that the witness tells of.
-    fn is_over(&self, witness: &Witness) -> bool {
+    pub(super) fn is_over(&self, witness: &Witness) -> bool {
         witness.instance == *self.instance || witness.stopped || witness.process.is_gone(&self.process)
     }
 
@@ -334,13 +302,19 @@ impl Custodian {
         noting: Note,
         proven: bool,
     ) -> Result<(), AmqpError> {
-        error!(reason, "the store does not know everything that was done under its id");
         let now = self.clock.now();
+        // What was told before the store began to ask first is no news: an operator who has put it back has said so, and why.
+        let known = self.restored.mark().filter(|mark| (witness.at()..=now).contains(&mark.since));
+        let known = known.filter(|_| !self.custody.was_had());
+        match &known {
+            Some(mark) => info!(found = reason, why = mark.reason, "the store asks first, and has to"),
+            None => error!(reason, "the store does not know everything that was done under its id"),
+        }
         let others = self.custody.terms().may_send_for(self.longest_call);
         let behind = Behind {
             at: now,
             settled_at: if proven { now } else { now.plus(others) },
-            reason: reason.clone(),
+            reason: known.map_or_else(|| reason.clone(), |mark| mark.reason.clone()),
             known_until: self.state().confirmed,
             beyond: witness.commits,
             custody: noting.text(),

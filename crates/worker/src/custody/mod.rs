@@ -7,8 +7,10 @@
 
 mod custodian;
 mod mark;
+mod note;
 mod port;
 mod process;
+mod refusal;
 mod telling;
 mod witness;
 
@@ -29,9 +31,10 @@ use crate::wake::must_ask_first;
 
 pub use custodian::{Custodian, Of};
 pub use mark::Mark;
+pub use note::{Note, elsewhere};
 pub use port::{Custodial, Found, Hold};
 pub use process::Process;
-pub use witness::{Note, Witness, behind};
+pub use witness::{Witness, behind};
 
 /// Between the commit of an intent and its first byte: what takes longer is not sent (M16).
 pub const SEND_WITHIN: Duration = Duration::from_secs(5);
@@ -95,6 +98,20 @@ pub enum CustodyError {
         /// What stands there.
         found: String,
     },
+    /// The store has noted another namespace than the one that it is to work on, and holds what may be paid there.
+    #[error("{}", belongs_elsewhere(ours, namespace, (*since, *refused_at), configured.as_deref()))]
+    Elsewhere {
+        /// This store.
+        ours: String,
+        /// The namespace that it has noted.
+        namespace: String,
+        /// Since when that is its own; `None`: it was refused it, or nobody can say.
+        since: Option<Timestamp>,
+        /// When it was refused it; `None`: it was not.
+        refused_at: Option<Timestamp>,
+        /// What the configuration names; `None`: no broker.
+        configured: Option<String>,
+    },
     /// Another process works under this store's id.
     #[error("another process works with a store of this id on namespace {namespace}{who}: nothing is taken meanwhile")]
     Beside {
@@ -120,6 +137,20 @@ impl CustodyError {
 
 fn since_when(since: Option<Timestamp>) -> String {
     since.map_or_else(String::new, |since| format!(" since {}", moment(since)))
+}
+
+fn belongs_elsewhere(
+    ours: &str,
+    namespace: &str,
+    (since, refused_at): (Option<Timestamp>, Option<Timestamp>),
+    configured: Option<&str>,
+) -> String {
+    let belongs = match refused_at {
+        Some(at) => format!("was refused namespace {namespace} at {}", moment(at)),
+        None => format!("belongs to namespace {namespace}{}", since_when(since)),
+    };
+    let named = configured.map_or_else(|| "no broker".to_owned(), |named| format!("namespace {named}"));
+    format!("store {ours} {belongs}, and holds what may be paid there; the configuration names {named}")
 }
 
 /// Never: without a broker there is nobody to ask, and nobody else.

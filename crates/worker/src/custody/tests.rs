@@ -1,5 +1,8 @@
 //! A custodian over a broker that does as it is told, on a time of its own.
 
+mod copies;
+mod elsewhere;
+
 use std::sync::{Arc, Mutex};
 
 use outbox::{NewAudit, OpenOptions, Store};

@@ -1,11 +1,11 @@
-//! What is told of a store outside of its machine, and what the store notes of it: so that a copy that is behind, or that has
+//! What is told of a store outside of its machine, beside what the store notes of it: so that a copy that is behind, or that has
 //! gone another way, finds out before it sends anything.
 
 use outbox::{AccountName, AuditHead, Standing};
 use serde::{Deserialize, Serialize};
 use snap_core::Timestamp;
 
-use super::process::Process;
+use super::{Note, Process};
 
 /// The newest witness, as it lies in the queue `<namespace>.witness`: JSON. Members that are not known are left alone.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,34 +61,6 @@ impl Witness {
     /// When.
     pub fn at(&self) -> Timestamp {
         Timestamp::from_millis(self.at)
-    }
-}
-
-/// What the store notes of its custody.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct Note {
-    /// The namespace.
-    pub namespace: String,
-    /// Its mark, as this store has declared it; empty: not yet.
-    pub mark: String,
-    /// The lives whose witness is this store's own past: the last one that was told of, and the present one.
-    pub instances: Vec<String>,
-    /// The life that had the namespace when this store wanted it, and might still be at work.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub beside: Option<String>,
-}
-
-impl Note {
-    /// What `standing` holds of this namespace.
-    pub fn of(standing: &Standing, namespace: &str) -> Option<Self> {
-        let note: Self = serde_json::from_str(standing.custody.as_deref()?).ok()?;
-        (note.namespace == namespace).then_some(note)
-    }
-
-    /// To be kept.
-    pub fn text(&self) -> String {
-        serde_json::to_string(self).expect("texts are JSON")
     }
 }
 

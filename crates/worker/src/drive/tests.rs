@@ -1,5 +1,7 @@
 //! A drive by itself: what it does with an answer, and when it lets go.
 
+mod earlier;
+
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -264,6 +264,11 @@ impl Lane {
         self.pace.turn().await;
     }
 
+    /// Takes the rate limit's next turn without waiting for it: whoever comes next waits the longer.
+    pub fn skip_turn(&self) {
+        self.pace.skip();
+    }
+
     fn after(&self, change: Change) {
         match change {
             Change::None => {}

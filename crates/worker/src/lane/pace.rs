@@ -23,6 +23,11 @@ impl Pace {
         }
     }
 
+    /// Takes the next turn without waiting for it.
+    pub(super) fn skip(&self) {
+        self.book(Instant::now());
+    }
+
     fn book(&self, now: Instant) -> Option<Instant> {
         let every = self.every?;
         let mut next = self.next.lock().expect("nothing panics while it holds the pace");

@@ -85,15 +85,19 @@ async fn look(config: &Config, clock: &Clock) -> Vec<Finding> {
     let mut findings = vec![Finding::ok(CONFIG, format!("{} is read", config.file.display()))];
     findings.extend(from_warnings(config.warnings()));
     let of_store = within(store::STORE, STORE_LIMIT, async |found| store::look(config, clock, found).await);
-    let of_broker = within(broker::BROKER, BROKER_LIMIT, async |found| match &config.amqp {
-        Some(section) => {
-            broker::look(section, found).await;
-            // Where it cannot be reached there is no more to say.
-            if found.iter().any(|finding| finding.check == broker::TOPOLOGY) {
-                custody::look(config, clock, found).await;
+    let of_broker = within(broker::BROKER, BROKER_LIMIT, async |found| {
+        let elsewhere = custody::elsewhere(config, clock).await;
+        match &config.amqp {
+            Some(section) => {
+                broker::look(section, found).await;
+                // Where it cannot be reached there is no more to say; nor of a namespace that the store does not come to.
+                if elsewhere.is_none() && found.iter().any(|finding| finding.check == broker::TOPOLOGY) {
+                    custody::look(config, clock, found).await;
+                }
             }
+            None => found.push(Finding::ok(broker::BROKER, "none is configured: jobs come by `worker submit`")),
         }
-        None => found.push(Finding::ok(broker::BROKER, "none is configured: jobs come by `worker submit`")),
+        found.extend(elsewhere);
     });
     let of_providers =
         join_all(

@@ -30,7 +30,7 @@ pub(super) const CONFLICT: &str = "01JD9WZ0Q0V4T8K3M5N7P9R1S4";
 /// A store in a folder of its own.
 pub(crate) struct Filled {
     pub(crate) store: Store,
-    pub(super) path: PathBuf,
+    pub(crate) path: PathBuf,
     _folder: tempfile::TempDir,
 }
 

@@ -5,6 +5,7 @@ mod adopt;
 pub mod backup;
 mod clock;
 mod info;
+mod leave;
 pub mod restore;
 #[cfg(test)]
 mod tests;

@@ -14,7 +14,7 @@ use crate::cli::SubmitArgs;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::exit::{CommandError, Exit};
-use crate::output::{Cell, Column, Output, Table, Tone, rupiah};
+use crate::output::{Cell, Column, Output, Table, Tone, counted, rupiah};
 
 pub use input::InputError;
 use input::Job;
@@ -117,7 +117,7 @@ impl Summary {
         };
         let some = |count: usize, what: &str| (count > 0).then(|| format!("{count} {what}"));
         let mut text = Table::facts([
-            ("submitted", Some(format!("{} jobs, {}{to}", self.submitted, rupiah(self.minor)))),
+            ("submitted", Some(format!("{}, {}{to}", counted(self.submitted as u64, "job"), rupiah(self.minor)))),
             ("duplicates", some(self.duplicates, "were known already; nothing happens twice")),
             ("conflicts", some(self.conflicts, "have a known key with other content; each is a dead letter now")),
             ("not taken", some(self.not_taken, "were refused by the broker, or no queue is bound")),

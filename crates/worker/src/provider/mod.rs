@@ -1,12 +1,13 @@
 //! One job, one call: builds the request the profile asks for, sends it, and reads what came back.
 
+mod confirm;
 mod read;
 mod supposed;
 
 use std::time::Duration;
 
 use outbox::StoredJob;
-use snap_client::{Answered, Fuse, NotSentReason, Payload, Reply, Token, TokenFailure, UsedConnection};
+use snap_client::{Answered, By, Fuse, NotSentReason, Payload, Reply, Token, TokenFailure, UsedConnection, Way};
 use snap_core::{ExternalId, LaneFault, Service, Timestamp, TopUpDetails};
 
 pub(crate) use read::without_effect;
@@ -60,24 +61,31 @@ pub async fn send(
 ) -> Called {
     let Request { external_id, payload } = request;
     let started_at = driver.clock.now();
-    let now = driver.clock.wall();
-    let (reply, used) = lane.client.call_unless(token, Service::TopUp, &external_id, payload, now, fuse).await;
-    let reading = match &reply {
+    // M15: what is sent again after a doubt goes by a connection that has carried nothing, so that its refusal is its own.
+    let by = if job.job.evidence.doubted { By::New } else { By::Any };
+    let way = Way { by, fuse };
+    let (reply, used) = call(driver, lane, token, (Service::TopUp, &external_id), payload, way).await;
+    let mut reading = match &reply {
         Reply::NotSent { why: NotSentReason::Stale, detail, .. } => Reading::held_back(detail),
         reply => read::top_up(&lane.profile, expected(job), reply),
     };
-    reading.keep(used);
+    if reading.ask_again {
+        reading = confirm::confirmed(driver, lane, token, job, &reply, used).await;
+    } else {
+        reading.keep(used);
+    }
     ended(driver, lane, Service::TopUp, external_id, started_at, reading, &reply)
 }
 
-/// Asks for the account.
-pub async fn inquire(driver: &Driver, lane: &Lane, token: &Token, job: &StoredJob) -> Called {
+/// Asks for the account. Where the reading says so the answer is not believed, and a new connection is to be asked.
+pub async fn inquire(driver: &Driver, lane: &Lane, token: &Token, job: &StoredJob, by: By) -> Called {
     let external_id = driver.clock.external_id();
     let started_at = driver.clock.now();
     let service = Service::AccountInquiry;
     match lane.profile.account_inquiry_request(&details(job)) {
         Ok(request) => {
-            let (reply, used) = call(driver, lane, token, service, &external_id, Payload::new(request.to_body())).await;
+            let payload = Payload::new(request.to_body());
+            let (reply, used) = call(driver, lane, token, (service, &external_id), payload, Way::by(by)).await;
             let reading = read::inquiry(&lane.profile, expected(job), &reply);
             reading.keep(used);
             ended(driver, lane, service, external_id, started_at, reading, &reply)
@@ -89,34 +97,27 @@ pub async fn inquire(driver: &Driver, lane: &Lane, token: &Token, job: &StoredJo
     }
 }
 
-/// Asks what became of the top-up. An answer about another one is most likely a copy of the answer before it, which a connection
-/// that was kept still had (M15): that is closed by then, and by another one the provider is asked again. What it repeats is
-/// its word.
-pub async fn check(driver: &Driver, lane: &Lane, token: &Token, job: &StoredJob) -> Called {
-    let mut called = ask(driver, lane, token, job).await;
-    for _ in 1..ABOUT_ANOTHER_MAX {
-        if !called.reading.names_another {
-            break;
-        }
-        let (reference, external_id) = (&job.request.partner_reference_no, &called.external_id);
-        tracing::warn!(provider = %lane.name, %reference, %external_id, "a status answer was about another top-up; it is asked again");
-        called = ask(driver, lane, token, job).await;
-    }
-    called
-}
-
-/// So many answers in a row about another top-up are no copies: more connections with one are hardly kept at a time.
-const ABOUT_ANOTHER_MAX: usize = 3;
-
-async fn ask(driver: &Driver, lane: &Lane, token: &Token, job: &StoredJob) -> Called {
+/// Asks what became of the top-up. Where the reading says so, [`check_again`] is to follow.
+pub async fn check(driver: &Driver, lane: &Lane, token: &Token, job: &StoredJob, by: By) -> Called {
     let service = lane.profile.status_service;
     let external_id = driver.clock.external_id();
     let started_at = driver.clock.now();
     let request = lane.profile.status_request(&job.request.partner_reference_no, job.reference_no.as_deref());
-    let (reply, used) = call(driver, lane, token, service, &external_id, Payload::new(request.to_body())).await;
+    let payload = Payload::new(request.to_body());
+    let (reply, used) = call(driver, lane, token, (service, &external_id), payload, Way::by(by)).await;
     let reading = read::status(&lane.profile, expected(job), started_at, &reply);
     reading.keep(used);
     ended(driver, lane, service, external_id, started_at, reading, &reply)
+}
+
+/// Asks once more, where the `first` answer may be that to an earlier request of its connection (M15): that is closed by then, and what
+/// comes by a new one is the provider's word.
+pub async fn check_again(driver: &Driver, lane: &Lane, token: &Token, job: &StoredJob, first: &Called) -> Called {
+    let (reference, external_id, detail) =
+        (&job.request.partner_reference_no, &first.external_id, first.reading.detail.as_deref());
+    tracing::info!(provider = %lane.name, %reference, %external_id, detail, "a status answer may be that of another top-up; it is asked again");
+    let again = check(driver, lane, token, job, By::New).await;
+    Called { reading: again.reading.after(&first.reading), ..again }
 }
 
 /// What having no token tells about the lane.
@@ -195,11 +196,15 @@ async fn call(
     driver: &Driver,
     lane: &Lane,
     token: &Token,
-    service: Service,
-    external_id: &ExternalId,
+    (service, external_id): (Service, &ExternalId),
     payload: Payload,
+    way: Way<'_>,
 ) -> (Reply, UsedConnection) {
-    lane.client.call(token, service, external_id, payload, driver.clock.wall()).await
+    let called = lane.client.call_by(token, service, external_id, payload, driver.clock.wall(), way).await;
+    if let Reply::Answered(Answered { date: Some(date), elapsed, .. }) = &called.0 {
+        clock_heard(driver, lane, *date, Duration::ZERO, *elapsed);
+    }
+    called
 }
 
 fn ended(
@@ -212,9 +217,6 @@ fn ended(
     reply: &Reply,
 ) -> Called {
     driver.metrics.provider_request(&lane.name, service, reading.class.as_str(), reply.elapsed());
-    if let Reply::Answered(Answered { date: Some(date), elapsed, .. }) = reply {
-        clock_heard(driver, lane, *date, Duration::ZERO, *elapsed);
-    }
     tracing::debug!(
         provider = %lane.name,
         service = service.code(),

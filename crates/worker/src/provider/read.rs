@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use engine::{Answer, Event, Retry};
+use engine::{Answer, Event, Retry, StatusAnswer};
 use outbox::AnswerFields;
 use serde::de::DeserializeOwned;
 use snap_client::{Answered, Belongs, Reply, UsedConnection};
@@ -12,9 +12,11 @@ use snap_core::{
     TopUpResponse, TopUpStatusResponse, classify_reply, lane_fault,
 };
 
+mod behind;
 mod overrides;
 mod status;
 
+pub(super) use behind::behind;
 pub(crate) use overrides::without_effect;
 pub(super) use status::status;
 
@@ -42,8 +44,9 @@ pub struct Reading {
     /// How surely it is the answer to this request; `None` where it may be another's, or was not understood: its connection
     /// carries nothing more then (M15).
     pub belongs: Option<Belongs>,
-    /// A status that says "paid", of another top-up: the answer to another request, or ours with a wrong name.
-    pub names_another: bool,
+    /// It may be the answer to an earlier request of its connection, or of another top-up: what it says against the job is not
+    /// believed, and has to be asked again by a new connection, or (a top-up) borne out behind it (M15).
+    pub ask_again: bool,
 }
 
 /// What the answer has to agree with.
@@ -74,6 +77,8 @@ struct Opened {
     retry_after: Option<Duration>,
     /// More bytes came right behind it.
     surplus: bool,
+    /// A request of the same service went by its connection before.
+    may_be_earlier: bool,
     /// The code fits the HTTP status, and is one of the service that was called or one that the profile reads as such.
     agrees: bool,
 }
@@ -84,7 +89,7 @@ fn door<T: Coded + DeserializeOwned>(profile: &Profile, service: Service, reply:
         Reply::Silent { why, detail, http_status, .. } => {
             (Door::Silent { http_status: *http_status, detail: format!("{why}: {detail}") }, None)
         }
-        Reply::Answered(Answered { http_status, body, retry_after, surplus, .. }) => {
+        Reply::Answered(Answered { http_status, body, retry_after, surplus, may_be_earlier, .. }) => {
             let parsed: Option<T> = snap_core::parse_answer(body).ok();
             let code = parsed.as_ref().and_then(Coded::code).and_then(|code| ResponseCode::parse(code).ok());
             let class = classify_reply(profile, service, *http_status, code);
@@ -92,8 +97,9 @@ fn door<T: Coded + DeserializeOwned>(profile: &Profile, service: Service, reply:
                 let is_known = code.service() == service.code() || profile.class_override(service, code).is_some();
                 code.http_status() == *http_status && is_known
             });
-            let (http_status, retry_after, surplus) = (*http_status, *retry_after, *surplus);
-            let opened = Opened { http_status, code, class, retry_after, surplus, agrees };
+            let (http_status, retry_after) = (*http_status, *retry_after);
+            let (surplus, may_be_earlier) = (*surplus, *may_be_earlier);
+            let opened = Opened { http_status, code, class, retry_after, surplus, may_be_earlier, agrees };
             (Door::Open(Box::new(opened)), parsed)
         }
     }
@@ -160,15 +166,38 @@ impl Reading {
 
     /// Keeps the connection that the answer came by, where the answer is surely that of its request; else it is closed.
     pub fn keep(&self, used: UsedConnection) {
-        if let Some(belongs) = self.belongs {
+        if let Some(belongs) = self.leaves() {
             used.keep(belongs);
         }
     }
 
+    /// How surely it is the answer to this request and to no later one. The same reference is sent again after some refusals, and asked
+    /// about again after a "not found": a copy of one would name that request too.
+    fn leaves(&self) -> Option<Belongs> {
+        let comes_again = matches!(
+            self.event,
+            Event::TopUp(Answer::NotExecuted { .. } | Answer::Wrong)
+                | Event::Checked { answer: StatusAnswer::NotFound, .. }
+        );
+        self.belongs.filter(|_| !comes_again)
+    }
+
     fn new(event: Event, signal: Signal, class: Class) -> Self {
         let (token_refused, http_status, code, detail, fields, belongs) = (None, None, None, None, None, None);
-        let names_another = false;
-        Self { event, signal, token_refused, class, http_status, code, detail, fields, belongs, names_another }
+        let ask_again = false;
+        Self { event, signal, token_refused, class, http_status, code, detail, fields, belongs, ask_again }
+    }
+
+    /// It decides, names nothing, and may be the answer to an earlier request: what is left of it is this event.
+    fn in_question(self, event: Event, class: Class) -> Self {
+        let detail = Some(EARLIER.to_owned());
+        let (signal, token_refused, belongs, ask_again) = (Signal::Nothing, None, None, true);
+        Self { event, signal, token_refused, class, detail, belongs, ask_again, ..self }
+    }
+
+    /// Whether it can only be the answer to its own request.
+    fn is_its_own(&self, reply: &Reply) -> bool {
+        self.belongs == Some(Belongs::Named) || !matches!(reply, Reply::Answered(Answered { may_be_earlier: true, .. }))
     }
 
     fn detail(mut self, detail: impl Into<String>) -> Self {
@@ -227,6 +256,7 @@ impl Echo {
 }
 
 const ANOTHERS: &str = "another partnerReferenceNo came back";
+const EARLIER: &str = "it names no partnerReferenceNo, and may be the answer to an earlier request of its connection";
 const NOT_ALONE: &str = "it names no partnerReferenceNo, and more bytes came right behind it";
 
 fn why_in_question(echo: Echo) -> &'static str {
@@ -277,6 +307,17 @@ pub fn reading(
 
 /// What a top-up's reply tells.
 pub(super) fn top_up(profile: &Profile, expected: Expected<'_>, reply: &Reply) -> Reading {
+    let reading = top_up_alone(profile, expected, reply);
+    let is_refusal =
+        matches!(reading.event, Event::TopUp(Answer::NotExecuted { .. } | Answer::Refused | Answer::Wrong));
+    if is_refusal && !reading.is_its_own(reply) {
+        return reading.in_question(Event::TopUp(Answer::Unknown), Class::Ambiguous);
+    }
+    reading
+}
+
+/// The same, were it the answer to this request.
+fn top_up_alone(profile: &Profile, expected: Expected<'_>, reply: &Reply) -> Reading {
     let (door, answer) = door::<TopUpResponse>(profile, Service::TopUp, reply);
     let not_executed = |sent, retry| Event::TopUp(Answer::NotExecuted { sent, retry });
     let unknown = Event::TopUp(Answer::Unknown);
@@ -300,7 +341,8 @@ pub(super) fn top_up(profile: &Profile, expected: Expected<'_>, reply: &Reply) -
             .told(told)
             .detail(why_in_question(echo));
     }
-    let is_sure = echo == Echo::Ours || !(profile.echoes_reference || echo.is_in_question(&opened));
+    let has_to_name = profile.echoes_reference || echo.is_in_question(&opened) || opened.may_be_earlier;
+    let is_sure = echo == Echo::Ours || !has_to_name;
     // A status inquiry names this number, and is refused when it is another one's: neither the number of somebody else's
     // top-up may be kept, nor one of an answer that is not believed (a repeat would get a number of its own).
     told.reference_no =
@@ -376,6 +418,18 @@ fn taken(
 
 /// What an account inquiry's reply tells.
 pub(super) fn inquiry(profile: &Profile, expected: Expected<'_>, reply: &Reply) -> Reading {
+    let reading = inquiry_alone(profile, expected, reply);
+    let decides = matches!(reading.event, Event::Inquired { .. } | Event::InquiryRefused | Event::InquiryWrong)
+        || matches!(reading.signal, Signal::Fault(_))
+        || reading.token_refused.is_some();
+    if decides && !reading.is_its_own(reply) {
+        return reading.in_question(Event::InquiryFailed(Retry::Counted(None)), Class::RetrySafe);
+    }
+    reading
+}
+
+/// The same, were it the answer to this request.
+fn inquiry_alone(profile: &Profile, expected: Expected<'_>, reply: &Reply) -> Reading {
     let (door, answer) = door::<AccountInquiryResponse>(profile, Service::AccountInquiry, reply);
     let failed = |retry| Event::InquiryFailed(retry);
     let counted = Event::InquiryFailed(Retry::Counted(None));

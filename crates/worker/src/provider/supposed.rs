@@ -31,6 +31,7 @@ pub(crate) fn supposed(
         http_status,
         body: if code.is_some() { body.to_string().into() } else { "".into() },
         surplus: false,
+        may_be_earlier: false,
         retry_after: None,
         date: None,
         elapsed: Duration::ZERO,

@@ -3,24 +3,41 @@
 use outbox::{OpenOptions, Opened, Standing, Store};
 
 use super::{Finding, from_problem};
+use crate::app::AppError;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::custody::{Found, Mark, Note, Process, Witness, behind};
+use crate::custody::{self, Found, Mark, Note, Process, Witness, behind};
+use crate::exit::CommandError;
 use crate::ops::custody::Seen;
 use crate::output::{age, moment};
 use crate::text::chain;
 
 pub(super) const CUSTODY: &str = "custody";
 
-/// What this store has, where it can be read; what keeps it from that is told elsewhere.
-async fn standing(config: &Config, clock: &Clock) -> Option<Standing> {
+/// The store, where it can be read; what keeps it from that is told elsewhere.
+async fn open(config: &Config, clock: &Clock) -> Option<Store> {
     let options = OpenOptions { read_only: true, create: false, ..OpenOptions::default() };
     let (path, now) = (config.store.path.clone(), clock.now());
     let opened = tokio::task::spawn_blocking(move || Store::open(&path, now, &options)).await.ok()?;
-    let Opened { store, .. } = opened.ok()?;
+    opened.ok().map(|Opened { store, .. }| store)
+}
+
+/// What this store has.
+async fn standing(config: &Config, clock: &Clock) -> Option<Standing> {
+    let store = open(config, clock).await?;
     let standing = store.standing().await.ok();
     store.close().await;
     standing
+}
+
+/// That the store has noted another namespace, which keeps `worker run` from starting whatever the broker says.
+pub(super) async fn elsewhere(config: &Config, clock: &Clock) -> Option<Finding> {
+    let store = open(config, clock).await?;
+    let configured = config.amqp.as_ref().map(|amqp| amqp.namespace.as_str());
+    let found = custody::elsewhere(&store, configured).await;
+    store.close().await;
+    let error = CommandError::from(AppError::Custody(found.ok()??));
+    Some(Finding::error(CUSTODY, error.to_string(), error.hint().unwrap_or_default()))
 }
 
 pub(super) async fn look(config: &Config, clock: &Clock, findings: &mut Vec<Finding>) {
@@ -43,8 +60,8 @@ pub(super) async fn look(config: &Config, clock: &Clock, findings: &mut Vec<Find
     }
 }
 
-const ADOPT: &str = "set store.url to that store, or amqp.namespace to one of this store's own; where that store is gone for \
-                     good, `worker store adopt --dry-run` says what taking over would mean";
+const ADOPT: &str = "set store.url to that store; where it is gone for good, `worker store adopt --dry-run` says what taking \
+                     over would mean; a store that holds no jobs may have another amqp.namespace";
 
 fn told(namespace: &str, seen: &Seen, standing: Option<(&Standing, &Process)>, clock: &Clock) -> Vec<Finding> {
     let ours = standing.map(|(standing, _)| standing.store_id.as_str());
@@ -123,7 +140,7 @@ mod tests {
             namespace: "topup".to_owned(),
             mark: String::new(),
             instances: vec!["one".to_owned()],
-            beside: None,
+            ..Note::default()
         };
         Standing { store_id: OURS.to_owned(), commits: 7, audit, custody: Some(note.text()), oldest: None }
     }

@@ -12,7 +12,7 @@ use outbox::DeadLetter;
 use crate::cli::{DemoArgs, Faults};
 use crate::exit::{CommandError, Exit};
 use crate::ops::simulated::folder::Folder;
-use crate::output::{Cell, Column, Output, Table, Tone};
+use crate::output::{Cell, Column, Output, Table, Tone, counted};
 use crate::signals;
 use play::{Play, Played, play};
 use verdict::Verdict;
@@ -95,7 +95,12 @@ fn ledger(verdict: &Verdict) -> Table {
     table.row([Cell::new("credits"), Cell::new(verdict.credits.to_string())]);
     table.row([Cell::new("double credits"), judged(verdict.double_credits)]);
     table.row([Cell::new("lost"), judged(verdict.lost)]);
-    let pace = format!("{} jobs in {} ms: {} a second", verdict.submitted, verdict.elapsed_ms, verdict.jobs_per_second);
+    let pace = format!(
+        "{} in {} ms: {} a second",
+        counted(verdict.submitted as u64, "job"),
+        verdict.elapsed_ms,
+        verdict.jobs_per_second
+    );
     table.row([Cell::new(pace), Cell::new("")]);
     table
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use engine::{DeadReason, Event, MoneyState, Noticed, State, StatusAnswer};
 use outbox::{DeadLetter, KnownJob, Record, StoreError, StoredJob};
 use serde_json::{Value, json};
-use snap_client::{Token, TokenFailure};
+use snap_client::{By, Token, TokenFailure};
 use snap_core::Timestamp;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -234,12 +234,22 @@ impl Caller {
     /// One question; a token that is refused is refreshed once.
     async fn ask(&self, lane: &Lane, job: &StoredJob) -> Result<Called, TokenFailure> {
         let mut token: Token = lane.client.token(self.driver.clock.wall()).await?;
-        let called = provider::check(&self.driver, lane, &token, job).await;
+        let called = self.ask_by(lane, &token, job).await;
         if called.reading.token_refused.is_none() {
             return Ok(called);
         }
         token = lane.client.refresh_token(&token, self.driver.clock.wall()).await?;
-        Ok(provider::check(&self.driver, lane, &token, job).await)
+        Ok(self.ask_by(lane, &token, job).await)
+    }
+
+    /// The same, once more where the answer may be that of another top-up.
+    async fn ask_by(&self, lane: &Lane, token: &Token, job: &StoredJob) -> Called {
+        let called = provider::check(&self.driver, lane, token, job, By::Any).await;
+        if !called.reading.ask_again {
+            return called;
+        }
+        lane.turn().await;
+        provider::check_again(&self.driver, lane, token, job, &called).await
     }
 }
 

@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::json;
 use snap_core::Timestamp;
 
-use super::{sum, unasked};
+use super::{leave, sum, unasked};
 use crate::account::forgotten::{self, Elsewhere};
 use crate::amqp::{self, Custodies, Link, Names};
 use crate::cli::StoreAdoptArgs;
@@ -41,20 +41,23 @@ struct Other {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Done {
-    namespace: String,
+pub(super) struct Done {
+    /// Null where the store goes on without a broker.
+    pub(super) namespace: Option<String>,
     /// Whose it was; null where it was nobody else's.
-    from: Option<String>,
-    since: Option<String>,
+    pub(super) from: Option<String>,
+    pub(super) since: Option<String>,
+    /// The namespace that this store had noted; null where that is the same, or none.
+    pub(super) leaves: Option<String>,
     /// Since when a key that this store does not know may have been sent; null where nobody can say.
-    known_until: Option<String>,
+    pub(super) known_until: Option<String>,
     /// Until then the other store may still send.
-    asks_from: Option<String>,
+    pub(super) asks_from: Option<String>,
     /// Jobs of this store, dead letters too, that are to be asked about before anything is sent.
-    marked: u64,
-    amount: Rupiah,
-    changed: bool,
-    dry_run: bool,
+    pub(super) marked: u64,
+    pub(super) amount: Rupiah,
+    pub(super) changed: bool,
+    pub(super) dry_run: bool,
 }
 
 /// Runs the command.
@@ -62,8 +65,13 @@ struct Done {
 /// # Errors
 /// [`CommandError::Refused`] where a worker has the namespace, [`CommandError::Declined`], or any failure of broker or store.
 pub(super) async fn adopt(args: &StoreAdoptArgs, desk: &Desk<'_>) -> Result<(), CommandError> {
+    let configured = desk.config.amqp.as_ref().map(|amqp| amqp.namespace.as_str());
+    let left = leave::Left::of(desk, configured).await?;
     let Some(section) = &desk.config.amqp else {
-        return Err(CommandError::usage("no broker is configured", "a namespace is of a broker: see [amqp]"));
+        return match left {
+            Some(left) => leave::leave(args, left, None, desk).await,
+            None => Err(CommandError::usage("no broker is configured", "a namespace is of a broker: see [amqp]")),
+        };
     };
     let config = section.connection()?;
     let connection = Arc::new(amqp::connect(&config, "adopt", CONNECT_LIMIT).await?);
@@ -73,18 +81,34 @@ pub(super) async fn adopt(args: &StoreAdoptArgs, desk: &Desk<'_>) -> Result<(), 
     let witness = broker.witness().await?.and_then(|body| Witness::parse(&body));
     let found = broker.look(None).await?;
     let namespace = config.namespace.as_str();
-    let other = match whose(&found, witness.as_ref(), &standing.store_id) {
-        Whose::Other(other) => other,
-        Whose::Ours => return nothing(namespace, "is this store's already", args, desk),
-        Whose::Free => return nothing(namespace, "is nobody's: `worker run` takes it", args, desk),
+    if let Some(left) = &left {
+        left.must_be_let_go(&connection, &standing.store_id, desk).await?;
+    }
+    let (other, left) = match (whose(&found, witness.as_ref(), &standing.store_id), left) {
+        (Whose::Other(other), left) => (other, left),
+        (Whose::Ours, Some(left)) => {
+            must_be_let_go(&mut broker, witness.as_ref(), namespace, desk).await?;
+            return leave::leave(args, left, Some((namespace, &found)), desk).await;
+        }
+        (Whose::Free, Some(left)) => return leave::leave(args, left, Some((namespace, &found)), desk).await,
+        (Whose::Ours, None) => return nothing(namespace, "is this store's already", args, desk),
+        (Whose::Free, None) => return nothing(namespace, "is nobody's: `worker run` takes it", args, desk),
     };
     must_be_let_go(&mut broker, witness.as_ref(), namespace, desk).await?;
 
     let longest_call = desk.config.providers.values().map(|provider| provider.request_timeout).max();
     let others = Terms::default().may_send_for(longest_call.unwrap_or_default());
     let settled_at = desk.now.plus(others);
-    let known_until = args.published_since.map(|when| when.at(desk.now)).or(other.first);
+    let known_until = match args.published_since {
+        Some(when) => Some(when.at(desk.now)),
+        // What it does not know of the namespace that it leaves is unknown too.
+        None if left.is_some() => desk.store.known_until(None).await?.min(other.first),
+        None => other.first,
+    };
     let unasked = unasked(desk.now, desk).await?;
+    if let Some(left) = &left {
+        desk.output.say(&left.preview(Some(namespace)));
+    }
     desk.output.say(&preview(namespace, &other, witness.as_ref(), &standing.store_id, desk));
     let (marked, amount) = (unasked.len() as u64, sum(&unasked));
     // What nobody can tell counts as any account (M14).
@@ -96,9 +120,10 @@ pub(super) async fn adopt(args: &StoreAdoptArgs, desk: &Desk<'_>) -> Result<(), 
     }
     desk.output.say(&of_jobs(known_until, settled_at, (marked, amount), desk));
     let mut done = Done {
-        namespace: namespace.to_owned(),
+        namespace: Some(namespace.to_owned()),
         from: Some(other.store.clone()),
         since: other.since.map(Timestamp::to_rfc3339),
+        leaves: left.as_ref().map(|left| left.namespace.clone()),
         known_until: known_until.map(Timestamp::to_rfc3339),
         asks_from: Some(settled_at.to_rfc3339()),
         marked,
@@ -118,11 +143,12 @@ pub(super) async fn adopt(args: &StoreAdoptArgs, desk: &Desk<'_>) -> Result<(), 
     let mark = Mark::new(&standing.store_id, desk.now, first[0].min(first[1])).to_string();
     desk.store.learn_accounts(in_use).await?;
     let instance = format!("{:016x}", desk.clock.random());
-    let note =
-        Note { namespace: namespace.to_owned(), mark: mark.clone(), instances: vec![instance.clone()], beside: None };
+    let (namespace_noted, instances) = (namespace.to_owned(), vec![instance.clone()]);
+    let note = Note { namespace: namespace_noted, mark: mark.clone(), instances, ..Note::default() };
     let shown = json!({
         "from": other.store,
         "since": done.since,
+        "leaves": done.leaves,
         "knownUntil": done.known_until,
         "asksFrom": done.asks_from,
         "witnessedCommits": witness.as_ref().map(|witness| witness.commits),
@@ -183,7 +209,7 @@ fn whose(found: &Found, witness: Option<&Witness>, ours: &str) -> Whose {
 }
 
 /// Whoever works on it has to be stopped: what it holds in its hands comes to this store.
-async fn must_be_let_go(
+pub(super) async fn must_be_let_go(
     broker: &mut Custodies,
     witness: Option<&Witness>,
     namespace: &str,
@@ -224,7 +250,7 @@ fn preview(namespace: &str, other: &Other, witness: Option<&Witness>, ours: &str
     text
 }
 
-fn of_jobs(
+pub(super) fn of_jobs(
     known_until: Option<Timestamp>,
     settled_at: Timestamp,
     (marked, amount): (u64, outbox::Total),
@@ -263,9 +289,10 @@ fn of_jobs(
 fn nothing(namespace: &str, why: &str, args: &StoreAdoptArgs, desk: &Desk<'_>) -> Result<(), CommandError> {
     desk.output.say(&format!("namespace {namespace} {why}"));
     let done = Done {
-        namespace: namespace.to_owned(),
+        namespace: Some(namespace.to_owned()),
         from: None,
         since: None,
+        leaves: None,
         known_until: None,
         asks_from: None,
         marked: 0,
@@ -276,6 +303,6 @@ fn nothing(namespace: &str, why: &str, args: &StoreAdoptArgs, desk: &Desk<'_>) -
     tell(&done, "", desk)
 }
 
-fn tell(done: &Done, text: &str, desk: &Desk<'_>) -> Result<(), CommandError> {
+pub(super) fn tell(done: &Done, text: &str, desk: &Desk<'_>) -> Result<(), CommandError> {
     desk.output.object(done, || text.to_owned()).map_err(stdout)
 }

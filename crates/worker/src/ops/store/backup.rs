@@ -1,8 +1,9 @@
 //! `worker store backup`: one moment of the store in one file.
 
 use std::fs;
+use std::path::Path;
 
-use outbox::Store;
+use outbox::{OpenError, Store};
 use serde::Serialize;
 use snap_core::Timestamp;
 
@@ -12,6 +13,7 @@ use crate::config::Config;
 use crate::exit::CommandError;
 use crate::ops::stdout;
 use crate::output::{Output, counted};
+use crate::text::chain;
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -34,7 +36,7 @@ struct Done {
 /// [`CommandError::Open`]; there is no file then.
 pub fn run(args: &StoreBackupArgs, config: &Config, clock: &Clock, output: &Output) -> Result<(), CommandError> {
     let now = clock.now();
-    let facts = Store::back_up(&config.store.path, &args.to, now)?;
+    let facts = Store::back_up(&config.store.path, &args.to, now).map_err(|error| of_the_copy(error, &args.to))?;
     let done = Done {
         file: args.to.display().to_string(),
         bytes: fs::metadata(&args.to).map_or(0, |file| file.len()),
@@ -56,4 +58,19 @@ pub fn run(args: &StoreBackupArgs, config: &Config, clock: &Clock, output: &Outp
         )
     };
     output.object(&done, text).map_err(stdout)
+}
+
+/// What is wrong with the place of the copy: nothing is wrong with the store.
+fn of_the_copy(error: OpenError, to: &Path) -> CommandError {
+    let folder = to.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    match &error {
+        OpenError::Io { what: "make", .. } => CommandError::usage(
+            chain(&error),
+            format!(
+                "name a file in a folder that is there: {} has to be, and be writable by this user",
+                folder.display()
+            ),
+        ),
+        _ => error.into(),
+    }
 }

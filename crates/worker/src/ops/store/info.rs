@@ -7,10 +7,10 @@ use outbox::{Reconcile, Store};
 use serde::Serialize;
 use snap_core::Timestamp;
 
-use crate::custody::{Mark, Note};
+use crate::custody::{self, CustodyError, Note};
 use crate::exit::CommandError;
 use crate::ops::{Desk, stdout};
-use crate::output::moment;
+use crate::output::{counted, moment};
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -21,6 +21,8 @@ struct Info {
     namespace: Option<String>,
     /// Since when that is this store's, as it has noted it; null where it was never its own.
     custodian_since: Option<String>,
+    /// The namespace that the store has noted, where it may not work on the configured one for that; else null.
+    belongs_to: Option<String>,
     schema: i64,
     commits: i64,
     jobs: u64,
@@ -73,12 +75,18 @@ pub(super) async fn show(desk: &Desk<'_>) -> Result<(), CommandError> {
         Some(namespace) => Note::of(&desk.store.standing().await?, namespace),
         None => None,
     };
-    let custodian_since = noted.and_then(|note| Mark::parse(&note.mark)?.since);
+    let custodian_since = noted.as_ref().and_then(Note::since);
+    let elsewhere = custody::elsewhere(desk.store, namespace.as_deref()).await?;
+    let belongs_to = elsewhere.map(|found| match found {
+        CustodyError::Elsewhere { namespace, .. } => namespace,
+        other => other.to_string(),
+    });
     let asks_since = mark.as_ref().map(|mark| (mark.since, mark.reason.clone()));
     let info = Info {
         path: path.display().to_string(),
         store_id: facts.store_id,
         custodian_since: custodian_since.map(Timestamp::to_rfc3339),
+        belongs_to,
         namespace,
         schema: facts.schema,
         commits: facts.commits,
@@ -107,11 +115,17 @@ fn text(
         (true, None) => "runs".to_owned(),
         (false, _) => "does not run".to_owned(),
     };
-    let asks = asks.map_or_else(
-        || "no: it knows everything that was done".to_owned(),
-        |(since, cause)| format!("since {} ({cause})", moment(since)),
-    );
+    let asks = match asks {
+        Some((since, cause)) => format!("since {} ({cause})", moment(since)),
+        None if info.jobs == 0 => "no: it has no jobs".to_owned(),
+        None => "no: it knows everything that was done".to_owned(),
+    };
     let namespace = match (&info.namespace, custodian_since) {
+        _ if info.belongs_to.is_some() => {
+            let (belongs, named) = (info.belongs_to.as_deref().unwrap_or_default(), info.namespace.as_deref());
+            let named = named.map_or_else(|| "no broker".to_owned(), |named| format!("namespace {named}"));
+            format!("{belongs}; the configuration names {named}, and `worker run` refuses it")
+        }
         (None, _) => "none: it works without a broker".to_owned(),
         (Some(namespace), Some(since)) => {
             format!("{namespace}, since {} (`worker check` asks the broker)", moment(since))
@@ -119,12 +133,13 @@ fn text(
         (Some(namespace), None) => format!("{namespace}, which was never its own"),
     };
     let newest = newest.map_or_else(|| "nothing yet".to_owned(), moment);
+    let has = [(info.jobs, "job"), (info.dead_letters, "dead letter"), (info.audit_rows, "audit row")];
     let lines = [
         ("file", path.display().to_string()),
         ("store", format!("{}, schema {}", info.store_id, info.schema)),
         ("namespace", namespace),
         ("size", format!("{} KiB, and {} KiB of log", info.bytes >> 10, info.wal_bytes >> 10)),
-        ("has", format!("{} jobs, {} dead letters, {} audit rows", info.jobs, info.dead_letters, info.audit_rows)),
+        ("has", has.map(|(count, what)| counted(count, what)).join(", ")),
         ("newest", newest),
         ("commits", info.commits.to_string()),
         ("worker", worker),

@@ -1,5 +1,7 @@
 //! `worker store restore`: a copy in the place of the store, and every job is asked about first (M12).
 
+use std::path::Path;
+
 use outbox::{OpenError, OpenOptions, Restoring};
 use serde::Serialize;
 use serde_json::json;
@@ -14,6 +16,7 @@ use crate::ops::act::{Actor, ask};
 use crate::ops::jobs::Rupiah;
 use crate::ops::{Desk, runs_on, stdout};
 use crate::output::{Output, counted, moment};
+use crate::text::chain;
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -47,7 +50,8 @@ pub async fn run(
     output: &Output,
 ) -> Result<(), CommandError> {
     let (act, now) = (&args.act, clock.now());
-    let restoring = Restoring::prepare(&config.store.path, &args.from).map_err(|error| refused(error, config))?;
+    let restoring =
+        Restoring::prepare(&config.store.path, &args.from).map_err(|error| of_the_copy(error, &args.from, config))?;
     let facts = restoring.facts().clone();
     let known_until = facts.newest.map(|newest| facts.copied_at.map_or(newest, |copied_at| copied_at.min(newest)));
     let store = restoring.store(now, &OpenOptions::default())?;
@@ -99,6 +103,21 @@ pub async fn run(
 fn text(done: &Done) -> String {
     let kept = done.kept_as.as_ref().map_or_else(String::new, |name| format!("what was there is kept as {name}\n"));
     format!("{kept}{}\n", super::BEGUN)
+}
+
+/// What is wrong with what was named: the store itself is as it was.
+fn of_the_copy(error: OpenError, from: &Path, config: &Config) -> CommandError {
+    let hint = "name a file that `worker store backup` has made, or the store of a worker that was stopped; nothing was \
+                changed";
+    match &error {
+        OpenError::Missing(path) | OpenError::Foreign(path) | OpenError::NoSchema(path) if path == from => {
+            CommandError::usage(error.to_string(), hint)
+        }
+        OpenError::Damaged { path, .. } | OpenError::Sqlite { path, .. } if path == from => {
+            CommandError::usage(chain(&error), hint)
+        }
+        _ => refused(error, config),
+    }
 }
 
 fn refused(error: OpenError, config: &Config) -> CommandError {

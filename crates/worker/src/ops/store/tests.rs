@@ -1,3 +1,6 @@
+mod files;
+mod places;
+
 use engine::MoneyState;
 use insta::assert_snapshot;
 use outbox::{DeadLetterId, NewAudit};

@@ -60,6 +60,7 @@ fn answer(code: ResponseCode, status: Option<&str>) -> Reply {
         http_status: code.http_status(),
         body: body.to_string().into(),
         surplus: false,
+        may_be_earlier: false,
         retry_after: None,
         date: None,
         elapsed: Duration::ZERO,

@@ -17,6 +17,33 @@ pub(in crate::provider) fn status(
     asked_at: Timestamp,
     reply: &Reply,
 ) -> Reading {
+    let reading = status_alone(profile, expected, asked_at, reply);
+    let left = match reading.event {
+        Event::Checked { answer: StatusAnswer::Pending, .. } => None,
+        // What shows that the top-up is known stays (M2), whosever it is.
+        Event::Checked { answer: StatusAnswer::Paid { .. } | StatusAnswer::Refunded, .. } => {
+            Some(StatusAnswer::Pending)
+        }
+        Event::Checked { answer: StatusAnswer::Nothing(_), .. }
+            if reading.token_refused.is_none() && !matches!(reading.signal, Signal::Fault(_)) =>
+        {
+            None
+        }
+        // Of another top-up, by name: that it goes before a person.
+        _ if reading.ask_again => None,
+        _ => Some(StatusAnswer::Nothing(Retry::Counted(None))),
+    };
+    match left {
+        Some(answer) if !reading.is_its_own(reply) => {
+            let reading = reading.in_question(Event::Checked { asked_at, answer }, Class::Ambiguous);
+            Reading { fields: None, ..reading }
+        }
+        _ => reading,
+    }
+}
+
+/// The same, were it the answer to this request.
+fn status_alone(profile: &Profile, expected: Expected<'_>, asked_at: Timestamp, reply: &Reply) -> Reading {
     let (door, answer) = door::<TopUpStatusResponse>(profile, profile.status_service, reply);
     let checked = |answer| Event::Checked { asked_at, answer };
     let nothing = |retry| checked(StatusAnswer::Nothing(retry));
@@ -71,9 +98,23 @@ pub(in crate::provider) fn status(
         }
         StatusAnswer::Inconsistent => {
             let reading = reading.detail("the status names another amount or partnerReferenceNo");
-            Reading { names_another: echo == Echo::Anothers, ..reading }
+            Reading { ask_again: echo == Echo::Anothers, ..reading }
         }
         _ => reading,
+    }
+}
+
+impl Reading {
+    /// The second answer to the same question, where the first one was in question: it counts, but what the first one showed of being
+    /// known is not forgotten (M2).
+    pub(in crate::provider) fn after(self, first: &Self) -> Self {
+        match (&self.event, &first.event) {
+            (
+                Event::Checked { asked_at, answer: StatusAnswer::NotFound | StatusAnswer::Nothing(_) },
+                Event::Checked { answer: StatusAnswer::Pending, .. },
+            ) => Self { event: Event::Checked { asked_at: *asked_at, answer: StatusAnswer::Pending }, ..self },
+            _ => self,
+        }
     }
 }
 
@@ -143,7 +184,7 @@ fn not_found(echo: Echo, answer: Option<&TopUpStatusResponse>) -> (StatusAnswer,
     }
 }
 
-fn echo(expected: Expected<'_>, answer: &TopUpStatusResponse) -> Echo {
+pub(super) fn echo(expected: Expected<'_>, answer: &TopUpStatusResponse) -> Echo {
     let names = [&answer.original_partner_reference_no, &answer.partner_reference_no];
     let [original, plain] = names.map(|name| Echo::of(expected.reference, name.as_deref()));
     match (original, plain) {
@@ -158,11 +199,8 @@ fn number(answer: &TopUpStatusResponse) -> Option<String> {
     original.or_else(|| kept_number(answer.reference_no.as_deref()))
 }
 
+/// What names nothing leaves no connection: none but status inquiries follow there.
 fn belongs(opened: &Opened, echo: Echo, status: StatusAnswer) -> Option<Belongs> {
     let is_understood = opened.agrees && !matches!(status, StatusAnswer::Nothing(_) | StatusAnswer::Inconsistent);
-    match echo {
-        Echo::Ours if is_understood => Some(Belongs::Named),
-        Echo::Absent if is_understood && opened.http_status < 300 => Some(Belongs::ByService),
-        _ => None,
-    }
+    (echo == Echo::Ours && is_understood).then_some(Belongs::Named)
 }

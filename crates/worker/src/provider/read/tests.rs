@@ -1,6 +1,7 @@
 //! Replies of every kind against the readings the money rules demand.
 
 mod belongs;
+mod earlier;
 mod kept;
 mod known;
 
@@ -27,6 +28,7 @@ fn answered(http_status: u16, body: &str) -> Reply {
         http_status,
         body: Bytes::copy_from_slice(body.as_bytes()),
         surplus: false,
+        may_be_earlier: false,
         retry_after: None,
         date: None,
         elapsed: Duration::ZERO,

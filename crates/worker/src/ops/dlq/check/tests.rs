@@ -64,7 +64,7 @@ impl Place {
             let token = lane.client.token(desk.clock.wall()).await.unwrap();
             let letter = desk.store.dead_letter(&DeadLetterId::new(UNRESOLVED)).await.unwrap().unwrap();
             let mut job = job_of(&letter, desk).await.unwrap().unwrap();
-            let asked = provider::inquire(&caller.driver, lane, &token, &job).await;
+            let asked = provider::inquire(&caller.driver, lane, &token, &job, By::Any).await;
             let Event::Inquired { customer_name, fee, .. } = asked.reading.event else { panic!("{asked:?}") };
             job.job.state = State::Inquired { at: NOW, customer_name, fee };
             let request = provider::top_up_request(&caller.driver, lane, &job).unwrap();

@@ -133,7 +133,7 @@ fn m15_what_is_known_by_its_service_alone_is_followed_by_another_service() {
     assert!(matches!(asked.event, Event::Inquired { .. }));
     assert_eq!(asked.belongs, Some(Belongs::ByService));
     let told = plain(&midtrans, Service::TransferStatus, "2003600", None);
-    assert_eq!(told.belongs, Some(Belongs::ByService));
+    assert_eq!(told.belongs, None, "none but status inquiries go by its connection");
 }
 
 #[test]
