@@ -204,6 +204,7 @@ fn job(state: State, money: MoneyState) -> Job {
             accepted: false,
             mismatch: false,
             replayed: false,
+            forgotten: false,
             account: None,
             beside: None,
         },
