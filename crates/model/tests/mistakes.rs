@@ -82,7 +82,7 @@ planted! {
     m2_what_the_provider_knows_forgotten: ForgetsWhatTheProviderKnows in "astray" breaks CreditedOnce in 22,
     m12_a_restored_doubt_that_keeps_its_row: RestoreKeepsTheRow in "restored after a doubt" breaks ResentOnProof in 21,
     m14_another_account_that_is_asked: AsksTheWrongAccount in "accounts" breaks CreditedOnce in 21,
-    m14_what_is_forgotten_taken_for_the_present_accounts: TakesOneForAll in "restored elsewhere" breaks CreditedOnce in 20,
+    m14_what_is_forgotten_taken_for_the_present_accounts: TakesOneForAll in "restored elsewhere" breaks CreditedOnce in 24,
     m16_an_intent_without_a_fuse: IntentWithoutFuse in "waits" breaks CreditedOnce in 19,
     m16_what_comes_late_is_dropped: DropsWhatComesLate in "two" breaks LateIsKept in 6,
 }
