@@ -4,14 +4,14 @@
 use std::path::Path;
 
 use engine::{Event, MoneyState, State, StatusAnswer};
-use outbox::{Adoption, OpenOptions, StoredJob};
+use outbox::{AccountName, Adoption, OpenOptions, StoredJob};
 use outbox::{DeadLetter, DeadLetterFilter, NewAudit, NewPlan, NewPlanItem, PlanId, PlanTerms, Resume};
 use outbox::{Store, StoreError};
 use serde_json::{Value, json};
 use snap_core::Timestamp;
 use worker::clock::Clock;
 use worker::config::Config;
-use worker::custody::{Mark, Terms};
+use worker::custody::{Mark, Note, Process, Terms, Witness};
 use worker::replay::{Rules, Verdict, verdict};
 use worker::transition::{Operator, Transition};
 
@@ -140,6 +140,7 @@ pub(crate) fn adopt(path: &Path, world: &World) {
     let ago = state.now() - state.namespace.given_at.unwrap_or(0);
     let first = Timestamp::from_millis(now.as_millis() - (state.now() - START));
     let is_asking = state.is_asking;
+    let theirs = state.namespace.witness.take().and_then(|witness| Witness::parse(&witness));
     // What is between this store and its disk has no part in it.
     drop(state);
     let adopted = async {
@@ -153,18 +154,35 @@ pub(crate) fn adopt(path: &Path, world: &World) {
                 settled_at,
                 reason: "taken over".to_owned(),
                 known_until: Some(first),
-                custody: String::new(),
+                custody: Note { instances: vec!["adopter".to_owned()], ..Note::default() }.text(),
                 audit: said(now, "store_adopt", "topup"),
             };
+            // What the other one used, as its witness tells.
+            let in_use = theirs.and_then(|theirs| theirs.accounts);
+            store.learn_accounts(in_use.unwrap_or_else(|| vec![AccountName::unknown(now)])).await?;
             store.adopt(adoption).await?;
         }
+        let standing = store.standing().await?;
+        let witness = Witness {
+            store: standing.store_id,
+            instance: "adopter".to_owned(),
+            commits: standing.commits,
+            audit_rows: standing.audit.rows,
+            audit_head: standing.audit.hash,
+            audit_at: now.as_millis(),
+            at: now.as_millis(),
+            stopped: true,
+            process: Process::default(),
+            accounts: Some(store.accounts().await?),
+        };
         store.close().await;
-        Ok::<_, StoreError>(mark)
+        Ok::<_, StoreError>((mark, witness))
     };
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime is built");
-    let mark = runtime.block_on(adopted).expect("the store takes it");
+    let (mark, witness) = runtime.block_on(adopted).expect("the store takes it");
     state = world.state();
     state.namespace.mark = Some(mark);
+    state.namespace.witness = is_asking.then(|| witness.body());
 }
 
 /// Says that the store knows everything again.

@@ -140,10 +140,6 @@ impl Plan {
         if plan.sets_the_clock() && plan.boots() {
             plan.faults.retain(|fault| !matches!(fault.what, What::Sleep(_)));
         }
-        // What a store has forgotten it may have sent to any account (docs/safety.md, what is assumed).
-        if plan.faults.iter().any(|fault| matches!(fault.what, What::Restore | What::Adopt(_) | What::FileGone)) {
-            plan.faults.retain(|fault| fault.what != What::Account);
-        }
         plan
     }
 

@@ -381,7 +381,6 @@ impl State {
     /// The other store begins: whatever was ever sent is sent once more by its producers.
     pub(crate) fn was_given(&mut self) {
         self.namespace.is_others = true;
-        self.namespace.witness = None;
         self.was_restored();
         self.is_asking = self.mistake != Mistake::AdoptWithoutAsking;
     }

@@ -157,9 +157,10 @@ pub(crate) async fn forgotten_at_start(
     custody: &Custody,
     config: &Config,
     mark: Option<&Reconcile>,
+    has_broker: bool,
 ) -> Result<(), StoreError> {
     let (noted, since) = (store.accounts().await?, forgotten::since(mark));
-    if config.amqp.is_none() {
+    if !has_broker {
         custody.knows_others(forgotten::others_were_used(&noted, &forgotten::named(config), since));
     }
     if mark.is_none() {

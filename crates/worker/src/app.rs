@@ -170,7 +170,8 @@ impl App {
         let began = app.serve(listener, &lanes, broker.is_some());
         account::at_start(&app.driver.store, config, clock.now()).await?;
         let mark = restored.mark();
-        account::forgotten_at_start(&app.driver.store, &app.driver.custody, config, mark.as_deref()).await?;
+        let custody = &app.driver.custody;
+        account::forgotten_at_start(&app.driver.store, custody, config, mark.as_deref(), broker.is_some()).await?;
         recover(&app.driver, &lanes, &restored).await?;
         let wakes = app.prepare_lanes(&lanes, &restored).await?;
         // From here on nothing is waited for: who gives up a start has given up nothing that had begun.
