@@ -105,7 +105,8 @@ impl Custodian {
         let asked = self.clock.boottime();
         let found = port.look(noted.as_deref()).await?;
         let mark = self.ours(&found, &standing)?;
-        let witness = self.newest_witness(port, mark.is_some()).await?;
+        let is_new_here = mark.is_none();
+        let witness = self.newest_witness(port, !is_new_here).await?;
         if let (None, Some(witness)) = (&mark, &witness)
             && witness.store != standing.store_id
         {
@@ -125,7 +126,7 @@ impl Custodian {
             .and_then(|witness| Some((witness, behind(witness, &standing, note.as_ref(), &self.process)?)));
         let told_before = self.others_were_used().await?.0;
         if behind.is_some() || self.restored.mark().is_some() {
-            self.learn_accounts(witness.as_ref()).await?;
+            self.learn_accounts(witness.as_ref(), is_new_here).await?;
         }
         match behind {
             Some((witness, reason)) => self.fall_behind(witness, reason, noting, proven).await?,
@@ -330,7 +331,11 @@ impl Custodian {
 
     /// What was done under this store's id, or under the namespace, and is forgotten may have been sent to any account that was in use
     /// then (M14).
-    async fn learn_accounts(&self, witness: Option<&Witness>) -> Result<(), AmqpError> {
+    /// Where the namespace was nobody's nothing was done under it.
+    async fn learn_accounts(&self, witness: Option<&Witness>, is_new_here: bool) -> Result<(), AmqpError> {
+        if witness.is_none() && is_new_here {
+            return Ok(());
+        }
         let told = witness.and_then(|witness| witness.accounts.clone());
         let told = told.unwrap_or_else(|| vec![AccountName::unknown(self.clock.now())]);
         Ok(self.store.learn_accounts(told).await?)
